@@ -1,0 +1,84 @@
+package access
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Role of a user or token.
+type Role string
+
+// Roles (rule X7). Admin is systems plus users and tokens.
+const (
+	RoleAdmin      Role = "admin"
+	RoleSystems    Role = "systems"
+	RoleOperations Role = "operations"
+	RoleMarketing  Role = "marketing"
+	RoleDepartment Role = "department"
+	RoleReseller   Role = "reseller"
+	RoleCustomer   Role = "customer"
+)
+
+// User logs in with a password.
+type User struct {
+	ID           string    `json:"id"`
+	Name         string    `json:"name"` // login name or e-mail
+	Role         Role      `json:"role"`
+	Department   string    `json:"department,omitempty"`
+	Customer     string    `json:"customer,omitempty"` // whose objects a customer sees
+	PasswordHash string    `json:"password_hash"`      // argon2id, PHC string format
+	Disabled     bool      `json:"disabled"`
+	CreatedAt    time.Time `json:"created_at"`
+}
+
+// Token kinds.
+const (
+	TokenAPI     = "api"     // bearer token of a program
+	TokenSession = "session" // bearer token that a login made
+	TokenJoin    = "join"    // enrols agents
+)
+
+// Token is a secret that was handed out once; only its digest is kept.
+type Token struct {
+	ID          string    `json:"id"`
+	Kind        string    `json:"kind" enum:"api,session,join"`
+	Name        string    `json:"name"`
+	Digest      string    `json:"digest"` // SHA-256 of the secret, hex
+	Role        Role      `json:"role,omitempty"`
+	User        string    `json:"user,omitempty"`
+	Department  string    `json:"department,omitempty"`
+	Customer    string    `json:"customer,omitempty"`
+	Location    string    `json:"location,omitempty"`     // join: where the machines are
+	MaxUses     int       `json:"max_uses,omitempty"`     // join: 0 is no limit
+	Uses        int       `json:"uses,omitempty"`         // join
+	AutoApprove bool      `json:"auto_approve,omitempty"` // join: machines need no approval
+	CreatedAt   time.Time `json:"created_at"`
+	CreatedBy   string    `json:"created_by"`
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`
+	Revoked     bool      `json:"revoked,omitempty"`
+}
+
+// Actor is who does something, for whom.
+type Actor struct {
+	Name       string `json:"name"`          // user name, token name, or "steelyard"
+	For        string `json:"for,omitempty"` // acting for somebody else (S11)
+	Role       Role   `json:"role,omitempty"`
+	Department string `json:"department,omitempty"`
+	Customer   string `json:"customer,omitempty"`
+}
+
+// System is the actor of what nobody asked for by hand.
+var System = Actor{Name: "steelyard", Role: RoleAdmin}
+
+// Audit is one line of the audit log (rule X8), written in the transaction of the change.
+type Audit struct {
+	ID      string          `json:"id"`
+	At      time.Time       `json:"at"`
+	Actor   Actor           `json:"actor"`
+	Action  string          `json:"action"` // "server.approve", "order.place", …
+	Object  string          `json:"object"` // table/id
+	Before  json.RawMessage `json:"before,omitempty"`
+	After   json.RawMessage `json:"after,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
+	Request string          `json:"request,omitempty"`
+}

@@ -1,0 +1,146 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Approval states of a machine that enrolled.
+const (
+	Pending  = "pending" // may report, gets no command
+	Approved = "approved"
+	Rejected = "rejected" // its certificate is refused
+)
+
+// Claim kinds (rule X2).
+const (
+	ClaimNone     = "none"
+	ClaimPlan     = "plan"
+	ClaimReseller = "reseller"
+	ClaimClient   = "client"
+	ClaimHeld     = "held"
+)
+
+// Claim says whose a server is. Ref is a plan, reseller, service or order id.
+type Claim struct {
+	Kind  string    `json:"kind" enum:"none,plan,reseller,client,held"`
+	Ref   string    `json:"ref,omitempty"`
+	Via   string    `json:"via,omitempty"` // reseller: "plan" or "sale"
+	Since time.Time `json:"since"`
+}
+
+// Cleanliness of a server's disks.
+const (
+	Clean = "clean"
+	Dirty = "dirty"
+)
+
+// Note is a decision of a person: why, who, when.
+type Note struct {
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+}
+
+// Server is what was decided about one machine. What its agent sees is in [Facts].
+type Server struct {
+	ID           string            `json:"id"`
+	Name         string            `json:"name"`
+	Location     string            `json:"location,omitempty"` // location id
+	Rack         string            `json:"rack,omitempty"`
+	ServerType   string            `json:"server_type,omitempty"` // what by-server-type modules compare (B9)
+	Environment  string            `json:"environment"`
+	InstanceID   string            `json:"instance_id"`
+	Identity     hardware.Identity `json:"identity"` // as enrolled
+	Approval     string            `json:"approval"`
+	ApprovedBy   *Note             `json:"approved_by,omitempty"`
+	Claim        Claim             `json:"claim"`
+	Epoch        uint64            `json:"epoch"`
+	Cleanliness  string            `json:"cleanliness"`
+	CleanSince   time.Time         `json:"clean_since"` // of the present cleanliness
+	InService    bool              `json:"in_service"`
+	ServiceSince time.Time         `json:"in_service_since"` // of the present InService
+	Maintenance  *Note             `json:"maintenance,omitempty"`
+	Quarantine   *Note             `json:"quarantine,omitempty"` // identity conflict or unproven erase
+	Override     *Override         `json:"override,omitempty"`
+	Diagnosis    *DiagnosisSummary `json:"diagnosis,omitempty"`
+	Operation    string            `json:"operation,omitempty"` // id of the one that runs
+	Last         *LastOperation    `json:"last_operation,omitempty"`
+	CertSerial   string            `json:"cert_serial"`
+	CertNotAfter time.Time         `json:"cert_not_after"`
+	PrevSerial   string            `json:"prev_cert_serial,omitempty"` // still accepted until the new one was used
+	CreatedAt    time.Time         `json:"created_at"`
+	FreeSince    time.Time         `json:"free_since"` // claim none since
+}
+
+// Override accepts failed checks and diagnostic or status errors at the operator's own
+// risk (rule B24). It is void after the next diagnostics.
+type Override struct {
+	Note
+	DiagnosisID string `json:"diagnosis_id"`
+}
+
+// DiagnosisSummary is the last completed diagnostics.
+type DiagnosisSummary struct {
+	ID               string           `json:"id"` // operation id
+	At               time.Time        `json:"at"`
+	Profile          string           `json:"profile"`
+	Checks           []protocol.Check `json:"checks"`
+	ConfigurationKey string           `json:"configuration_key"`
+}
+
+// Worst verdict of the checks: "ok", "warning" or "error".
+func (d *DiagnosisSummary) Worst() string {
+	worst := protocol.VerdictOK
+	for _, c := range d.Checks {
+		switch {
+		case c.Verdict == protocol.VerdictError:
+			return protocol.VerdictError
+		case c.Verdict == protocol.VerdictWarning:
+			worst = protocol.VerdictWarning
+		}
+	}
+	return worst
+}
+
+// LastOperation is the outcome of the operation before the present one.
+type LastOperation struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`
+	State   string    `json:"state"` // "done", "failed", "canceled"
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Facts is what the agent of a server saw; written only when it changed.
+type Facts struct {
+	Server        string                 `json:"server"`
+	At            time.Time              `json:"at"`
+	AgentVersion  string                 `json:"agent_version"`
+	Digest        string                 `json:"digest"`
+	Inventory     hardware.Inventory     `json:"inventory"`
+	Configuration hardware.Configuration `json:"configuration"`
+	Key           string                 `json:"configuration_key"`
+}
+
+// Presence says which replica holds a server's agent. It lives on that replica's lease.
+type Presence struct {
+	Server      string    `json:"server"`
+	Replica     string    `json:"replica"`
+	Since       time.Time `json:"since"`
+	BootID      string    `json:"boot_id"`
+	Environment string    `json:"environment"`
+	Remote      string    `json:"remote"` // address of the agent
+}
+
+// Location is a data centre (rules B2, B3).
+type Location struct {
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	ExternalID string    `json:"external_id"`
+	SortOrder  int       `json:"sort_order"`
+	Generation string    `json:"generation"` // of the backend it was made for
+	CreatedAt  time.Time `json:"created_at"`
+}

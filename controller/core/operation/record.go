@@ -1,0 +1,108 @@
+package operation
+
+import (
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Kinds of operation.
+const (
+	Diagnose = "diagnose"
+	Erase    = "erase"
+	Install  = "install"
+)
+
+// States of an operation. Held waits for a person: retry, skip with a reason, or cancel.
+const (
+	Running  = "running"
+	Held     = "held"
+	Done     = "done"
+	Failed   = "failed"
+	Canceled = "canceled"
+)
+
+// Final reports whether nothing more will happen.
+func Final(state string) bool { return state == Done || state == Failed || state == Canceled }
+
+// States of a step.
+const (
+	StepPending = "pending"
+	StepSent    = "sent" // a command record exists; the agent answers it
+	StepDone    = "done"
+	StepFailed  = "failed"
+	StepSkipped = "skipped"
+)
+
+// Operation is the record.
+type Operation struct {
+	ID          string       `json:"id"`
+	Kind        string       `json:"kind" enum:"diagnose,erase,install"`
+	Server      string       `json:"server"`
+	Epoch       uint64       `json:"epoch"`
+	State       string       `json:"state" enum:"running,held,done,failed,canceled"`
+	Steps       []Step       `json:"steps"`
+	Current     int          `json:"current"` // index of the step in work; len(Steps) when all are done
+	Order       string       `json:"order,omitempty"`
+	Service     string       `json:"service,omitempty"`
+	RequestedBy string       `json:"requested_by"`
+	CreatedAt   time.Time    `json:"created_at"`
+	Deadline    time.Time    `json:"deadline"`
+	FinishedAt  time.Time    `json:"finished_at,omitzero"`
+	Message     string       `json:"message"` // what is waited for, or how it ended; for a person
+	MessageAt   time.Time    `json:"message_at"`
+	CancelAsked *Ask         `json:"cancel_asked,omitempty"`
+	Params      Params       `json:"params"`
+	Fault       *fault.Fault `json:"fault,omitempty"`
+}
+
+// Ask is a person's wish about an operation.
+type Ask struct {
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+}
+
+// Params is what an operation was asked to do.
+type Params struct {
+	Profile  string           `json:"profile,omitempty"`  // diagnose
+	Image    string           `json:"image,omitempty"`    // install: image id
+	Hostname string           `json:"hostname,omitempty"` // install
+	SSHKeys  []string         `json:"ssh_keys,omitempty"` // install
+	Disk     protocol.DiskRef `json:"disk,omitzero"`      // install: chosen when the operation was made
+}
+
+// Step is one step and its last outcome.
+type Step struct {
+	Name       string             `json:"name"`
+	Command    string             `json:"command"` // kind of command
+	Allowed    time.Duration      `json:"allowed_ns"`
+	Retries    int                `json:"retries"` // attempts after the first
+	State      string             `json:"state"`
+	Attempt    int                `json:"attempt"`
+	CommandID  string             `json:"command_id,omitempty"`
+	NotBefore  time.Time          `json:"not_before,omitzero"` // back-off of a retry
+	StartedAt  time.Time          `json:"started_at,omitzero"`
+	Deadline   time.Time          `json:"deadline,omitzero"`
+	FinishedAt time.Time          `json:"finished_at,omitzero"`
+	Progress   *protocol.Progress `json:"progress,omitempty"`
+	Fault      *fault.Fault       `json:"fault,omitempty"`
+	Skipped    *Ask               `json:"skipped,omitempty"`
+}
+
+// Command is a record of the outbox: the replica that holds the agent's session
+// delivers it until a result is recorded. Its key is <server>/<command id>.
+type Command struct {
+	protocol.Command
+	CreatedAt time.Time `json:"created_at"`
+	Cancel    *Ask      `json:"cancel,omitempty"`
+}
+
+// Erasures holds the certificates of an erase operation.
+type Erasures struct {
+	Operation string             `json:"operation"`
+	Server    string             `json:"server"`
+	At        time.Time          `json:"at"`
+	Disks     []protocol.Erasure `json:"disks"`
+}

@@ -1,0 +1,345 @@
+package protocol
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+)
+
+// Versions of this protocol that this tree speaks.
+const (
+	VersionMin = 1
+	VersionMax = 1
+)
+
+// Application protocols (ALPN, RFC 7301).
+const (
+	ALPNEnrol   = "steelyard-enrol/1"
+	ALPNControl = "steelyard/1"
+	ALPNBulk    = "steelyard-bulk/1"
+)
+
+// ControllerName is the DNS name in every controller certificate.
+const ControllerName = "controller.steelyard"
+
+// Limits.
+const (
+	MaxFrame        = 1 << 20   // bytes after the length field
+	MaxControlFrame = 64 << 10  // bytes; larger control messages than this are only Report and Command
+	MaxDepth        = 32        // nested maps and arrays
+	MaxEnrolFrame   = 256 << 10 // bytes
+)
+
+// Kind is the second field of a frame.
+type Kind uint8
+
+// Kinds. A receiver ends the session on a kind that it does not know.
+const (
+	KindHello        Kind = 1
+	KindWelcome      Kind = 2
+	KindGoodbye      Kind = 3
+	KindPing         Kind = 4
+	KindPong         Kind = 5
+	KindReport       Kind = 6
+	KindSample       Kind = 7
+	KindWant         Kind = 8
+	KindCommand      Kind = 9
+	KindCancel       Kind = 10
+	KindProgress     Kind = 11
+	KindResult       Kind = 12
+	KindAck          Kind = 13
+	KindRenew        Kind = 14
+	KindRenewed      Kind = 15
+	KindEnrolRequest Kind = 16
+	KindEnrolReply   Kind = 17
+	KindFetch        Kind = 18
+	KindFetchReply   Kind = 19
+)
+
+// Environments of an agent.
+const (
+	EnvRAM       = "ram"       // netbooted; may diagnose, erase, install
+	EnvInstalled = "installed" // on somebody's system; measures, never erases
+	EnvSimulated = "simulated" // fake drivers
+	EnvSandbox   = "sandbox"   // real machine, erase and install only on loop files it was started with (steelyard dev, tests)
+)
+
+// Capabilities that an agent may name in Hello.
+const (
+	CanDiagnose = "diagnose"
+	CanErase    = "erase"
+	CanInstall  = "install"
+)
+
+// Hello opens a control stream.
+type Hello struct {
+	VersionMin      int               `json:"version_min"`
+	VersionMax      int               `json:"version_max"`
+	AgentVersion    string            `json:"agent_version"`
+	Environment     string            `json:"environment"`
+	BootID          string            `json:"boot_id"`     // changes with every start of the machine (or of a simulated one)
+	InstanceID      string            `json:"instance_id"` // random, made once with the key; tells a copy of a disk from the machine
+	Capabilities    []string          `json:"capabilities"`
+	InventoryDigest string            `json:"inventory_digest"`
+	Identity        hardware.Identity `json:"identity"`
+	Running         string            `json:"running,omitempty"` // id of the command in work
+	Unacked         []string          `json:"unacked,omitempty"` // ids of commands whose results wait for an Ack
+}
+
+// Welcome accepts a session.
+type Welcome struct {
+	Version          int    `json:"version"`
+	ServerID         string `json:"server_id"`
+	Approval         string `json:"approval"` // "pending", "approved"
+	Epoch            uint64 `json:"epoch"`    // the server's present epoch; commands of older ones are refused
+	HeartbeatSeconds int    `json:"heartbeat_seconds"`
+	SampleSeconds    int    `json:"sample_seconds"`
+	BackoffMaxSecs   int    `json:"backoff_max_seconds"` // cap of the reconnect back-off; grows with the fleet
+	WantReport       bool   `json:"want_report"`
+	SigningKey       []byte `json:"signing_key"` // Ed25519 public key of permits and images
+	UnixMillis       int64  `json:"unix_millis"` // the controller's clock
+}
+
+// Goodbye ends a session and says why. RetrySeconds is the least time to wait; 0 leaves it to the back-off.
+type Goodbye struct {
+	Fault        *fault.Fault `json:"fault"`
+	RetrySeconds int          `json:"retry_seconds,omitempty"`
+}
+
+// Ping is the heartbeat.
+type Ping struct {
+	Seq uint64 `json:"seq"`
+}
+
+// Pong answers Ping.
+type Pong struct {
+	Seq uint64 `json:"seq"`
+}
+
+// Report carries a full inventory.
+type Report struct {
+	Digest    string             `json:"digest"`
+	Inventory hardware.Inventory `json:"inventory"`
+}
+
+// SampleReport carries what moves all the time.
+type SampleReport struct {
+	Sample hardware.Sample `json:"sample"`
+}
+
+// Want asks for a full Report now.
+type Want struct{}
+
+// Command kinds.
+const (
+	CommandDiagnose = "diagnose"
+	CommandErase    = "erase"
+	CommandImage    = "image"   // write an image to a disk
+	CommandConfirm  = "confirm" // say that the written system is the one that is wanted
+)
+
+// Command is one step of an operation.
+type Command struct {
+	ID        string           `json:"id"`
+	Server    string           `json:"server"`
+	Operation string           `json:"operation"`
+	Step      string           `json:"step"`
+	Epoch     uint64           `json:"epoch"`
+	Kind      string           `json:"kind"` // one of the Command… constants
+	Deadline  time.Time        `json:"deadline"`
+	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
+	Erase     *EraseCommand    `json:"erase,omitempty"`
+	Image     *ImageCommand    `json:"image,omitempty"`
+	Confirm   *ConfirmCommand  `json:"confirm,omitempty"`
+}
+
+// DiagnoseCommand asks for diagnostics (rule B46).
+type DiagnoseCommand struct {
+	Profile string `json:"profile"` // "quick" (default), "standard"
+}
+
+// EraseCommand asks to erase the disks of a permit, and only those (rule B44).
+type EraseCommand struct {
+	SignedPermit []byte `json:"signed_permit"` // JSON of a Permit
+	Signature    []byte `json:"signature"`
+}
+
+// Permit allows one erase of named disks of one machine, once.
+type Permit struct {
+	ID        string            `json:"id"`
+	Server    string            `json:"server"`
+	Operation string            `json:"operation"`
+	Epoch     uint64            `json:"epoch"`
+	Identity  hardware.Identity `json:"identity"`
+	Disks     []DiskRef         `json:"disks"` // every disk of the machine that may be erased
+	NotAfter  time.Time         `json:"not_after"`
+}
+
+// DiskRef names a disk. Name is only a hint; Serial or WWN, and Size, must be equal.
+type DiskRef struct {
+	Name      string `json:"name"`
+	Serial    string `json:"serial,omitempty"`
+	WWN       string `json:"wwn,omitempty"`
+	SizeBytes uint64 `json:"size_bytes"`
+}
+
+// ImageCommand asks to write an image to one disk.
+type ImageCommand struct {
+	SignedManifest []byte   `json:"signed_manifest"` // JSON of an ImageManifest
+	Signature      []byte   `json:"signature"`
+	Disk           DiskRef  `json:"disk"`
+	Hostname       string   `json:"hostname,omitempty"`
+	SSHKeys        []string `json:"ssh_keys,omitempty"`
+}
+
+// ImageManifest describes one operating system image.
+type ImageManifest struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	OSFamily   string `json:"os_family"` // "linux", "windows"
+	Format     string `json:"format"`    // "raw.zst", "raw"
+	RawBytes   uint64 `json:"raw_bytes"`
+	RawSHA256  string `json:"raw_sha256"` // hex, of the bytes on the disk
+	FileBytes  uint64 `json:"file_bytes"`
+	FileSHA256 string `json:"file_sha256"` // hex, of the file that is transferred; its name in the store
+}
+
+// ConfirmCommand asks whether the disk still holds what was written.
+type ConfirmCommand struct {
+	Disk      DiskRef `json:"disk"`
+	RawBytes  uint64  `json:"raw_bytes"`
+	RawSHA256 string  `json:"raw_sha256"`
+}
+
+// Cancel asks to stop a command.
+type Cancel struct {
+	Command string `json:"command"`
+	Reason  string `json:"reason"`
+}
+
+// Progress tells how far a command is.
+type Progress struct {
+	Command string `json:"command"`
+	Done    uint64 `json:"done"`
+	Total   uint64 `json:"total"` // 0: unknown
+	Unit    string `json:"unit"`  // "bytes", "checks"
+	Note    string `json:"note"`  // what is being done, for a person
+}
+
+// Result ends a command.
+type Result struct {
+	Command   string        `json:"command"`
+	Operation string        `json:"operation"`
+	Step      string        `json:"step"`
+	Epoch     uint64        `json:"epoch"`
+	At        time.Time     `json:"at"`
+	Fault     *fault.Fault  `json:"fault,omitempty"` // nil: done
+	Diagnosis *Diagnosis    `json:"diagnosis,omitempty"`
+	Erasures  []Erasure     `json:"erasures,omitempty"`
+	Written   *WrittenImage `json:"written,omitempty"`
+}
+
+// Check verdicts.
+const (
+	VerdictOK      = "ok"
+	VerdictWarning = "warning"
+	VerdictError   = "error"
+)
+
+// Diagnosis is the outcome of diagnostics.
+type Diagnosis struct {
+	Profile   string             `json:"profile"`
+	StartedAt time.Time          `json:"started_at"`
+	EndedAt   time.Time          `json:"ended_at"`
+	Checks    []Check            `json:"checks"`
+	Inventory hardware.Inventory `json:"inventory"` // as seen by the diagnostics: defines the configuration
+}
+
+// Check is one measured thing with its limit.
+type Check struct {
+	Name    string `json:"name"` // "cpu", "memory", "disk nvme0n1 read", "nic eth0 link"
+	Verdict string `json:"verdict"`
+	Value   string `json:"value,omitempty"` // with unit, for a person
+	Limit   string `json:"limit,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Erasure says what happened to one disk, proven or not.
+type Erasure struct {
+	Disk          DiskRef   `json:"disk"`
+	Method        string    `json:"method"`   // "overwrite zero", "blkdiscard + overwrite", …
+	Attempts      []string  `json:"attempts"` // methods tried before, and what came of them
+	Proven        bool      `json:"proven"`   // read back and found empty
+	VerifiedBytes uint64    `json:"verified_bytes"`
+	TotalBytes    uint64    `json:"total_bytes"`
+	StartedAt     time.Time `json:"started_at"`
+	EndedAt       time.Time `json:"ended_at"`
+	Error         string    `json:"error,omitempty"`
+}
+
+// WrittenImage says what was written and read back.
+type WrittenImage struct {
+	Disk      DiskRef `json:"disk"`
+	Image     string  `json:"image"`
+	RawBytes  uint64  `json:"raw_bytes"`
+	RawSHA256 string  `json:"raw_sha256"`
+	ReadBack  bool    `json:"read_back"` // the digest was computed again from the disk
+}
+
+// Ack says that a result is durable; the agent may forget it.
+type Ack struct {
+	Command string `json:"command"`
+}
+
+// Renew asks for a new certificate.
+type Renew struct {
+	CSR []byte `json:"csr"` // PKCS#10, DER
+}
+
+// Renewed answers Renew.
+type Renewed struct {
+	Certificate []byte       `json:"certificate"` // X.509, DER
+	Fault       *fault.Fault `json:"fault,omitempty"`
+}
+
+// EnrolRequest asks for a first certificate.
+type EnrolRequest struct {
+	Token       string             `json:"token"` // id.secret part of the join token
+	CSR         []byte             `json:"csr"`
+	Environment string             `json:"environment"`
+	InstanceID  string             `json:"instance_id"`
+	Inventory   hardware.Inventory `json:"inventory"`
+}
+
+// EnrolReply answers an EnrolRequest.
+type EnrolReply struct {
+	ServerID    string       `json:"server_id"`
+	Certificate []byte       `json:"certificate"`
+	Authority   []byte       `json:"authority"` // DER; must hash to the token's digest
+	SigningKey  []byte       `json:"signing_key"`
+	Approval    string       `json:"approval"`
+	Fault       *fault.Fault `json:"fault,omitempty"`
+}
+
+// Fetch asks for the bytes of an image file from Offset on.
+type Fetch struct {
+	FileSHA256 string `json:"file_sha256"`
+	Offset     uint64 `json:"offset"`
+}
+
+// FetchReply precedes the bytes.
+type FetchReply struct {
+	Bytes uint64       `json:"bytes"` // that follow
+	Fault *fault.Fault `json:"fault,omitempty"`
+}
+
+// Sign is the JSON of v, in the form that Permit and ImageManifest are signed in.
+func Sign(v any, sign func([]byte) []byte) (signed, signature []byte, err error) {
+	signed, err = json.Marshal(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	return signed, sign(signed), nil
+}
