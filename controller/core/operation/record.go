@@ -37,24 +37,26 @@ const (
 
 // Operation is the record.
 type Operation struct {
-	ID          string       `json:"id"`
-	Kind        string       `json:"kind" enum:"diagnose,erase,install"`
-	Server      string       `json:"server"`
-	Epoch       uint64       `json:"epoch"`
-	State       string       `json:"state" enum:"running,held,done,failed,canceled"`
-	Steps       []Step       `json:"steps"`
-	Current     int          `json:"current"` // index of the step in work; len(Steps) when all are done
-	Order       string       `json:"order,omitempty"`
-	Service     string       `json:"service,omitempty"`
-	RequestedBy string       `json:"requested_by"`
-	CreatedAt   time.Time    `json:"created_at"`
-	Deadline    time.Time    `json:"deadline"`
-	FinishedAt  time.Time    `json:"finished_at,omitzero"`
-	Message     string       `json:"message"` // what is waited for, or how it ended; for a person
-	MessageAt   time.Time    `json:"message_at"`
-	CancelAsked *Ask         `json:"cancel_asked,omitempty"`
-	Params      Params       `json:"params"`
-	Fault       *fault.Fault `json:"fault,omitempty"`
+	ID          string        `json:"id"`
+	Kind        string        `json:"kind" enum:"diagnose,erase,install"`
+	Server      string        `json:"server"`
+	Epoch       uint64        `json:"epoch"`
+	State       string        `json:"state" enum:"running,held,done,failed,canceled"`
+	Steps       []Step        `json:"steps"`
+	Current     int           `json:"current"` // index of the step in work; len(Steps) when all are done
+	Order       string        `json:"order,omitempty"`
+	Service     string        `json:"service,omitempty"`
+	RequestedBy string        `json:"requested_by"`
+	CreatedAt   time.Time     `json:"created_at"`
+	Deadline    time.Time     `json:"deadline"`
+	Allowed     time.Duration `json:"allowed_ns"`           // for the whole; a retry by a person starts it anew
+	Department  string        `json:"department,omitempty"` // gets a task when it is held
+	FinishedAt  time.Time     `json:"finished_at,omitzero"`
+	Message     string        `json:"message"` // what is waited for, or how it ended; for a person
+	MessageAt   time.Time     `json:"message_at"`
+	CancelAsked *Ask          `json:"cancel_asked,omitempty"`
+	Params      Params        `json:"params"`
+	Fault       *fault.Fault  `json:"fault,omitempty"`
 }
 
 // Ask is a person's wish about an operation.
@@ -66,11 +68,12 @@ type Ask struct {
 
 // Params is what an operation was asked to do.
 type Params struct {
-	Profile  string           `json:"profile,omitempty"`  // diagnose
-	Image    string           `json:"image,omitempty"`    // install: image id
-	Hostname string           `json:"hostname,omitempty"` // install
-	SSHKeys  []string         `json:"ssh_keys,omitempty"` // install
-	Disk     protocol.DiskRef `json:"disk,omitzero"`      // install: chosen when the operation was made
+	Profile  string             `json:"profile,omitempty"`  // diagnose
+	Image    string             `json:"image,omitempty"`    // install: image id
+	Hostname string             `json:"hostname,omitempty"` // install
+	SSHKeys  []string           `json:"ssh_keys,omitempty"` // install
+	Disk     protocol.DiskRef   `json:"disk,omitzero"`      // install: chosen when the operation was made
+	Disks    []protocol.DiskRef `json:"disks,omitempty"`    // erase: all that are to be erased, as known when it was made
 }
 
 // Step is one step and its last outcome.

@@ -1,0 +1,48 @@
+package operation
+
+import (
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// Cancel asks to end op. It is an error only when op is over.
+func Cancel(op Operation, ask Ask) (Operation, error) {
+	if Final(op.State) {
+		return op, fault.Refused("operation %s is %s; there is nothing to cancel", op.ID, op.State)
+	}
+	if op.CancelAsked == nil {
+		op.CancelAsked = &ask
+	}
+	return op, nil
+}
+
+// Retry lets a held operation try its step again, with the whole time anew.
+func Retry(op Operation, ask Ask) (Operation, error) {
+	return release(op, ask, func(s *Step) { s.State, s.Attempt, s.NotBefore = StepPending, 0, time.Time{} })
+}
+
+// Skip lets a held operation go on without its failed step, for a reason that is
+// kept. An erase cannot be skipped: its proof is the point of it.
+func Skip(op Operation, ask Ask) (Operation, error) {
+	if op.Kind == Erase {
+		return op, fault.Refused("an erase cannot be skipped: without its proof the server may not be given to anybody; retry or cancel it")
+	}
+	if ask.Reason == "" {
+		var c fault.Check
+		c.Add("reason", "is empty; say why the step can be left out")
+		return op, c.Err("step of operation %s cannot be skipped", op.ID)
+	}
+	return release(op, ask, func(s *Step) { s.State, s.Skipped = StepSkipped, &ask })
+}
+
+func release(op Operation, ask Ask, change func(*Step)) (Operation, error) {
+	if op.State != Held || op.Current >= len(op.Steps) {
+		return op, fault.Refused("operation %s is %s; only a held operation waits for such a decision", op.ID, op.State)
+	}
+	op.Steps = append([]Step(nil), op.Steps...)
+	change(&op.Steps[op.Current])
+	op.State, op.Fault, op.Deadline = Running, nil, ask.At.Add(op.Allowed)
+	op.Message, op.MessageAt = ask.Actor+" decided: go on", ask.At
+	return op, nil
+}

@@ -1,0 +1,170 @@
+package operation
+
+import (
+	"testing"
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func fresh(kind string) Operation {
+	return New("opn-1", kind, "srv-1", 7, time.Hour, Params{}, t0)
+}
+
+// drive takes decisions until there is nothing to do, answering each sent
+// command with what answer says.
+func drive(t *testing.T, op Operation, answer func(attempt int) *fault.Fault) (Operation, []Verb) {
+	t.Helper()
+	var verbs []Verb
+	var in Input
+	now, sent := t0, 0
+	for range 100 {
+		d := Next(op, in, now)
+		if d.Verb == None {
+			if d.Until.IsZero() || Final(op.State) || op.State == Held {
+				return op, verbs
+			}
+			now = d.Until
+			continue
+		}
+		verbs = append(verbs, d.Verb)
+		op, in = d.Op, Input{}
+		if d.Verb == Send {
+			sent++
+			in.Result = &protocol.Result{Command: op.Steps[op.Current].CommandID, Fault: answer(sent)}
+		}
+	}
+	t.Fatal("the operation does not end")
+	return op, nil
+}
+
+func TestX4_InstallRunsItsStepsInOrder(t *testing.T) {
+	op, verbs := drive(t, fresh(Install), func(int) *fault.Fault { return nil })
+	if op.State != Done || op.Current != 2 {
+		t.Fatalf("got %s at step %d", op.State, op.Current)
+	}
+	want := []Verb{Send, Advance, Advance, Send, Advance, Advance, Close}
+	if len(verbs) != len(want) {
+		t.Fatalf("got %v, want %v", verbs, want)
+	}
+	for i := range want {
+		if verbs[i] != want[i] {
+			t.Fatalf("got %v, want %v", verbs, want)
+		}
+	}
+}
+
+func TestX4_AFaultThatMayPassIsTriedAgain(t *testing.T) {
+	op, _ := drive(t, fresh(Install), func(n int) *fault.Fault {
+		if n <= 2 {
+			return fault.Unavailable("the link broke")
+		}
+		return nil
+	})
+	if op.State != Done || op.Steps[0].Attempt != 3 {
+		t.Fatalf("got %s after %d attempts", op.State, op.Steps[0].Attempt)
+	}
+}
+
+func TestX4_HeldWaitsForAPersonAndHasADeadline(t *testing.T) {
+	op, _ := drive(t, fresh(Install), func(int) *fault.Fault { return fault.Refused("the disk is mounted") })
+	if op.State != Held || op.Steps[0].Attempt != 1 || op.Fault == nil {
+		t.Fatalf("got %s, attempts %d", op.State, op.Steps[0].Attempt)
+	}
+	ask := Ask{Reason: "unmounted", Actor: "ann", At: t0.Add(time.Hour)}
+	again, err := Retry(op, ask)
+	if err != nil || again.State != Running || again.Deadline != ask.At.Add(again.Allowed) {
+		t.Fatalf("retry: %v, %+v", err, again)
+	}
+	if _, err := Skip(op, Ask{Actor: "ann", At: t0}); !fault.Is(err, fault.KindInvalid) {
+		t.Fatalf("skip without a reason: %v", err)
+	}
+	skipped, err := Skip(op, ask)
+	if err != nil || skipped.Steps[0].State != StepSkipped || skipped.Steps[0].Skipped.Actor != "ann" {
+		t.Fatalf("skip: %v", err)
+	}
+	if op.Steps[0].State != StepFailed {
+		t.Fatal("a decision changed the record that it was asked about")
+	}
+	d := Next(op, Input{}, op.Deadline)
+	if d.Verb != Close || d.Op.State != Failed {
+		t.Fatalf("after the deadline: %s, %s", d.Verb, d.Op.State)
+	}
+}
+
+func TestB45_AnEraseIsNeverSkipped(t *testing.T) {
+	op, _ := drive(t, fresh(Erase), func(int) *fault.Fault { return fault.Refused("not proven") })
+	if op.State != Held {
+		t.Fatalf("got %s", op.State)
+	}
+	if _, err := Skip(op, Ask{Reason: "trust me", Actor: "bob", At: t0}); !fault.Is(err, fault.KindRefused) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestB16_ADeadlineEndsTheOperation(t *testing.T) {
+	op := Next(fresh(Install), Input{}, t0).Op
+	d := Next(op, Input{}, t0.Add(59*time.Minute))
+	if d.Verb != None || !d.Until.Equal(t0.Add(time.Hour)) {
+		t.Fatalf("before: %s until %s", d.Verb, d.Until)
+	}
+	d = Next(op, Input{}, t0.Add(time.Hour))
+	if d.Verb != Close || d.Op.State != Failed {
+		t.Fatalf("after: %s %s", d.Verb, d.Op.State)
+	}
+	if d = Next(d.Op, Input{Result: &protocol.Result{}}, t0.Add(2*time.Hour)); d.Verb != None || d.Op.State != Failed {
+		t.Fatal("a late result changed a final operation")
+	}
+}
+
+func TestB16_EraseTimeFollowsDiskSize(t *testing.T) {
+	small := EraseAllowed([]protocol.DiskRef{{SizeBytes: 1 << 30}})
+	large := EraseAllowed([]protocol.DiskRef{{SizeBytes: 1 << 30}, {SizeBytes: 18e12}})
+	if small < 10*time.Minute || large < 24*time.Hour || large > 31*24*time.Hour {
+		t.Fatalf("small %s, large %s", small, large)
+	}
+}
+
+func TestX4_CancelRecallsTheCommandFirst(t *testing.T) {
+	op := Next(fresh(Install), Input{}, t0).Op
+	op, err := Cancel(op, Ask{Reason: "order withdrawn", Actor: "ann", At: t0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := Next(op, Input{}, t0); d.Verb != Recall {
+		t.Fatalf("got %s", d.Verb)
+	}
+	if d := Next(op, Input{RecalledAt: t0}, t0.Add(time.Second)); d.Verb != None || d.Until.IsZero() {
+		t.Fatalf("got %s", d.Verb)
+	}
+	for _, in := range []Input{{RecalledAt: t0, Result: &protocol.Result{}}, {RecalledAt: t0.Add(-time.Hour)}} {
+		if d := Next(op, in, t0.Add(time.Second)); d.Verb != Close || d.Op.State != Canceled {
+			t.Fatalf("got %s %s", d.Verb, d.Op.State)
+		}
+	}
+	if _, err := Cancel(Operation{State: Done}, Ask{}); !fault.Is(err, fault.KindRefused) {
+		t.Fatal("a finished operation was canceled")
+	}
+}
+
+// Every state that is not final has a next step or a time to look again.
+func TestX4_NoDeadEnds(t *testing.T) {
+	for _, kind := range []string{Diagnose, Erase, Install} {
+		for _, result := range []*protocol.Result{nil, {}, {Fault: fault.Unavailable("x")}, {Fault: fault.Refused("x")}} {
+			op := fresh(kind)
+			for i := range 200 {
+				d := Next(op, Input{Result: result}, t0.Add(time.Duration(i)*time.Hour))
+				if d.Verb == None && !Final(op.State) && d.Until.IsZero() {
+					t.Fatalf("%s with %v waits for nothing in state %s", kind, result, op.State)
+				}
+				op = d.Op
+			}
+			if !Final(op.State) {
+				t.Fatalf("%s with %v is still %s", kind, result, op.State)
+			}
+		}
+	}
+}
