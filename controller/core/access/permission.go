@@ -1,0 +1,77 @@
+package access
+
+import "slices"
+
+// Permission is one thing that a role may do. Every route of the API carries one.
+type Permission string
+
+// Permissions. Public needs no login; Self is what everybody who logged in may do.
+const (
+	Public         Permission = "public"
+	Self           Permission = "self"
+	ServerRead     Permission = "server.read"
+	ServerWrite    Permission = "server.write"    // rename, move, maintenance, commission
+	ServerApprove  Permission = "server.approve"  // let an enrolled machine in, or not
+	ServerOverride Permission = "server.override" // rule B24
+	OperationRead  Permission = "operation.read"
+	OperationRun   Permission = "operation.run" // start, cancel, retry, skip
+	OrderRead      Permission = "order.read"
+	OrderPlace     Permission = "order.place"
+	OrderCancel    Permission = "order.cancel"
+	ServiceRead    Permission = "service.read"
+	TaskRead       Permission = "task.read"
+	TaskWork       Permission = "task.work"    // comment, assign, close
+	SetupRead      Permission = "setup.read"   // locations and modules
+	SetupWrite     Permission = "setup.write"  // locations, modules, tariffs
+	TariffRead     Permission = "tariff.read"  // what is sold
+	ImageRead      Permission = "image.read"   // what can be installed
+	ImageWrite     Permission = "image.write"  // upload, retire
+	MatchAsk       Permission = "match.ask"    // stock, and what would be chosen
+	EventRead      Permission = "event.read"   // only events of what may be read
+	AuditRead      Permission = "audit.read"   // rule X8
+	TokenManage    Permission = "token.manage" // API and join tokens
+	UserManage     Permission = "user.manage"
+)
+
+// everything lists all permissions that need a login.
+var everything = []Permission{
+	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
+	OrderRead, OrderPlace, OrderCancel, ServiceRead, TaskRead, TaskWork, SetupRead, SetupWrite,
+	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
+}
+
+// granted is the one table of roles (rule X7).
+var granted = map[Role][]Permission{
+	RoleAdmin:   everything,
+	RoleSystems: without(everything, TokenManage, UserManage),
+	RoleOperations: {
+		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
+		OrderRead, OrderPlace, OrderCancel, ServiceRead, TaskRead, TaskWork, SetupRead,
+		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead,
+	},
+	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
+	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
+	RoleReseller:   {Self, TariffRead, ImageRead},
+	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, TariffRead, ImageRead, EventRead},
+}
+
+func without(list []Permission, drop ...Permission) []Permission {
+	return slices.DeleteFunc(slices.Clone(list), func(p Permission) bool { return slices.Contains(drop, p) })
+}
+
+// Allowed reports whether the role has the permission. Public is everybody's; an
+// unknown role has nothing else.
+func Allowed(r Role, p Permission) bool {
+	return p == Public || slices.Contains(granted[r], p)
+}
+
+// Roles lists all roles, the most powerful first.
+func Roles() []Role {
+	return []Role{RoleAdmin, RoleSystems, RoleOperations, RoleMarketing, RoleDepartment, RoleReseller, RoleCustomer}
+}
+
+// Permissions lists what a role may do, in the order of this package.
+func Permissions(r Role) []Permission { return slices.Clone(granted[r]) }
+
+// Known reports whether r is a role.
+func (r Role) Known() bool { return granted[r] != nil }
