@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the Debian packages whose programs the tests start. Already there: does
+# nothing. Not root, or no apt-get: says what is missing; with CI=true that is a failure.
+set -euo pipefail
+
+# program:package
+wanted=(
+  gcc:gcc                    # the race detector
+  prometheus:prometheus      # scrapes our metrics
+  promtool:prometheus        # checks metrics and alert rules
+  dmidecode:dmidecode        # hardware tables
+  losetup:mount              # loop disks
+  mount:mount                # a full disk
+  smartctl:smartmontools     # disk health
+  curl:curl                  # the tour of the README
+)
+
+missing=()
+for entry in "${wanted[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+  echo "installing for the tests: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+  exit 0
+fi
+
+echo "the tests that need these Debian packages cannot run: ${missing[*]}" >&2
+echo "install them as root: apt-get install ${missing[*]}" >&2
+[[ ${CI:-} != true ]]

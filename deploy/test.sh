@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Runs all tests; with the race detector for the package patterns of $1 (when a C
+# compiler is there), without it for the rest. The last lines tell the result.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=$PWD/.cache/bin
+race=()
+
+# shellcheck disable=SC2086 # a list of patterns
+if command -v gcc >/dev/null; then
+  mapfile -t race < <(go list $1 2>/dev/null)
+fi
+mapfile -t plain < <(go list ./... | grep -vxF -f <(printf '%s\n' "${race[@]:-none}"))
+
+# A test runner with a readable summary; go test itself serves where it cannot be had.
+if [[ ! -x $tools/gotestsum ]]; then
+  (cd deploy/tools && CGO_ENABLED=0 go build -o "$tools/" gotest.tools/gotestsum) || true
+fi
+run() {
+  if [[ -x $tools/gotestsum ]]; then
+    "$tools/gotestsum" --format pkgname --hide-summary=skipped -- "$@"
+  else
+    go test "$@"
+  fi
+}
+
+status=0
+CGO_ENABLED=0 run -timeout 10m "${plain[@]}" || status=1
+if [[ ${#race[@]} -gt 0 ]]; then
+  CGO_ENABLED=1 run -race -timeout 15m "${race[@]}" || status=1
+fi
+words=(passed FAILED)
+echo "tests ${words[$status]}: ${#plain[@]} packages, and ${#race[@]} with the race detector"
+exit $status
