@@ -20,6 +20,7 @@ const (
 	MaxSections  = 64
 	MaxFlags     = 256 // of one CPU
 	MaxMACs      = 1024
+	maxScanned   = 16 << 10 // bytes of a text that are looked at
 	maxNumber    = 1 << 30
 	maxBytes     = 1 << 50 // 1 PiB; sums of any list stay far below the end of uint64
 )
@@ -117,6 +118,9 @@ func bounded(n int64, field string) int64 {
 // CleanString returns s as valid UTF-8 without control and format characters,
 // trimmed, at most [MaxString] bytes long.
 func CleanString(s string) string {
+	if len(s) > maxScanned {
+		s = cutAt(s, maxScanned)
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
@@ -130,17 +134,26 @@ func CleanString(s string) string {
 	}
 	s = strings.TrimSpace(s)
 	if len(s) > MaxString {
-		n := MaxString
-		for !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = strings.TrimSpace(s[:n])
+		s = strings.TrimSpace(cutAt(s, MaxString))
 	}
 	return s
+}
+
+// cutAt takes the first n bytes of s, fewer when they end inside a character.
+func cutAt(s string, n int) string {
+	for back := n; back > n-utf8.UTFMax; back-- {
+		if utf8.RuneStart(s[back]) {
+			return s[:back]
+		}
+	}
+	return s[:n] // no UTF-8 at all
 }
 
 // unwanted are characters that hide or move text: controls and formats (such as
 // the right-to-left override), and the two separators that end lines.
 func unwanted(r rune) bool {
+	if r < 0x7F {
+		return r < ' '
+	}
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
