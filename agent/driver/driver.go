@@ -1,0 +1,104 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// ErrUnsupported is what a disk answers to a command that it does not have.
+var ErrUnsupported = errors.New("the disk does not support this")
+
+// Mode says what a disk is opened for.
+type Mode int
+
+// Modes of Open.
+const (
+	Read  Mode = iota // shared; works while the disk is in use
+	Write             // exclusive; refused while the disk is mounted or held
+)
+
+// Disks are the disks of one machine that commands may name.
+type Disks interface {
+	// List names every disk that may be a target, sorted by name. Removable and USB
+	// disks, and in a sandbox every disk that was not given to it, are left out.
+	List(ctx context.Context) ([]protocol.DiskRef, error)
+	// Open opens the disk that List called name. Write is refused (fault refused)
+	// while the disk is mounted, swapped on, held by another device or read-only.
+	Open(ctx context.Context, name string, mode Mode) (Disk, error)
+}
+
+// Disk is an open disk. Reads and writes go past every cache of the operating system.
+// Offsets and lengths are multiples of [Block], but for the last piece of a disk whose
+// size is none, and buffers come from [Buffer]. Methods may be called from several goroutines.
+type Disk interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Identify asks the open device who it is, now.
+	Identify(ctx context.Context) (protocol.DiskRef, error)
+	// Discard tells the device that it may forget a range. What it reads afterwards is
+	// not promised. ErrUnsupported where there is no such command.
+	Discard(off, n int64) error
+	// Sync returns when everything written is on the medium.
+	Sync() error
+}
+
+// Zeroer is a Disk that can overwrite a range with zeros by itself, faster than by
+// writing buffers. Only disks in memory do: on a real one the erase goes the way
+// that data goes, so that the proof is about that way.
+type Zeroer interface {
+	Zero(off, n int64) error
+}
+
+// Machine is everything that diagnostics need.
+type Machine interface {
+	Disks
+	// Inventory reads the parts of the machine now.
+	Inventory(ctx context.Context) hardware.Inventory
+	// Stress works every processor for about d, checking each result, and tells how
+	// many rounds were done and how many came out wrong.
+	Stress(ctx context.Context, d time.Duration) (Rounds, error)
+	// TestMemory writes patterns to at most limit bytes of free memory, reads them back and
+	// stops after about d.
+	TestMemory(ctx context.Context, limit uint64, d time.Duration) (Tested, error)
+	// Sensors reads temperatures and memory error counters.
+	Sensors(ctx context.Context) Sensors
+}
+
+// Rounds is the outcome of a processor stress.
+type Rounds struct {
+	CPUs   int    // that took part
+	Done   uint64 // rounds of arithmetic and hashing, all CPUs together
+	Wrong  uint64 // rounds whose result differed
+	Detail string // which CPU was wrong first
+}
+
+// Tested is the outcome of a memory test.
+type Tested struct {
+	Bytes  uint64 // different bytes that were tested
+	Passes int    // patterns that went over all of them
+	Wrong  uint64 // words that read back differently
+	Detail string // the first of them
+}
+
+// Sensors is what the machine measures about itself.
+type Sensors struct {
+	Temperatures []Temperature
+	Corrected    uint64 // memory errors that ECC corrected since boot
+	Uncorrected  uint64
+	ECC          bool // somebody counts memory errors
+	BMC          bool // a management controller answers on this machine
+}
+
+// Temperature is one sensor.
+type Temperature struct {
+	Name     string
+	Celsius  float64
+	High     float64 // the sensor's own limit; 0: it has none
+	Critical float64 // 0: it has none
+}

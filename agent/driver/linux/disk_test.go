@@ -1,0 +1,128 @@
+package linux
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/agent/driver/drivertest"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+func TestConformanceOnAFile(t *testing.T) {
+	drivertest.Run(t, func(t *testing.T) drivertest.Subject {
+		return subject(t, filepath.Join(t.TempDir(), "disk")+":8MiB")
+	})
+}
+
+func TestConformanceOnALoopDevice(t *testing.T) {
+	drivertest.Run(t, func(t *testing.T) drivertest.Subject {
+		return subject(t, drivertest.Loop(t, 8<<20))
+	})
+}
+
+func subject(t *testing.T, spec string) drivertest.Subject {
+	t.Helper()
+	s, err := OpenSandbox(3, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{Sandbox: []*SandboxDisk{s}})
+	return drivertest.Subject{Disks: m, Want: protocol.DiskRef{Name: "x", Serial: "sandbox-3", SizeBytes: 8 << 20}}
+}
+
+func TestB44_AMountedDiskIsRefused(t *testing.T) {
+	dev := drivertest.Loop(t, 16<<20)
+	if out, err := exec.Command("mkfs.ext4", "-q", dev).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext4: %v: %s", err, out)
+	}
+	s, err := OpenSandbox(0, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{Sandbox: []*SandboxDisk{s}})
+	dir := t.TempDir()
+	if err := unix.Mount(dev, dir, "ext4", 0, ""); err != nil {
+		t.Fatalf("mount: %v", err)
+	}
+	_, err = m.Open(t.Context(), "sandbox-0", driver.Write)
+	if e := unix.Unmount(dir, 0); e != nil {
+		t.Fatal(e)
+	}
+	if !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "mounted on "+dir) {
+		t.Errorf("open a mounted disk: %v", err)
+	}
+	d, err := m.Open(t.Context(), "sandbox-0", driver.Write)
+	if err != nil {
+		t.Fatalf("after unmounting: %v", err)
+	}
+	_ = d.Close()
+}
+
+func TestB44_AReadOnlyDiskIsRefused(t *testing.T) {
+	dev := drivertest.Loop(t, 1<<20, "--read-only")
+	s, err := OpenSandbox(0, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{Sandbox: []*SandboxDisk{s}})
+	if _, err := m.Open(t.Context(), "sandbox-0", driver.Write); !fault.Is(err, fault.KindRefused) {
+		t.Errorf("open a read-only disk: %v", err)
+	}
+}
+
+func TestB44_AnotherFileUnderTheNameIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk")
+	s, err := OpenSandbox(0, path+":1MiB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{Sandbox: []*SandboxDisk{s}})
+	list, _ := m.List(t.Context())
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(path, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := driver.Open(t.Context(), m, list[0], driver.Write); !fault.Is(err, fault.KindRefused) {
+		t.Errorf("open a replaced file: %v", err)
+	}
+}
+
+func TestB44_TheSandboxHasNoRealDisks(t *testing.T) {
+	m := New(Options{Sandbox: []*SandboxDisk{}})
+	if list, err := m.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("an empty sandbox lists %v %v", list, err)
+	}
+	for _, name := range []string{"vda", "sda", "loop0", "null"} {
+		if _, err := m.Open(t.Context(), name, driver.Read); !fault.Is(err, fault.KindRefused) {
+			t.Errorf("open %s: %v", name, err)
+		}
+	}
+}
+
+func TestSandboxSpecs(t *testing.T) {
+	for _, c := range []struct {
+		spec string
+		size int64
+		ok   bool
+	}{
+		{"a", DefaultSandboxBytes, true}, {"/x/a:128MiB", 128 << 20, true},
+		{"a:1000", 0, false}, {"a:many", 0, false}, {"", 0, false}, {"a:0", 0, false},
+	} {
+		_, size, err := parseSandbox(c.spec)
+		if (err == nil) != c.ok || c.ok && size != c.size {
+			t.Errorf("%q: %d %v", c.spec, size, err)
+		}
+	}
+	if _, err := OpenSandbox(0, "/dev/null"); !fault.Is(err, fault.KindRefused) {
+		t.Errorf("/dev/null as a disk: %v", err)
+	}
+}
