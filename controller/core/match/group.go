@@ -131,7 +131,7 @@ func fits(want, have group) bool {
 	return (want.size == 0 || want.size == have.size) && (want.name == "" || equalFold(want.name, have.name))
 }
 
-func total(gs []group) int {
+func countOf(gs []group) int {
 	n := 0
 	for _, g := range gs {
 		n += g.count

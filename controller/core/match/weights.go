@@ -1,10 +1,6 @@
 package match
 
-import (
-	"fmt"
-
-	"github.com/steelyard/steelyard/pkg/fault"
-)
+import "github.com/steelyard/steelyard/pkg/fault"
 
 // MaxWeight is the largest weight in points. It keeps every possible distance
 // far below 2³².
@@ -59,16 +55,16 @@ func DefaultWeights() Weights {
 // that costs nothing would make an unfinished server look exact. It reports
 // every wrong field (rule X13) as one invalid fault, below the given path.
 func (w Weights) Validate(path string) error {
-	var fields []fault.Field
+	var check fault.Check
+	w.check(&check, path)
+	return check.Err("the weights are not usable")
+}
+
+func (w Weights) check(check *fault.Check, path string) {
 	for _, l := range w.limits() {
-		if l.value < l.least || l.value > MaxWeight {
-			fields = append(fields, fault.Field{
-				Name:    join(path, l.name),
-				Message: fmt.Sprintf("is %d; give whole points from %d to %d", l.value, l.least, MaxWeight),
-			})
-		}
+		check.Require(l.least <= l.value && l.value <= MaxWeight, join(path, l.name),
+			"is %d; give whole points from %d to %d", l.value, l.least, MaxWeight)
 	}
-	return refusal("the weights are not usable", fields)
 }
 
 type limit struct {
@@ -91,11 +87,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func refusal(message string, fields []fault.Field) error {
-	if len(fields) == 0 {
-		return nil
-	}
-	return &fault.Fault{Kind: fault.KindInvalid, Message: message, Fields: fields}
 }
