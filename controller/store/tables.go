@@ -1,0 +1,58 @@
+package store
+
+import (
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// The tables of the fleet. The first argument is the key prefix in etcd and the
+// collection's name in the API, the second the word for one record.
+var (
+	Servers    = NewTable[fleet.Server]("servers", "server")
+	Facts      = NewTable[fleet.Facts]("facts", "facts of server")
+	Presences  = NewTable[fleet.Presence]("presence", "presence of server")
+	Identities = NewTable[Holders]("identities", "identity")
+	Locations  = NewTable[fleet.Location]("locations", "location")
+	Modules    = NewTable[order.Module]("modules", "module")
+	Tariffs    = NewTable[order.Tariff]("tariffs", "tariff")
+	Orders     = NewTable[order.Order]("orders", "order")
+	Services   = NewTable[order.Service]("services", "service")
+	Operations = NewTable[operation.Operation]("operations", "operation")
+	Commands   = NewTable[operation.Command]("commands", "command")
+	Results    = NewTable[protocol.Result]("results", "result")
+	Erasures   = NewTable[operation.Erasures]("erasures", "erasure of operation")
+	Tasks      = NewTable[task.Task]("tasks", "task")
+	TaskKeys   = NewTable[TaskKey]("task-keys", "open task for")
+	Images     = NewTable[image.Image]("images", "image")
+	Users      = NewTable[access.User]("users", "user")
+	Tokens     = NewTable[access.Token]("tokens", "token")
+	Audit      = NewTable[access.Audit]("audit", "audit line")
+	Settings   = NewTable[FleetSetting]("settings", "setting")
+)
+
+// Holders are the servers that have one part of an identity. More than one is a
+// conflict (rule X1).
+type Holders struct {
+	Servers []string `json:"servers"`
+}
+
+// TaskKey names the open task with a dedupe key (rule X6).
+type TaskKey struct {
+	Task string `json:"task"`
+}
+
+// FleetSettings is the id of the one record of settings.
+const FleetSettings = "fleet"
+
+// FleetSetting is what holds for the whole fleet.
+type FleetSetting struct {
+	RequireConfirmedEmail bool `json:"require_confirmed_email"` // rule B5
+}
+
+// CommandKey is the key of a command, and of its result.
+func CommandKey(server, command string) string { return server + "/" + command }
