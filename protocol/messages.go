@@ -27,8 +27,10 @@ const ControllerName = "controller.steelyard"
 // Limits.
 const (
 	MaxFrame        = 1 << 20   // bytes after the length field
-	MaxControlFrame = 64 << 10  // bytes; larger control messages than this are only Report and Command
+	MaxControlFrame = 64 << 10  // bytes; larger control messages than this are only Report, Command and Result
 	MaxDepth        = 32        // nested maps and arrays
+	MaxElements     = 32768     // elements of arrays and entries of maps in one frame, all together
+	MaxEntries      = 1024      // of one map
 	MaxEnrolFrame   = 256 << 10 // bytes
 )
 
