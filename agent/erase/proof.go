@@ -1,0 +1,119 @@
+package erase
+
+import (
+	"bytes"
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// How much is read back. With n random pieces that are all empty, the chance that a
+// share s of the disk is not is (1-s)^n: for s = 0.1 % and n = 4,608 that is below 1 %.
+const (
+	FullProof   = 4 << 30  // bytes up to which the whole disk is read
+	Samples     = 4608     // random pieces of a bigger one
+	sampleBytes = 64 << 10 // of one piece
+	endBytes    = 16 << 20 // read at both ends: partition tables, RAID and file system labels
+)
+
+// poison is what a buffer holds before a read.
+var poison = bytes.Repeat([]byte{0xA5}, chunk)
+
+// errLeft says that something is still on the disk.
+var errLeft = errors.New("not empty")
+
+// proofBytes is how many bytes a proof reads.
+func proofBytes(size uint64) uint64 {
+	if size <= FullProof {
+		return size
+	}
+	return 2*endBytes + Samples*sampleBytes
+}
+
+// prove reads the disk back past every cache; Proven is set when all of it was zero.
+func (d *disk) prove(ctx context.Context) error {
+	if err := driver.Check(ctx, d.dev, d.ref); err != nil {
+		return err
+	}
+	err := d.readBack(ctx)
+	if err == nil {
+		err = driver.Check(ctx, d.dev, d.ref)
+	}
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	d.out.Proven = true
+	d.attempt("read back: %s", d.confidence())
+	return nil
+}
+
+func (d *disk) confidence() string {
+	if d.ref.SizeBytes <= FullProof {
+		return "every byte is zero"
+	}
+	return fmt.Sprintf("both ends and %d random pieces of %d KiB are zero: 99 %% confidence that less than 0.1 %% is left", Samples, sampleBytes>>10)
+}
+
+func (d *disk) readBack(ctx context.Context) error {
+	if d.ref.SizeBytes <= FullProof {
+		return d.readZeros(ctx, 0, d.size(), chunk)
+	}
+	for _, off := range []int64{0, (d.size() - endBytes) / driver.Block * driver.Block} {
+		if err := d.readZeros(ctx, off, min(endBytes, d.size()-off), chunk); err != nil {
+			return err
+		}
+	}
+	for _, off := range sample(d.size()) {
+		if err := d.readZeros(ctx, off, sampleBytes, sampleBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sample chooses the pieces: unpredictable for the drive, in ascending order for its heads.
+func sample(size int64) []int64 {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process instead
+	r := rand.New(rand.NewChaCha8(seed))
+	list := make([]int64, Samples)
+	for i := range list {
+		list[i] = r.Int64N((size-sampleBytes)/driver.Block) * driver.Block
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (d *disk) readZeros(ctx context.Context, off, n int64, piece int) error {
+	parallel := 1
+	if n > int64(piece) {
+		parallel = depth
+	}
+	return pieces(ctx, off, n, piece, parallel, func(buf []byte, at int64) error {
+		copy(buf, poison) // a read that fills nothing must not look empty
+		got, err := d.dev.ReadAt(buf, at)
+		if err != nil && !(errors.Is(err, io.EOF) && got == len(buf)) {
+			return fmt.Errorf("read at byte %d: %w", at, err)
+		}
+		if !bytes.Equal(buf, zeros[:len(buf)]) {
+			return fault.Refused("%w: something is left between bytes %d and %d", errLeft, at, at+int64(len(buf)))
+		}
+		d.count(uint64(len(buf)))
+		return nil
+	})
+}
+
+// count books bytes that were read and found empty.
+func (d *disk) count(n uint64) {
+	d.mu.Lock()
+	d.out.VerifiedBytes += n
+	d.mu.Unlock()
+	d.advance(n, d.note("reading back"))
+}
