@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/gateway/wheel"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/logging"
+	"github.com/steelyard/steelyard/protocol"
+	"github.com/steelyard/steelyard/protocol/session"
+)
+
+// agent is one session.
+type agent struct {
+	gate  *Gateway
+	conn  *session.Conn
+	entry wheel.Entry
+
+	server, serial, instance, boot, version, remote string
+	bootBefore                                      string // of the session that this one replaced
+	since                                           time.Time
+
+	// Used by the reader alone.
+	allowed allowance
+	ping    uint64
+	renewed bool
+
+	lost     atomic.Bool // fell silent
+	ask      atomic.Bool // the last report was not taken: ask for it again
+	waking   atomic.Int32
+	sample   atomic.Pointer[sampled]
+	progress atomic.Pointer[protocol.Progress]
+
+	mu   sync.Mutex      // one delivery at a time
+	sent map[string]bool // commands that the agent knows; true: also that it shall stop
+}
+
+type sampled struct {
+	sample hardware.Sample
+	at     time.Time
+}
+
+// Bounds of what a Hello may hold.
+const (
+	maxName    = 128
+	maxUnacked = 1024
+)
+
+// introduce takes over what the agent says of itself.
+func (a *agent) introduce(h protocol.Hello) error {
+	var c fault.Check
+	for name, value := range map[string]string{
+		"agent_version": h.AgentVersion, "boot_id": h.BootID, "instance_id": h.InstanceID, "inventory_digest": h.InventoryDigest, "running": h.Running,
+	} {
+		c.Require(len(value) <= maxName && value == hardware.CleanString(value), name, "must be printable and have at most %d bytes", maxName)
+	}
+	c.Require(h.InstanceID != "", "instance_id", "is missing")
+	c.Require(len(h.Unacked) <= maxUnacked, "unacked", "must not name more than %d commands", maxUnacked)
+	c.Require(slices.Contains([]string{protocol.EnvRAM, protocol.EnvInstalled, protocol.EnvSimulated, protocol.EnvSandbox}, h.Environment),
+		"environment", "is none that this version knows")
+	if err := c.Err("the agent's Hello is wrong"); err != nil {
+		return err
+	}
+	a.instance, a.boot, a.version = h.InstanceID, h.BootID, h.AgentVersion
+	a.sent = make(map[string]bool, len(h.Unacked)+1)
+	for _, id := range append(h.Unacked, h.Running) {
+		a.sent[id] = false
+	}
+	return nil
+}
+
+// run reads until the session ends.
+func (a *agent) run() { a.end(a.read()) }
+
+func (a *agent) read() error {
+	for {
+		m, err := a.conn.Receive()
+		if err != nil {
+			return err
+		}
+		a.gate.wheel.Touch(&a.entry)
+		if err := a.handle(m); err != nil {
+			return err
+		}
+		a.gate.wheel.Touch(&a.entry) // the intake may have taken its time
+	}
+}
+
+// end leaves no trace of the session but its counts and one line.
+func (a *agent) end(err error) {
+	g := a.gate
+	g.wheel.Remove(&a.entry)
+	g.table.leave(a)
+	g.opt.Presence.Remove(a.server, a.since)
+	var left *session.Left
+	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &left) {
+		g.note(err)
+		a.conn.Farewell(goodbye(err))
+	}
+	_ = a.conn.Close()
+	why := "closed"
+	if err != nil && !errors.Is(err, io.EOF) {
+		why = err.Error()
+	}
+	if a.lost.Load() {
+		why = "silent"
+	}
+	g.log.Info("agent disconnected", logging.KeyServer, a.server, logging.KeyRemote, a.remote, "why", why)
+}
+
+// silent ends a session that was not heard from for three heartbeats.
+func (a *agent) silent() {
+	a.lost.Store(true)
+	a.gate.count.lost.Add(1)
+	a.gate.spawn(func() { _ = a.conn.Close() })
+}
+
+// handlers by kind; a kind without one may not come in a session.
+var handlers = [...]func(*agent, session.Message) error{
+	protocol.KindGoodbye:  (*agent).onGoodbye,
+	protocol.KindPing:     (*agent).onPing,
+	protocol.KindReport:   (*agent).onReport,
+	protocol.KindSample:   (*agent).onSample,
+	protocol.KindProgress: (*agent).onProgress,
+	protocol.KindResult:   (*agent).onResult,
+	protocol.KindRenew:    (*agent).onRenew,
+}
+
+func (a *agent) handle(m session.Message) error {
+	cost := float32(1)
+	if m.Kind == protocol.KindReport || m.Kind == protocol.KindResult {
+		cost = reportCost
+	}
+	if !a.allowed.take(time.Now(), cost) {
+		return session.Bad(session.ReasonFlood, "more messages than an agent should send; the session is closed to protect the others")
+	}
+	if int(m.Kind) >= len(handlers) || handlers[m.Kind] == nil {
+		return session.Bad(session.ReasonOutOfOrder, "a message of kind %d may not come from an agent in a session", m.Kind)
+	}
+	return handlers[m.Kind](a, m)
+}
+
+func (a *agent) onGoodbye(m session.Message) error {
+	var bye protocol.Goodbye
+	if err := m.Decode(&bye); err != nil {
+		return err
+	}
+	return session.LeftBy(bye)
+}
+
+func (a *agent) onPing(m session.Message) error {
+	var p protocol.Ping
+	if err := m.Decode(&p); err != nil {
+		return err
+	}
+	if p.Seq <= a.ping {
+		return session.Bad(session.ReasonReplayed, "heartbeat %d came after %d", p.Seq, a.ping)
+	}
+	a.ping = p.Seq
+	return a.conn.Send(protocol.KindPong, &protocol.Pong{Seq: p.Seq})
+}
+
+func (a *agent) onReport(m session.Message) error {
+	var rep protocol.Report
+	if err := m.Decode(&rep); err != nil {
+		return err
+	}
+	a.gate.count.reports.Add(1)
+	a.ask.Store(false)
+	rep.Inventory.Clean()
+	err := a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Report(ctx, a.server, a.version, rep) })
+	if fault.Is(err, fault.KindUnavailable) {
+		a.ask.Store(true)
+	}
+	return a.unaccepted("report", err)
+}
+
+func (a *agent) onResult(m session.Message) error {
+	var res protocol.Result
+	if err := m.Decode(&res); err != nil {
+		return err
+	}
+	err := a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Result(ctx, a.server, res) })
+	if err != nil && !fault.Is(err, fault.KindNotFound) {
+		return a.unaccepted("result", err)
+	}
+	a.gate.count.results.Add(1)
+	a.progress.Store(nil)
+	return a.conn.Send(protocol.KindAck, &protocol.Ack{Command: res.Command})
+}
+
+func (a *agent) onProgress(m session.Message) error {
+	var p protocol.Progress
+	if err := m.Decode(&p); err != nil {
+		return err
+	}
+	p.Note, p.Unit = hardware.CleanString(p.Note), hardware.CleanString(p.Unit)
+	a.progress.Store(&p)
+	return a.unaccepted("progress", a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Progress(ctx, a.server, p) }))
+}
+
+// intake calls f with the time that an intake has.
+func (a *agent) intake(f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(a.gate.life, intakeTimeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// unaccepted counts and logs what the intake could not take. The session goes on:
+// the agent repeats results, and is asked again for reports.
+func (a *agent) unaccepted(what string, err error) error {
+	if err != nil {
+		a.gate.count.unaccepted.Add(1)
+		a.gate.log.Warn("agent's message not taken", "message", what, logging.KeyServer, a.server, logging.KeyError, err)
+	}
+	return nil
+}
+
+// onRenew answers with a new certificate, once per session.
+func (a *agent) onRenew(m session.Message) error {
+	var r protocol.Renew
+	if err := m.Decode(&r); err != nil {
+		return err
+	}
+	if a.renewed {
+		return session.Bad(session.ReasonReplayed, "the certificate was renewed in this session already; connect with the new one")
+	}
+	reply, err := a.renew(r.CSR)
+	a.renewed = err == nil
+	if err != nil {
+		reply.Fault = fault.From(err)
+		a.gate.log.Warn("certificate not renewed", logging.KeyServer, a.server, logging.KeyError, err)
+	}
+	return a.conn.Send(protocol.KindRenewed, &reply)
+}
+
+func (a *agent) renew(csr []byte) (protocol.Renewed, error) {
+	g := a.gate
+	if _, d := g.standing(a.server, a.serial, false); d != nil {
+		return protocol.Renewed{}, d
+	}
+	issued, err := g.opt.Authority.IssueAgent(a.server, csr, g.opt.AgentLifetime)
+	if err != nil {
+		return protocol.Renewed{}, err
+	}
+	err = a.intake(func(ctx context.Context) error {
+		return g.opt.Intake.Renewed(ctx, a.server, issued.Serial, issued.NotAfter)
+	})
+	return protocol.Renewed{Certificate: issued.DER}, err
+}
+
+// used tells the intake that the newest certificate arrived, so that the one
+// before it is void.
+func (a *agent) used(srv fleet.Server) {
+	if srv.PrevSerial == "" || a.serial != srv.CertSerial {
+		return
+	}
+	a.gate.spawn(func() {
+		err := a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Used(ctx, a.server, a.serial) })
+		if err != nil { // the next session tries again
+			a.gate.log.Warn("previous certificate not revoked yet", logging.KeyServer, a.server, logging.KeyError, err)
+		}
+	})
+}

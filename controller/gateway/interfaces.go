@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/authority"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Directory answers from memory; its methods are called on every connection and
+// every wake.
+type Directory interface {
+	Server(id string) (fleet.Server, bool)
+	Commands(server string) []operation.Command // of the outbox, oldest first
+}
+
+// Intake takes what agents say. Every method may be called again with the same
+// input, and returns a fault.
+type Intake interface {
+	// Enrol decides on a new machine and calls issue for its certificate. The gateway adds the
+	// authority and the signing key to the reply.
+	Enrol(ctx context.Context, remote string, req protocol.EnrolRequest, issue func(serverID string) (authority.Issued, error)) (protocol.EnrolReply, error)
+	// Digest is that of the newest inventory known of a server, or "". It answers from memory.
+	Digest(server string) string
+	Report(ctx context.Context, server, agentVersion string, rep protocol.Report) error
+	// Result returns nil when the outcome is durable, or when nobody waits for it any more: the agent
+	// may then forget it.
+	Result(ctx context.Context, server string, res protocol.Result) error
+	Progress(ctx context.Context, server string, p protocol.Progress) error
+	// Conflict hears that two agents act for one server.
+	Conflict(ctx context.Context, server, reason string) error
+	// Renewed records a server's next certificate; the present one stays good until the next was used.
+	Renewed(ctx context.Context, server, serial string, notAfter time.Time) error
+	// Used hears that the newest certificate is in use: the one before it is void from now on.
+	Used(ctx context.Context, server, serial string) error
+}
+
+// Presence tells the other replicas whom this one holds. Its methods do not wait.
+type Presence interface {
+	Add(fleet.Presence)
+	Remove(server string, since time.Time) // of the session that began then, no other
+}
+
+// Images opens image files by the digest of their bytes.
+type Images interface {
+	Open(fileSHA256 string) (file io.ReadSeekCloser, size int64, err error)
+}
