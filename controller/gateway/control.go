@@ -193,13 +193,13 @@ func (g *Gateway) begin(a *agent, srv fleet.Server, hello protocol.Hello, versio
 func seconds(d time.Duration) int { return max(1, int(d/time.Second)) }
 
 // backoff is the cap of the agents' reconnect back-off in seconds: long enough that
-// the whole fleet comes back at no more than half of the admitted rate.
+// the whole fleet comes back at two thirds of the admitted rate.
 func (g *Gateway) backoff() int {
 	n := g.table.len()
 	if g.opt.FleetSize != nil {
 		n = max(n, g.opt.FleetSize())
 	}
-	return min(max(30, int(4*float64(n)/g.opt.HandshakesPerSecond)), 900)
+	return min(max(5, int(1.5*float64(n)/g.opt.HandshakesPerSecond)), 600)
 }
 
 func host(addr net.Addr) string {

@@ -113,14 +113,25 @@ var decoders = sync.Pool{New: func() any {
 // Scan accepted.
 func unmarshal(body []byte, msg any) error {
 	d := decoders.Get().(*decoder)
-	defer decoders.Put(d)
-	d.src.Reset(body)
-	err := d.dec.Decode(msg)
-	d.src.Reset(nil)
-	if err != nil {
+	if err := d.decode(body, msg); err != nil {
 		return Bad(ReasonDecode, "the message is not the %T that its kind says: %v", msg, err)
 	}
+	decoders.Put(d)
 	return nil
+}
+
+// decode keeps the library's panics (it has one for nil in the place of a time) from
+// ending more than one message. A decoder that failed is not used again.
+func (d *decoder) decode(body []byte, msg any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	d.src.Reset(body)
+	err = d.dec.Decode(msg)
+	d.src.Reset(nil)
+	return err
 }
 
 // Limit is the largest allowed size of a frame of kind k, the kind byte included; 0 for

@@ -304,3 +304,16 @@ type script struct {
 func (s *script) Read(p []byte) (int, error)       { return s.Reader.Read(p) }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }
+
+// The msgpack library panics on nil in the place of a time.
+func TestNilInThePlaceOfATimeEndsOnlyTheMessage(t *testing.T) {
+	for range 3 {
+		m, err := pour(frame(byte(protocol.KindSample), "\x81\xa6sample\x81\xa2at\xc0")).Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Decode(&protocol.SampleReport{}); ReasonOf(err) != ReasonDecode {
+			t.Errorf("%v (reason %q)", err, ReasonOf(err))
+		}
+	}
+}

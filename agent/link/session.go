@@ -1,0 +1,300 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+	"github.com/steelyard/steelyard/protocol/session"
+)
+
+// welcomeTimeout is what a controller has for its answer to Hello.
+const welcomeTimeout = 30 * time.Second
+
+// errRenewed ends a session whose certificate was replaced: the next one shows the
+// new certificate, at once.
+var errRenewed = errors.New("the certificate was renewed")
+
+// inventory reads the machine and notes the digest.
+func (l *Link) inventory(ctx context.Context) hardware.Inventory {
+	inv := l.opt.Source.Inventory(ctx)
+	inv.Clean() // as the controller will: both compute the same digest
+	l.digest, l.readAt = inv.Digest(), time.Now()
+	return inv
+}
+
+// live is one session. Its fields belong to the loop; the reader has channels.
+type live struct {
+	*Link
+	conn    *session.Conn
+	welcome protocol.Welcome
+	work    sync.WaitGroup
+
+	ended   chan error            // from the reader, once
+	want    chan struct{}         // a full report is asked for
+	renewed chan protocol.Renewed // the answer to Renew
+	reading chan reading          // from the goroutine that reads the inventory
+	busy    bool                  // it is reading
+	full    bool                  // and the result is sent whether it changed or not
+
+	seq    uint64
+	sent   map[string]time.Time // results, by command
+	newKey []byte               // that Renew was sent for
+
+	pingAt, sampleAt, inventoryAt, renewAt, resendAt time.Time
+}
+
+type reading struct {
+	inventory hardware.Inventory
+	digest    string
+}
+
+// session runs one session to its end.
+func (l *Link) session(ctx context.Context) error {
+	conn, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &live{
+		Link: l, conn: conn, ended: make(chan error, 1), want: make(chan struct{}, 1), renewed: make(chan protocol.Renewed, 1),
+		reading: make(chan reading, 1), sent: map[string]time.Time{},
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer s.work.Wait()
+	defer func() { cancel(); _ = conn.Close() }()
+	err = s.greet()
+	if !stop() {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	s.work.Go(s.read)
+	return s.loop(ctx)
+}
+
+// leave says that the agent stops, and closes even if nobody listens.
+func (s *live) leave() {
+	t := time.AfterFunc(time.Second, func() { _ = s.conn.Close() })
+	defer t.Stop()
+	_ = s.conn.Send(protocol.KindGoodbye, &protocol.Goodbye{Fault: fault.Unavailable("the agent is stopping")})
+	_ = s.conn.Close()
+}
+
+// greet says Hello and waits for the Welcome.
+func (s *live) greet() error {
+	rec := s.record()
+	hello := protocol.Hello{
+		VersionMin: protocol.VersionMin, VersionMax: protocol.VersionMax,
+		AgentVersion: s.opt.AgentVersion, Environment: s.opt.Environment, BootID: s.opt.BootID, InstanceID: rec.InstanceID,
+		Capabilities: s.opt.Capabilities, InventoryDigest: s.digest, Running: s.opt.Executor.Running(),
+	}
+	for _, r := range s.opt.Executor.Unacked() {
+		hello.Unacked = append(hello.Unacked, r.Command)
+	}
+	if err := s.conn.Send(protocol.KindHello, &hello); err != nil {
+		return err
+	}
+	s.conn.SetIdle(welcomeTimeout)
+	if err := s.conn.Expect(protocol.KindWelcome, &s.welcome); err != nil {
+		return err
+	}
+	return s.begin(rec)
+}
+
+// begin takes the Welcome over and sets the clock of the session.
+func (s *live) begin(rec Record) error {
+	w := &s.welcome
+	if w.Version < protocol.VersionMin || w.Version > protocol.VersionMax {
+		return session.Bad(session.ReasonVersion, "the controller chose version %d, which this agent does not speak", w.Version)
+	}
+	if w.ServerID != rec.ServerID {
+		return session.Bad(session.ReasonOutOfOrder, "the controller takes this agent for server %q; it is %q", w.ServerID, rec.ServerID)
+	}
+	w.HeartbeatSeconds, w.SampleSeconds = min(max(w.HeartbeatSeconds, 1), 300), min(max(w.SampleSeconds, 1), 3600)
+	s.conn.SetIdle(3 * s.heartbeat())
+	s.back.stood(w.BackoffMaxSecs)
+	s.found(*w)
+	s.log.Info("session", "server", w.ServerID, "approval", w.Approval, "controller", s.conn.RemoteAddr().String())
+	s.opt.Executor.Attach(*w)
+	now := time.Now()
+	s.pingAt, s.sampleAt = now.Add(s.heartbeat()), now
+	s.inventoryAt = s.readAt.Add(s.opt.InventoryEvery)
+	if id := s.identity(); id != nil {
+		s.renewAt = id.renewAt()
+	}
+	if w.WantReport {
+		s.want <- struct{}{}
+	}
+	return nil
+}
+
+func (s *live) heartbeat() time.Duration {
+	return time.Duration(s.welcome.HeartbeatSeconds) * time.Second
+}
+
+// loop does what is due until the session ends.
+func (s *live) loop(ctx context.Context) error {
+	s.push()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.leave()
+			return ctx.Err()
+		case err := <-s.ended:
+			return err
+		case <-s.opt.Executor.Changed():
+			s.push()
+		case <-s.want:
+			s.full = true
+			s.look(ctx)
+		case r := <-s.reading:
+			s.report(r)
+		case r := <-s.renewed:
+			if err := s.takeRenewed(r); err != nil {
+				return err
+			}
+		case <-timer.C:
+			s.due(ctx, time.Now())
+		}
+		timer.Reset(time.Until(s.next()))
+	}
+}
+
+// next is when something is due again.
+func (s *live) next() time.Time {
+	next := s.pingAt
+	for _, at := range []time.Time{s.sampleAt, s.inventoryAt, s.renewAt, s.resendAt} {
+		if !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// due does what the clock asks for. What cannot be sent closes the connection; the
+// reader then ends the session.
+func (s *live) due(ctx context.Context, now time.Time) {
+	if !now.Before(s.pingAt) {
+		s.seq++
+		s.send(protocol.KindPing, &protocol.Ping{Seq: s.seq})
+		s.pingAt = now.Add(s.heartbeat())
+	}
+	if !now.Before(s.sampleAt) {
+		s.sendSample()
+		s.sampleAt = now.Add(time.Duration(s.welcome.SampleSeconds) * time.Second)
+	}
+	if !now.Before(s.inventoryAt) {
+		s.look(ctx)
+		s.inventoryAt = now.Add(s.opt.InventoryEvery)
+	}
+	if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
+		s.renew()
+		s.renewAt = now.Add(10 * time.Minute) // if no answer comes
+	}
+	if !s.resendAt.IsZero() && !now.Before(s.resendAt) {
+		s.push()
+	}
+}
+
+func (s *live) send(kind protocol.Kind, msg any) {
+	if err := s.conn.Send(kind, msg); err != nil {
+		s.log.Warn("message not sent", "kind", int(kind), "error", err)
+	}
+}
+
+func (s *live) sendSample() {
+	var sample hardware.Sample
+	if err := s.opt.Source.Sample(&sample); err != nil {
+		s.log.Warn("no sample", "error", err)
+		return
+	}
+	s.send(protocol.KindSample, &protocol.SampleReport{Sample: sample})
+}
+
+// push sends progress, and the results that are new or were not acknowledged in time.
+func (s *live) push() {
+	if p, ok := s.opt.Executor.Progress(); ok {
+		s.send(protocol.KindProgress, &p)
+	}
+	now := time.Now()
+	s.resendAt = time.Time{}
+	open := make(map[string]time.Time)
+	for _, r := range s.opt.Executor.Unacked() {
+		at, known := s.sent[r.Command]
+		if !known || now.Sub(at) >= ResendAfter {
+			s.send(protocol.KindResult, &r)
+			at = now
+		}
+		open[r.Command] = at
+		if again := at.Add(ResendAfter); s.resendAt.IsZero() || again.Before(s.resendAt) {
+			s.resendAt = again
+		}
+	}
+	s.sent = open
+}
+
+// look reads the inventory in a goroutine, so that heartbeats go on.
+func (s *live) look(ctx context.Context) {
+	if s.busy {
+		return
+	}
+	s.busy = true
+	s.work.Go(func() {
+		inv := s.opt.Source.Inventory(ctx)
+		inv.Clean()
+		s.reading <- reading{inv, inv.Digest()}
+	})
+}
+
+// report sends the inventory if it changed or was asked for.
+func (s *live) report(r reading) {
+	s.busy = false
+	changed := r.digest != s.digest
+	s.digest, s.readAt = r.digest, time.Now()
+	if !changed && !s.full {
+		return
+	}
+	s.full = false
+	s.send(protocol.KindReport, &protocol.Report{Digest: r.digest, Inventory: r.inventory})
+}
+
+// renew asks for a certificate of a new key.
+func (s *live) renew() {
+	key, err := newKey()
+	if err != nil {
+		s.log.Error("no key to renew the certificate with", "error", err)
+		return
+	}
+	csr, err := request(key)
+	if err != nil {
+		s.log.Error("certificate not renewed", "error", err)
+		return
+	}
+	s.newKey = key
+	s.send(protocol.KindRenew, &protocol.Renew{CSR: csr})
+}
+
+// takeRenewed keeps the new key and certificate together and ends the session.
+func (s *live) takeRenewed(r protocol.Renewed) error {
+	if r.Fault != nil || s.newKey == nil {
+		s.log.Warn("certificate not renewed", "error", r.Fault)
+		return nil
+	}
+	rec := s.record()
+	rec.Key, rec.Certificate, s.newKey = s.newKey, r.Certificate, nil
+	if err := s.adopt(rec); err != nil {
+		s.log.Error("the new certificate cannot be used; the present one stays", "error", err)
+		return nil
+	}
+	s.log.Info("certificate renewed", "server", rec.ServerID)
+	_ = s.conn.Send(protocol.KindGoodbye, &protocol.Goodbye{Fault: fault.Unavailable("the agent comes back with a new certificate")})
+	return errRenewed
+}
