@@ -144,3 +144,20 @@ type Location struct {
 	Generation string    `json:"generation"` // of the backend it was made for
 	CreatedAt  time.Time `json:"created_at"`
 }
+
+// Released is s without an owner. Its disks are as they were: whoever wrote to
+// them made it dirty.
+func (s Server) Released(now time.Time) Server {
+	s.Claim = Claim{Kind: ClaimNone, Since: now}
+	s.FreeSince = now
+	s.Epoch++
+	return s
+}
+
+// Soiled is s after the first command that lets somebody's data onto its disks.
+func (s Server) Soiled(now time.Time) Server {
+	if s.Cleanliness != Dirty {
+		s.Cleanliness, s.CleanSince = Dirty, now
+	}
+	return s
+}

@@ -19,8 +19,14 @@ func Cancel(op Operation, ask Ask) (Operation, error) {
 
 // Retry lets a held operation try its step again, with the whole time anew.
 func Retry(op Operation, ask Ask) (Operation, error) {
-	return release(op, ask, func(s *Step) { s.State, s.Attempt, s.NotBefore = StepPending, 0, time.Time{} })
+	return release(op, ask, func(s *Step) {
+		// attempts are numbered on: an agent answers a command id that it knows with the old result
+		s.State, s.NotBefore, s.Retries = StepPending, time.Time{}, s.Attempt+retriesAfterAsk
+	})
 }
+
+// retriesAfterAsk is how often a step that a person retried is repeated by itself.
+const retriesAfterAsk = 1
 
 // Skip lets a held operation go on without its failed step, for a reason that is
 // kept. An erase cannot be skipped: its proof is the point of it.

@@ -79,6 +79,9 @@ func TestX4_HeldWaitsForAPersonAndHasADeadline(t *testing.T) {
 	if err != nil || again.State != Running || again.Deadline != ask.At.Add(again.Allowed) {
 		t.Fatalf("retry: %v, %+v", err, again)
 	}
+	if d := Next(again, Input{}, ask.At); d.Verb != Send || d.Op.Steps[0].CommandID == op.Steps[0].CommandID {
+		t.Fatalf("a retry sends %s: %s; an agent would answer with the old result", d.Verb, d.Op.Steps[0].CommandID)
+	}
 	if _, err := Skip(op, Ask{Actor: "ann", At: t0}); !fault.Is(err, fault.KindInvalid) {
 		t.Fatalf("skip without a reason: %v", err)
 	}

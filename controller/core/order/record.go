@@ -72,9 +72,10 @@ type Order struct {
 	Service        string                 `json:"service"`
 	Operation      string                 `json:"operation,omitempty"`
 	Task           string                 `json:"task,omitempty"`
-	Distance       float64                `json:"distance"` // of the held or taken server; 0 exact
+	Distance       int                    `json:"distance"` // of the held or taken server; 0 exact
 	Parts          []match.Change         `json:"parts"`    // what to change on the held server
 	HeldUntil      time.Time              `json:"held_until,omitzero"`
+	HoldExpired    bool                   `json:"hold_expired,omitempty"` // a closest server was held in vain; only an exact one is taken now
 	PlacedAt       time.Time              `json:"placed_at"`
 	PlacedBy       string                 `json:"placed_by"`
 	ChangedAt      time.Time              `json:"changed_at"`

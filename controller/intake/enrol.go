@@ -1,0 +1,203 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/authority"
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// systemsDepartment gets the tasks about identity and approval.
+const systemsDepartment = "systems"
+
+// Enrol takes a machine into the fleet. The same instance asking again with the same
+// token gets the same server. A machine that shares only a part of its identity
+// with another one is taken in, and both are quarantined (rule X1).
+func (in *Intake) Enrol(ctx context.Context, remote string, req protocol.EnrolRequest,
+	issue func(serverID string) (authority.Issued, error),
+) (protocol.EnrolReply, error) {
+	req.Inventory.Clean()
+	e := enrolment{in: in, req: req, remote: remote, fresh: id.New("srv"), now: in.now()}
+	err := in.change(ctx, e.decide)
+	if err != nil {
+		return protocol.EnrolReply{}, err
+	}
+	cert, err := issue(e.server.ID)
+	if err != nil {
+		return protocol.EnrolReply{}, err
+	}
+	if err := in.certified(ctx, e.server.ID, req.InstanceID, cert); err != nil {
+		return protocol.EnrolReply{}, err
+	}
+	in.log.Info("server enrolled", "server", e.server.ID, "name", e.server.Name, "approval", e.server.Approval, "remote", remote)
+	return protocol.EnrolReply{ServerID: e.server.ID, Certificate: cert.DER, Approval: e.server.Approval}, nil
+}
+
+// certified makes the new certificate the only one that is accepted.
+func (in *Intake) certified(ctx context.Context, server, instance string, cert authority.Issued) error {
+	return in.change(ctx, func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, server)
+		if err != nil {
+			return err
+		}
+		if s.InstanceID != instance {
+			return fault.Conflict("server %s was enrolled by another agent meanwhile; enrol again", server)
+		}
+		s.CertSerial, s.CertNotAfter, s.PrevSerial = cert.Serial, cert.NotAfter, ""
+		return store.Servers.Put(tx, server, s)
+	})
+}
+
+// enrolment is one attempt; decide may run several times.
+type enrolment struct {
+	in     *Intake
+	req    protocol.EnrolRequest
+	remote string
+	fresh  string // id for a new server
+	now    time.Time
+	server fleet.Server
+}
+
+func (e *enrolment) decide(tx *store.Tx) error {
+	token, err := e.token(tx)
+	if err != nil {
+		return err
+	}
+	known, err := sharers(tx, e.req.Inventory.Identity, "")
+	if err != nil {
+		return err
+	}
+	if again := slices.IndexFunc(known, func(s fleet.Server) bool { return s.InstanceID == e.req.InstanceID }); again >= 0 && e.req.InstanceID != "" {
+		e.server = known[again]
+		return nil
+	}
+	if token.MaxUses > 0 && token.Uses >= token.MaxUses {
+		return fault.Denied("join token %s was used %d times, and no more are allowed; make a new one: steelyard token create --join", token.ID, token.Uses)
+	}
+	token.Uses++
+	if err := store.Tokens.Put(tx, token.ID, token); err != nil {
+		return err
+	}
+	if s, ok := e.returning(known); ok {
+		return e.back(tx, s, token)
+	}
+	return e.add(tx, token, known)
+}
+
+// token checks the join token: known, of the right kind, neither over nor revoked.
+// Every refusal but the first is told only to who knows the secret.
+func (e *enrolment) token(tx *store.Tx) (access.Token, error) {
+	name, secret, _ := strings.Cut(e.req.Token, ".")
+	denied := fault.Denied("the join token is not known here; make one: steelyard token create --join")
+	if !id.Valid("tok", name) {
+		return access.Token{}, denied
+	}
+	t, ok, err := store.Tokens.Find(tx, name)
+	if err != nil {
+		return t, err
+	}
+	sum := sha256.Sum256([]byte(secret))
+	if !ok || t.Kind != access.TokenJoin || subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(t.Digest)) != 1 {
+		return t, denied
+	}
+	switch {
+	case t.Revoked:
+		return t, fault.Denied("join token %s was revoked; make a new one: steelyard token create --join", t.ID)
+	case !t.ExpiresAt.IsZero() && !e.now.Before(t.ExpiresAt):
+		return t, fault.Denied("join token %s ended at %s; make a new one: steelyard token create --join", t.ID, t.ExpiresAt.Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+// returning finds the one server that this machine was before its agent was
+// installed anew: the same in every part, alone, and not connected now.
+func (e *enrolment) returning(known []fleet.Server) (fleet.Server, bool) {
+	if len(known) != 1 || e.in.store.Connected(known[0].ID) {
+		return fleet.Server{}, false
+	}
+	match, _ := fleet.Compare(known[0].Identity, e.req.Inventory.Identity)
+	return known[0], match == fleet.Same
+}
+
+// back gives a known machine a new certificate. Somebody has to approve it again:
+// whoever holds a join token could otherwise take a server's place.
+func (e *enrolment) back(tx *store.Tx, s fleet.Server, token access.Token) error {
+	before := s
+	s.InstanceID, s.Environment, s.CertSerial = e.req.InstanceID, e.req.Environment, ""
+	if !token.AutoApprove {
+		s.Approval, s.ApprovedBy = fleet.Pending, nil
+	}
+	e.server = s
+	return errorsOf(
+		store.Servers.Put(tx, s.ID, s),
+		audit(tx, e.actor(token), "server.enrol_again", "servers/"+s.ID, before, s, "", e.now),
+		e.approvalTask(tx))
+}
+
+func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) error {
+	e.server = fleet.Server{
+		ID: e.fresh, Name: nameOf(&e.req.Inventory, e.fresh), Location: token.Location, Environment: e.req.Environment,
+		InstanceID: e.req.InstanceID, Identity: e.req.Inventory.Identity, Approval: fleet.Pending,
+		Claim: fleet.Claim{Kind: fleet.ClaimNone, Since: e.now}, Cleanliness: fleet.Dirty, CleanSince: e.now,
+		ServiceSince: e.now, CreatedAt: e.now, FreeSince: e.now,
+	}
+	if token.AutoApprove {
+		e.server.Approval, e.server.InService = fleet.Approved, true
+		e.server.ApprovedBy = &fleet.Note{Reason: "join token " + token.ID, Actor: token.CreatedBy, At: e.now}
+	}
+	if len(known) > 0 {
+		if err := conflict(tx, &e.server, known, e.now); err != nil {
+			return err
+		}
+	}
+	return errorsOf(
+		store.Servers.Create(tx, e.server.ID, e.server),
+		putIdentity(tx, e.server.ID, hardware.Identity{}, e.server.Identity),
+		putFacts(tx, e.server.ID, "", protocol.Report{Inventory: e.req.Inventory}, e.now),
+		audit(tx, e.actor(token), "server.enrol", "servers/"+e.server.ID, nil, e.server, "", e.now),
+		e.approvalTask(tx))
+}
+
+func (e *enrolment) actor(token access.Token) access.Actor {
+	return access.Actor{Name: "join token " + token.ID + " from " + e.remote}
+}
+
+func (e *enrolment) approvalTask(tx *store.Tx) error {
+	s := e.server
+	if s.Approval != fleet.Pending {
+		return nil
+	}
+	t := task.New(id.At("tsk", e.now), systemsDepartment, task.Approval, "approval/"+s.ID,
+		"Approve server "+s.Name, "Server "+s.ID+" asks to join the fleet. Compare its serial number with the delivery, then approve or reject it.", e.now)
+	t.Server = s.ID
+	return FileTask(tx, t)
+}
+
+func nameOf(inv *hardware.Inventory, fallback string) string {
+	if h := inv.OS.Hostname; h != "" && h != "localhost" && h != "(none)" {
+		return h
+	}
+	return fallback
+}
+
+func errorsOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// OperationWish asks for an operation on a server, outside of any order.
+type OperationWish struct {
+	Server string           `json:"server"`
+	Kind   string           `json:"kind"`
+	Params operation.Params `json:"params"`
+}
+
+// RequestOperation starts an operation for a person, with the fleet's own time
+// limits (rule B16). At most one runs on a server (X4).
+func (in *Intake) RequestOperation(ctx context.Context, actor access.Actor, w OperationWish, extra func(tx *store.Tx, op operation.Operation) error) (operation.Operation, error) {
+	now := in.now()
+	opID := id.New("opn")
+	var op operation.Operation
+	err := in.change(ctx, func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, w.Server)
+		if err != nil {
+			return err
+		}
+		if err := mayOperate(&s, w.Kind); err != nil {
+			return err
+		}
+		before := s
+		op, err = Begin(tx, &s, opID, w.Kind, w.Params, 0, now)
+		if err != nil {
+			return err
+		}
+		op.RequestedBy = actor.Name
+		if err := errorsOf(store.Operations.Create(tx, op.ID, op), store.Servers.Put(tx, s.ID, s),
+			audit(tx, actor, "operation."+w.Kind, "servers/"+s.ID, before, s, "", now)); err != nil {
+			return err
+		}
+		if extra != nil {
+			return extra(tx, op)
+		}
+		return nil
+	})
+	return op, err
+}
+
+func mayOperate(s *fleet.Server, kind string) error {
+	switch {
+	case s.Approval != fleet.Approved:
+		return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
+	case s.Operation != "":
+		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
+	case kind == operation.Diagnose:
+		return nil
+	case s.Quarantine != nil:
+		return fault.Refused("server %s is in quarantine: %s", s.ID, s.Quarantine.Reason)
+	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
+		return fault.Refused("server %s belongs to %s %s; its disks may not be touched", s.ID, s.Claim.Kind, s.Claim.Ref)
+	}
+	return nil
+}
+
+// Begin makes the record of a new operation on s, and raises its epoch so that
+// commands of anything before are refused (rule X5). The caller stores both.
+// allowed 0 takes the fleet's own limit.
+func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params, allowed time.Duration, now time.Time) (operation.Operation, error) {
+	f, known, err := store.Facts.Find(tx, s.ID)
+	if err != nil {
+		return operation.Operation{}, err
+	}
+	if !known && kind != operation.Diagnose {
+		return operation.Operation{}, fault.Refused("server %s never reported its hardware", s.ID)
+	}
+	switch kind {
+	case operation.Diagnose:
+		if allowed == 0 {
+			allowed = operation.DiagnoseAllowed
+		}
+	case operation.Erase:
+		if p.Disks, err = fleet.EraseRefs(s, &f.Inventory); err != nil {
+			return operation.Operation{}, err
+		}
+		allowed = operation.EraseAllowed(p.Disks)
+	case operation.Install:
+		img, err := store.Images.Get(tx, p.Image)
+		if err != nil {
+			return operation.Operation{}, err
+		}
+		if p.Disk, err = fleet.InstallTarget(s.Environment, &f.Inventory, img.RawBytes); err != nil {
+			return operation.Operation{}, err
+		}
+		if allowed == 0 {
+			allowed = operation.InstallAllowed
+		}
+	default:
+		var c fault.Check
+		c.Add("kind", "is %q; use diagnose, erase or install", kind)
+		return operation.Operation{}, c.Err("the operation cannot be started")
+	}
+	s.Epoch++
+	s.Operation = opID
+	return operation.New(opID, kind, s.ID, s.Epoch, allowed, p, now), nil
+}
+
+// CancelOperation asks to end an operation.
+func (in *Intake) CancelOperation(ctx context.Context, actor access.Actor, opID, reason string) (operation.Operation, error) {
+	return in.decide(ctx, actor, "operation.cancel", opID, reason, operation.Cancel)
+}
+
+// RetryOperation lets a held operation try again.
+func (in *Intake) RetryOperation(ctx context.Context, actor access.Actor, opID, reason string) (operation.Operation, error) {
+	return in.decide(ctx, actor, "operation.retry", opID, reason, operation.Retry)
+}
+
+// SkipStep lets a held operation go on without its failed step.
+func (in *Intake) SkipStep(ctx context.Context, actor access.Actor, opID, reason string) (operation.Operation, error) {
+	return in.decide(ctx, actor, "operation.skip", opID, reason, operation.Skip)
+}
+
+func (in *Intake) decide(ctx context.Context, actor access.Actor, action, opID, reason string,
+	f func(operation.Operation, operation.Ask) (operation.Operation, error),
+) (operation.Operation, error) {
+	now := in.now()
+	var op operation.Operation
+	err := in.change(ctx, func(tx *store.Tx) error {
+		before, err := store.Operations.Get(tx, opID)
+		if err != nil {
+			return err
+		}
+		if op, err = f(before, operation.Ask{Reason: reason, Actor: actor.Name, At: now}); err != nil {
+			return err
+		}
+		return errorsOf(store.Operations.Put(tx, opID, op),
+			audit(tx, actor, action, "operations/"+opID, before, op, reason, now))
+	})
+	return op, err
+}

@@ -1,0 +1,96 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Report records an inventory, if it differs from the one that is known. A
+// machine that reports another identity than it enrolled with is quarantined:
+// its disk may stand in another chassis (rule X1).
+func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep protocol.Report) error {
+	rep.Inventory.Clean()
+	now := in.now()
+	return in.change(ctx, func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, server)
+		if err != nil {
+			return err
+		}
+		if err := putFacts(tx, server, agentVersion, rep, now); err != nil {
+			return err
+		}
+		return in.identify(tx, s, rep.Inventory.Identity, now)
+	})
+}
+
+// putFacts writes only what changed.
+func putFacts(tx *store.Tx, server, agentVersion string, rep protocol.Report, now time.Time) error {
+	digest := rep.Inventory.Digest()
+	old, known, err := store.Facts.Find(tx, server)
+	if err != nil || known && old.Digest == digest && (agentVersion == "" || old.AgentVersion == agentVersion) {
+		return err
+	}
+	if agentVersion == "" {
+		agentVersion = old.AgentVersion
+	}
+	c := rep.Inventory.Configuration()
+	return store.Facts.Put(tx, server, fleet.Facts{
+		Server: server, At: now, AgentVersion: agentVersion, Digest: digest,
+		Inventory: rep.Inventory, Configuration: c, Key: c.Key(),
+	})
+}
+
+// identify compares what the machine says it is with what it enrolled as. New or
+// missing network cards are taken over; another board or UUID is not.
+func (in *Intake) identify(tx *store.Tx, s fleet.Server, now hardware.Identity, at time.Time) error {
+	match, _ := fleet.Compare(s.Identity, now)
+	if match == fleet.Same || s.Quarantine != nil || len(fleet.IdentityKeys(now)) == 0 {
+		return nil
+	}
+	before := s
+	if sameMachine(s.Identity, now) {
+		old := s.Identity
+		s.Identity = now
+		others, err := sharers(tx, now, s.ID)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			if err := conflict(tx, &s, others, at); err != nil {
+				return err
+			}
+		}
+		return errorsOf(putIdentity(tx, s.ID, old, now), store.Servers.Put(tx, s.ID, s),
+			audit(tx, access.System, "server.identity", "servers/"+s.ID, before, s, "network cards changed", at))
+	}
+	s.Quarantine = &fleet.Note{Reason: "it reports another identity than it enrolled with; its disk may be in another machine", Actor: access.System.Name, At: at}
+	return errorsOf(store.Servers.Put(tx, s.ID, s),
+		audit(tx, access.System, "server.quarantine", "servers/"+s.ID, before, s, s.Quarantine.Reason, at),
+		conflictTask(tx, s.ID, "Server "+s.ID+" reports another identity", "It enrolled as UUID "+s.Identity.UUID+", serial "+s.Identity.SystemSerial+
+			", and reports UUID "+now.UUID+", serial "+now.SystemSerial+". It is in quarantine until somebody looked.", at))
+}
+
+// sameMachine is true while only network cards differ.
+func sameMachine(a, b hardware.Identity) bool {
+	if len(fleet.IdentityKeys(a)) == 0 {
+		return true
+	}
+	a.MACs, b.MACs = nil, nil
+	match, _ := fleet.Compare(a, b)
+	return match == fleet.Same
+}
+
+// Digest is that of the inventory that is known of a server, or "".
+func (in *Intake) Digest(server string) string {
+	f, ok := in.store.ViewFacts(server)
+	if !ok {
+		return ""
+	}
+	return f.Digest
+}

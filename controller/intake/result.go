@@ -1,0 +1,61 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// progressEvery is how often progress of one command is written: people watch it,
+// nothing is decided by it.
+const progressEvery = 2 * time.Second
+
+// Result takes the outcome of a command, once: as long as its record is in the
+// outbox. A result that comes again or too late changes nothing (rule X5) and is
+// accepted, so that the agent can forget it. When Result returns nil the outcome is durable.
+func (in *Intake) Result(ctx context.Context, server string, res protocol.Result) error {
+	if res.Diagnosis != nil {
+		res.Diagnosis.Inventory.Clean()
+	}
+	key := store.CommandKey(server, res.Command)
+	err := in.change(ctx, func(tx *store.Tx) error {
+		cmd, ok, err := store.Commands.Find(tx, key)
+		if err != nil {
+			return err
+		}
+		if !ok || cmd.Operation != res.Operation || cmd.Epoch != res.Epoch {
+			in.log.Warn("late result ignored", "server", server, "command", res.Command)
+			return nil
+		}
+		return errorsOf(store.Commands.Delete(tx, key), store.Results.Put(tx, key, res))
+	})
+	if err == nil {
+		in.paced.forget(res.Command)
+	}
+	return err
+}
+
+// Progress notes how far a command is, now and then.
+func (in *Intake) Progress(ctx context.Context, server string, p protocol.Progress) error {
+	if !in.paced.due(p.Command, progressEvery, in.now()) {
+		return nil
+	}
+	return in.change(ctx, func(tx *store.Tx) error {
+		cmd, ok, err := store.Commands.Find(tx, store.CommandKey(server, p.Command))
+		if err != nil || !ok {
+			return err
+		}
+		op, ok, err := store.Operations.Find(tx, cmd.Operation)
+		if err != nil || !ok || operation.Final(op.State) || op.Current >= len(op.Steps) {
+			return err
+		}
+		if op.Steps[op.Current].CommandID != p.Command {
+			return nil
+		}
+		op.Steps[op.Current].Progress = &p
+		return store.Operations.Put(tx, op.ID, op)
+	})
+}

@@ -1,0 +1,117 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+// held looks at an order whose server is being rebuilt: when the new inventory
+// fits and its diagnostics are good, preparation starts by itself; when nobody
+// works on it for too long, the server is released (rule B27).
+func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time, err error) {
+	err = r.change(ctx, func(tx *store.Tx) error {
+		next = time.Time{}
+		o, err := store.Orders.Get(tx, seen.ID)
+		if err != nil || o.State != order.Held {
+			return err
+		}
+		m, ok, err := store.Modules.Find(tx, o.Module)
+		if err != nil || !ok {
+			return err
+		}
+		s, err := store.Servers.Get(tx, o.Server)
+		if err != nil {
+			return err
+		}
+		fits, parts, distance, err := r.rebuilt(tx, o, s, m)
+		switch {
+		case err != nil:
+			return err
+		case fits:
+			o.Distance, o.Parts = 0, nil
+			return r.prepare(tx, o, s, m)
+		case !r.now().Before(o.HeldUntil):
+			return r.expire(tx, o, s)
+		}
+		next = o.HeldUntil
+		return r.retell(tx, o, parts, distance)
+	})
+	return next, err
+}
+
+// rebuilt compares the server as it reports itself now, and tells whether only
+// the hold keeps it from being available.
+func (r *Reconciler) rebuilt(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) (fits bool, parts []match.Change, distance int, err error) {
+	f, known, err := store.Facts.Find(tx, s.ID)
+	if err != nil || !known {
+		return false, o.Parts, o.Distance, err
+	}
+	res, err := match.Compare(match.Server{ID: s.ID, Location: s.Location, ServerType: s.ServerType, Configuration: f.Configuration}, wishOf(o, m))
+	if err != nil { // other location, type or architecture now: nothing to list
+		return false, o.Parts, o.Distance, nil
+	}
+	in := r.stock.Index.Surroundings(s.ID)
+	in.Facts = &f
+	unheld := s
+	unheld.Claim = fleet.Claim{Kind: fleet.ClaimNone}
+	ready := fleet.Available(fleet.Unavailable(&unheld, in))
+	return res.Exact && ready, res.Changes, res.Distance, nil
+}
+
+// retell brings the list of parts up to date while somebody works it off.
+func (r *Reconciler) retell(tx *store.Tx, o order.Order, parts []match.Change, distance int) error {
+	if o.Distance == distance && match.Parts(o.Parts) == match.Parts(parts) {
+		return nil
+	}
+	o.Parts, o.Distance, o.ChangedAt = parts, distance, r.now()
+	o.Message = "the server is held; to do: " + match.Parts(parts)
+	if distance == 0 {
+		o.Message = "the held server fits; it is prepared when its diagnostics are good"
+	}
+	k, ok, err := store.Tasks.Find(tx, o.Task)
+	if err != nil {
+		return err
+	}
+	if ok {
+		k.Parts, k.Body, k.ChangedAt = parts, match.Parts(parts), r.now()
+		if err := store.Tasks.Put(tx, k.ID, k); err != nil {
+			return err
+		}
+	}
+	return store.Orders.Put(tx, o.ID, o)
+}
+
+// expire extends the hold while the task is worked on, else releases the server.
+// From then on the order takes only an exact fit: the closest one was in vain.
+func (r *Reconciler) expire(tx *store.Tx, o order.Order, s fleet.Server) error {
+	now := r.now()
+	k, ok, err := store.Tasks.Find(tx, o.Task)
+	if err != nil {
+		return err
+	}
+	if ok && k.Worked(now, HoldFor) {
+		o.HeldUntil = now.Add(HoldFor)
+		return store.Orders.Put(tx, o.ID, o)
+	}
+	was, before := o, s
+	o.State, o.HoldExpired, o.Server, o.ChangedAt, o.HeldUntil = order.Waiting, true, "", now, time.Time{}
+	o.Message = "nobody rebuilt the held server in time; the order waits for one that fits"
+	if err := store.Orders.Put(tx, o.ID, o); err != nil {
+		return err
+	}
+	if s.Claim.Kind == fleet.ClaimHeld && s.Claim.Ref == o.ID {
+		s = s.Released(now)
+		if err := store.Servers.Put(tx, s.ID, s); err != nil {
+			return err
+		}
+	}
+	return errorsOf(intake.Audit(tx, access.System, "order.hold_expired", "orders/"+o.ID, was, o, o.Message, now),
+		intake.Audit(tx, access.System, "server.release", "servers/"+s.ID, before, s, o.Message, now))
+}

@@ -1,0 +1,309 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// turn is one commit's view of an operation.
+type turn struct {
+	r      *Reconciler
+	tx     *store.Tx
+	now    time.Time
+	op     operation.Operation // as stored
+	server fleet.Server
+	key    string // of the current step's command
+	cmd    *operation.Command
+	result *protocol.Result
+}
+
+// operation takes steps until the record waits for something.
+func (r *Reconciler) operation(ctx context.Context, opID string) (next time.Time, err error) {
+	for {
+		var d operation.Decision
+		now := r.now()
+		err := r.change(ctx, func(tx *store.Tx) error {
+			t := turn{r: r, tx: tx, now: now}
+			found, err := t.read(opID)
+			if err != nil || !found {
+				d = operation.Decision{Verb: operation.None}
+				return err
+			}
+			d = operation.Next(t.op, t.input(), now)
+			return t.apply(d)
+		})
+		if err != nil || d.Verb == operation.None {
+			return d.Until, err
+		}
+		if d.Verb == operation.Close {
+			r.observe.OperationEnded(d.Op.Kind, d.Op.State, d.Op.FinishedAt.Sub(d.Op.CreatedAt))
+			r.log.Info("operation ended", "operation", d.Op.ID, "kind", d.Op.Kind, "server", d.Op.Server, "state", d.Op.State, "message", d.Op.Message)
+		}
+	}
+}
+
+func (t *turn) read(opID string) (found bool, err error) {
+	var ok bool
+	if t.op, ok, err = store.Operations.Find(t.tx, opID); err != nil || !ok || operation.Final(t.op.State) {
+		return false, err
+	}
+	if t.server, err = store.Servers.Get(t.tx, t.op.Server); err != nil {
+		return false, err
+	}
+	if t.op.Current >= len(t.op.Steps) || t.op.Steps[t.op.Current].State != operation.StepSent {
+		return true, nil
+	}
+	t.key = store.CommandKey(t.op.Server, t.op.Steps[t.op.Current].CommandID)
+	if cmd, ok, err := store.Commands.Find(t.tx, t.key); err != nil {
+		return false, err
+	} else if ok {
+		t.cmd = &cmd
+	}
+	if res, ok, err := store.Results.Find(t.tx, t.key); err != nil {
+		return false, err
+	} else if ok {
+		t.result = &res
+	}
+	return true, nil
+}
+
+func (t *turn) input() operation.Input {
+	in := operation.Input{Connected: t.r.stock.Connected(t.op.Server)}
+	if t.cmd != nil && t.cmd.Cancel != nil {
+		in.RecalledAt = t.cmd.Cancel.At
+	}
+	if t.result != nil {
+		judged := *t.result
+		judged.Fault = verdict(t.op, &judged)
+		in.Result = &judged
+	}
+	return in
+}
+
+// verdict does not take an agent's word for it: an erase is done when every disk
+// of the permit is proven empty, an install when the image was read back (B44, B45).
+func verdict(op operation.Operation, res *protocol.Result) *fault.Fault {
+	if res.Fault != nil {
+		return res.Fault
+	}
+	switch op.Steps[op.Current].Command {
+	case protocol.CommandErase:
+		for _, want := range op.Params.Disks {
+			if !proven(want, res.Erasures) {
+				return fault.Refused("disk %s (serial %s) is not proven erased", want.Name, want.Serial)
+			}
+		}
+	case protocol.CommandImage, protocol.CommandConfirm:
+		if w := res.Written; w == nil || !w.ReadBack {
+			return fault.Internal("the agent did not read the image back from the disk")
+		}
+	case protocol.CommandDiagnose:
+		if res.Diagnosis == nil || len(res.Diagnosis.Checks) == 0 {
+			return fault.Internal("the agent sent diagnostics without a single check")
+		}
+	}
+	return nil
+}
+
+func proven(want protocol.DiskRef, list []protocol.Erasure) bool {
+	for _, e := range list {
+		if e.Disk.Serial == want.Serial && e.Disk.WWN == want.WWN && e.Disk.SizeBytes == want.SizeBytes {
+			return e.Proven
+		}
+	}
+	return false
+}
+
+func (t *turn) apply(d operation.Decision) error {
+	switch d.Verb {
+	case operation.None:
+		return nil
+	case operation.Send:
+		return t.send(d.Op)
+	case operation.Recall:
+		return t.recall(d.Op)
+	case operation.Advance:
+		return errorsOf(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op))
+	case operation.Hold:
+		return errorsOf(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op), t.hold(d.Op))
+	default:
+		return errorsOf(t.absorb(), t.clear(), t.finish(d.Op))
+	}
+}
+
+// clear removes the command and its result: whatever comes later is too late.
+func (t *turn) clear() error {
+	if t.key == "" {
+		return nil
+	}
+	var errs []error
+	if t.cmd != nil {
+		errs = append(errs, store.Commands.Delete(t.tx, t.key))
+	}
+	if t.result != nil {
+		errs = append(errs, store.Results.Delete(t.tx, t.key))
+	}
+	return errorsOf(errs...)
+}
+
+func (t *turn) send(op operation.Operation) error {
+	s := op.Steps[op.Current]
+	cmd := operation.Command{CreatedAt: t.now, Command: protocol.Command{
+		ID: s.CommandID, Server: op.Server, Operation: op.ID, Step: s.Name, Epoch: op.Epoch, Kind: s.Command, Deadline: s.Deadline,
+	}}
+	if err := t.fill(&cmd.Command, op); err != nil {
+		return err
+	}
+	if s.Command == protocol.CommandImage {
+		t.server = t.server.Soiled(t.now)
+		if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
+			return err
+		}
+	}
+	return errorsOf(store.Commands.Create(t.tx, store.CommandKey(op.Server, cmd.ID), cmd), store.Operations.Put(t.tx, op.ID, op))
+}
+
+// fill gives a command what its kind needs.
+func (t *turn) fill(c *protocol.Command, op operation.Operation) error {
+	switch c.Kind {
+	case protocol.CommandDiagnose:
+		c.Diagnose = &protocol.DiagnoseCommand{Profile: op.Params.Profile}
+	case protocol.CommandErase:
+		permit := protocol.Permit{
+			ID: c.ID, Server: op.Server, Operation: op.ID, Epoch: op.Epoch,
+			Identity: t.server.Identity, Disks: op.Params.Disks, NotAfter: c.Deadline,
+		}
+		signed, signature, err := protocol.Sign(permit, t.r.signer.Sign)
+		if err != nil {
+			return fmt.Errorf("sign the permit of %s: %w", op.ID, err)
+		}
+		c.Erase = &protocol.EraseCommand{SignedPermit: signed, Signature: signature}
+	case protocol.CommandImage, protocol.CommandConfirm:
+		img, err := store.Images.Get(t.tx, op.Params.Image)
+		if err != nil {
+			return err
+		}
+		c.Image = &protocol.ImageCommand{
+			SignedManifest: img.SignedManifest, Signature: img.Signature, Disk: op.Params.Disk,
+			Hostname: op.Params.Hostname, SSHKeys: op.Params.SSHKeys,
+		}
+		if c.Kind == protocol.CommandConfirm {
+			c.Image = nil
+			c.Confirm = &protocol.ConfirmCommand{Disk: op.Params.Disk, RawBytes: img.RawBytes, RawSHA256: img.RawSHA256}
+		}
+	}
+	return nil
+}
+
+func (t *turn) recall(op operation.Operation) error {
+	if t.cmd == nil { // it was never stored or is gone: nothing runs
+		return store.Operations.Put(t.tx, op.ID, op)
+	}
+	ask := *op.CancelAsked
+	ask.At = t.now
+	t.cmd.Cancel = &ask
+	return errorsOf(store.Commands.Put(t.tx, t.key, *t.cmd), store.Operations.Put(t.tx, op.ID, op))
+}
+
+// absorb takes what a result says about the server, whether the step went well
+// or not: what was measured is true.
+func (t *turn) absorb() error {
+	if t.result == nil {
+		return nil
+	}
+	switch t.op.Steps[t.op.Current].Command {
+	case protocol.CommandDiagnose:
+		return t.diagnosed()
+	case protocol.CommandErase:
+		return t.erased()
+	}
+	return nil
+}
+
+func (t *turn) diagnosed() error {
+	d := t.result.Diagnosis
+	if d == nil || len(d.Checks) == 0 {
+		return nil
+	}
+	c := d.Inventory.Configuration()
+	t.server.Diagnosis = &fleet.DiagnosisSummary{ID: t.op.ID, At: t.now, Profile: d.Profile, Checks: d.Checks, ConfigurationKey: c.Key()}
+	t.server.Override = nil // B24: void after the next diagnostics
+	old, _, err := store.Facts.Find(t.tx, t.server.ID)
+	if err != nil {
+		return err
+	}
+	return errorsOf(store.Servers.Put(t.tx, t.server.ID, t.server), store.Facts.Put(t.tx, t.server.ID, fleet.Facts{
+		Server: t.server.ID, At: t.now, AgentVersion: old.AgentVersion, Digest: d.Inventory.Digest(),
+		Inventory: d.Inventory, Configuration: c, Key: c.Key(),
+	}))
+}
+
+func (t *turn) erased() error {
+	if len(t.result.Erasures) == 0 {
+		return nil
+	}
+	if verdict(t.op, t.result) == nil {
+		t.server.Cleanliness, t.server.CleanSince = fleet.Clean, t.now
+		if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
+			return err
+		}
+	}
+	return store.Erasures.Put(t.tx, t.op.ID, operation.Erasures{Operation: t.op.ID, Server: t.server.ID, At: t.now, Disks: t.result.Erasures})
+}
+
+// hold asks a person to decide (rule X4).
+func (t *turn) hold(op operation.Operation) error {
+	return t.trouble(op, "Operation "+op.ID+" on server "+t.server.Name+" is held",
+		op.Message+". Decide: retry, skip the step with a reason, or cancel. It waits until "+op.Deadline.Format(time.RFC3339)+".")
+}
+
+// trouble files the task of a failed or held operation and marks its service.
+func (t *turn) trouble(op operation.Operation, subject, body string) error {
+	department := op.Department
+	if department == "" {
+		department = "operations"
+	}
+	k := task.New(id.At("tsk", t.now), department, task.Failure, troubleKey(op), subject, body, t.now)
+	k.Server, k.Operation, k.Order, k.Service = op.Server, op.ID, op.Order, op.Service
+	if err := intake.FileTask(t.tx, k); err != nil {
+		return err
+	}
+	return t.needsAttention(op)
+}
+
+func (t *turn) finish(op operation.Operation) error {
+	before := t.server
+	t.server.Operation = ""
+	t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
+	err := errorsOf(t.outcome(op), store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
+		intake.Audit(t.tx, access.System, "operation."+op.State, "operations/"+op.ID, before, t.server, op.Message, t.now))
+	if err != nil || op.State == operation.Failed {
+		return err
+	}
+	return intake.CloseTask(t.tx, troubleKey(op), access.System.Name, "the operation is "+op.State, t.now)
+}
+
+// outcome is what the end of an operation means beyond itself.
+func (t *turn) outcome(op operation.Operation) error {
+	switch {
+	case op.Kind == operation.Install && op.Order != "":
+		return t.installed(op)
+	case op.State == operation.Failed:
+		return t.trouble(op, "Operation "+op.ID+" on server "+t.server.Name+" failed", op.Message+
+			". The server is not available until an operation on it ends well.")
+	}
+	return nil
+}
+
+func troubleKey(op operation.Operation) string { return "failure/" + op.ID }

@@ -1,0 +1,317 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// HoldFor is how long a server is held for an order without anybody working on
+// its build task (rule B27).
+const HoldFor = 72 * time.Hour
+
+// waitingKey stands for all orders that wait for a server.
+const waitingKey = "waiting"
+
+// errStale says that a server which looked available is not, or that the order moved on.
+var errStale = errors.New("the server or the order changed meanwhile")
+
+// order looks at one order.
+func (r *Reconciler) order(ctx context.Context, orderID string) (time.Time, error) {
+	o, ok := store.Orders.View(r.store, orderID)
+	r.queued.note(orderID, ok && o.State == order.Waiting)
+	if !ok {
+		return time.Time{}, nil
+	}
+	switch o.State {
+	case order.New, order.Waiting: // stock may have come while it was found waiting
+		return time.Time{}, r.place(ctx, *o)
+	case order.Held:
+		return r.held(ctx, *o)
+	}
+	return time.Time{}, nil
+}
+
+// waiting offers new stock to the orders that wait, oldest first.
+func (r *Reconciler) waiting(ctx context.Context) error {
+	var list []*order.Order
+	for _, id := range r.queued.list() {
+		if o, ok := store.Orders.View(r.store, id); ok && o.State == order.Waiting {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *order.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+	for _, o := range list {
+		if r.stock.Catalogue.Free() == 0 {
+			return nil
+		}
+		if err := r.place(ctx, *o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place finds the best server for an order and claims it, or takes the next best when
+// somebody else was faster (rule B28b). Only when there is none the order waits.
+func (r *Reconciler) place(ctx context.Context, o order.Order) error {
+	modules, settings := r.modules(o)
+	var stale []string
+	defer func() {
+		for _, s := range stale {
+			r.stock.Catalogue.Release(s)
+		}
+	}()
+	for {
+		started := time.Now()
+		offer, ok := r.offer(modules, o.HoldExpired)
+		r.observe.Matched(time.Since(started), outcomeOf(offer, ok))
+		if !ok {
+			return r.wait(ctx, o)
+		}
+		err := r.change(ctx, func(tx *store.Tx) error { return r.claim(tx, o.ID, offer, settings[offer.Module]) })
+		switch {
+		case err == nil:
+			return nil // stock forgets the server when it sees the claim
+		case errors.Is(err, errOrderMoved):
+			r.stock.Catalogue.Release(offer.Result.ServerID)
+			return nil
+		case errors.Is(err, errStale):
+			stale = append(stale, offer.Result.ServerID)
+		default:
+			r.stock.Catalogue.Release(offer.Result.ServerID)
+			return err
+		}
+	}
+}
+
+func (r *Reconciler) offer(modules []match.Module, exactOnly bool) (match.Offer, bool) {
+	if !exactOnly {
+		return r.stock.Catalogue.ReserveOf(modules)
+	}
+	for {
+		o, ok := r.stock.Catalogue.BestOf(modules)
+		if !ok || !o.Result.Exact {
+			return match.Offer{}, false
+		}
+		if r.stock.Catalogue.Take(o.Result.ServerID) {
+			return o, true
+		}
+	}
+}
+
+func outcomeOf(o match.Offer, ok bool) string {
+	switch {
+	case !ok:
+		return "none"
+	case o.Result.Exact:
+		return "exact"
+	}
+	return "closest"
+}
+
+// modules are the order's modules as the matcher wants them (rules B2, B9, B11).
+func (r *Reconciler) modules(o order.Order) ([]match.Module, map[string]order.Module) {
+	var list []match.Module
+	settings := map[string]order.Module{}
+	for _, mid := range o.Modules {
+		if m, ok := store.Modules.View(r.store, mid); ok {
+			list = append(list, match.Module{ID: m.ID, Sort: m.SortOrder, CreatedAt: m.CreatedAt.UnixNano(), Wish: wishOf(o, *m)})
+			settings[m.ID] = *m
+		}
+	}
+	return list, settings
+}
+
+func wishOf(o order.Order, m order.Module) match.Wish {
+	w := match.Wish{Location: m.Location, Configuration: o.Configuration}
+	if m.ByServerType {
+		w.ServerType = o.ServerType
+	}
+	if m.Weights != (match.Weights{}) {
+		w.Weights = &m.Weights
+	}
+	return w
+}
+
+var errOrderMoved = errors.New("the order moved on")
+
+// claim gives a server to an order: an exact one to be prepared (rule B26), the
+// closest one to be rebuilt (B27). Order, service, server, operation or task, and
+// the audit lines are one commit.
+func (r *Reconciler) claim(tx *store.Tx, orderID string, offer match.Offer, m order.Module) error {
+	o, err := store.Orders.Get(tx, orderID)
+	if err != nil {
+		return err
+	}
+	if o.State != order.New && o.State != order.Waiting {
+		return errOrderMoved
+	}
+	s, err := r.free(tx, offer.Result.ServerID)
+	if err != nil {
+		return err
+	}
+	o.Server, o.Module, o.Distance, o.Parts = s.ID, m.ID, offer.Result.Distance, offer.Result.Changes
+	if offer.Result.Exact {
+		return r.prepare(tx, o, s, m)
+	}
+	return r.hold(tx, o, s, m)
+}
+
+// free reads a server and everything that its availability depends on in this
+// transaction, so that the commit fails if any of it changes.
+func (r *Reconciler) free(tx *store.Tx, serverID string) (fleet.Server, error) {
+	s, ok, err := store.Servers.Find(tx, serverID)
+	if err != nil || !ok {
+		return s, cmpErr(err, errStale)
+	}
+	f, known, err := store.Facts.Find(tx, serverID)
+	if err != nil {
+		return s, err
+	}
+	in := r.stock.Index.Surroundings(serverID)
+	if in.Facts = nil; known {
+		in.Facts = &f
+	}
+	if !fleet.Available(fleet.Unavailable(&s, in)) {
+		return s, errStale
+	}
+	return s, nil
+}
+
+func cmpErr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) error {
+	now := r.now()
+	svc, err := store.Services.Get(tx, o.Service)
+	if err != nil {
+		return err
+	}
+	before, was := s, o
+	op, err := intake.Begin(tx, &s, id.At("opn", now), operation.Install,
+		operation.Params{Image: o.Image, Hostname: o.Hostname, SSHKeys: o.SSHKeys}, r.installTime(tx, o, m), now)
+	if fault.Is(err, fault.KindRefused) || fault.Is(err, fault.KindNotFound) {
+		return r.impossible(tx, o, m, err)
+	}
+	if err != nil {
+		return err
+	}
+	op.Order, op.Service, op.Department, op.RequestedBy = o.ID, svc.ID, m.Department, "order "+o.ID
+	s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID, Since: now}
+	o.State, o.Operation, o.Message, o.ChangedAt, o.HeldUntil = order.Preparing, op.ID, "server "+s.Name+" is being prepared", now, time.Time{}
+	svc.State, svc.Server, svc.Message, svc.ChangedAt = order.ServicePreparing, s.ID, o.Message, now
+	return errorsOf(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
+		store.Operations.Create(tx, op.ID, op),
+		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "server "+s.ID+" fits and is being prepared", now),
+		intake.Audit(tx, access.System, "order.prepare", "orders/"+o.ID, was, o, "", now),
+		intake.Audit(tx, access.System, "server.claim", "servers/"+s.ID, before, s, "", now))
+}
+
+// installTime is the module's, by the family of the image's system (rules B13–B16).
+func (r *Reconciler) installTime(tx *store.Tx, o order.Order, m order.Module) time.Duration {
+	minutes := m.InstallTimeoutLinux
+	if img, ok, err := store.Images.Find(tx, o.Image); err == nil && ok && img.OSFamily == "windows" {
+		minutes = m.InstallTimeoutWindows
+	}
+	return time.Duration(minutes) * time.Minute
+}
+
+// impossible ends an order that no waiting can help.
+func (r *Reconciler) impossible(tx *store.Tx, o order.Order, m order.Module, cause error) error {
+	now := r.now()
+	o.State, o.Message, o.ChangedAt, o.Server = order.Failed, cause.Error(), now, ""
+	k := task.New(id.At("tsk", now), m.Department, task.Failure, order.FailureKey(o.ID), "Order "+o.ID+" cannot be prepared", cause.Error(), now)
+	k.Order, k.Service = o.ID, o.Service
+	return errorsOf(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k))
+}
+
+func (r *Reconciler) hold(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) error {
+	now := r.now()
+	before, was := s, o
+	s.Claim = fleet.Claim{Kind: fleet.ClaimHeld, Ref: o.ID, Since: now}
+	s.Epoch++
+	k := task.New(id.At("tsk", now), m.Department, task.Build, order.BuildKey(o.ID),
+		"Rebuild server "+s.Name+" for order "+o.ID, match.Parts(o.Parts), now)
+	k.Server, k.Order, k.Service, k.Parts = s.ID, o.ID, o.Service, o.Parts
+	o.State, o.Task, o.HeldUntil, o.ChangedAt = order.Held, k.ID, now.Add(HoldFor), now
+	o.Message = "server " + s.Name + " is held; to do: " + match.Parts(o.Parts)
+	return errorsOf(
+		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "server "+s.ID+" is held now", now),
+		intake.FileTask(tx, k), store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o),
+		intake.Audit(tx, access.System, "order.hold", "orders/"+o.ID, was, o, "", now),
+		intake.Audit(tx, access.System, "server.hold", "servers/"+s.ID, before, s, "", now))
+}
+
+// waitlist is the set of orders that wait. It is derived: every order is looked at
+// when the reconciler starts and whenever it changes.
+type waitlist struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func newWaitlist() *waitlist { return &waitlist{ids: map[string]bool{}} }
+
+func (w *waitlist) note(id string, waits bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if waits {
+		w.ids[id] = true
+	} else {
+		delete(w.ids, id)
+	}
+}
+
+func (w *waitlist) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.ids))
+}
+
+// wait records that there is no server now, and that somebody should know.
+func (r *Reconciler) wait(ctx context.Context, seen order.Order) error {
+	if seen.State == order.Waiting {
+		return nil
+	}
+	now := r.now()
+	return r.change(ctx, func(tx *store.Tx) error {
+		o, err := store.Orders.Get(tx, seen.ID)
+		if err != nil || o.State != order.New {
+			return err
+		}
+		was := o
+		k := task.New(id.At("tsk", now), r.department(o), task.Build, order.BuildKey(o.ID), "No server for order "+o.ID,
+			"No available server can serve it: "+o.Configuration.String()+". It is served as soon as one becomes available.", now)
+		k.Order, k.Service = o.ID, o.Service
+		o.State, o.Task, o.Message, o.ChangedAt = order.Waiting, k.ID, "no server is available that may be taken; the order waits", now
+		return errorsOf(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k),
+			intake.Audit(tx, access.System, "order.wait", "orders/"+o.ID, was, o, "", now))
+	})
+}
+
+func (r *Reconciler) department(o order.Order) string {
+	modules, settings := r.modules(o)
+	if len(modules) == 0 {
+		return "operations"
+	}
+	match.SortModules(modules)
+	return settings[modules[0].ID].Department
+}

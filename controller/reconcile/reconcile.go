@@ -1,0 +1,154 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/steelyard/steelyard/controller/stock"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// workers is how many records are looked at side by side. Commits of different
+// servers do not conflict and are grouped by the store.
+const workers = 64
+
+// retryAfter is how long a look that could not be finished waits.
+const retryAfter = 2 * time.Second
+
+// Observer is told what happened, for metrics.
+type Observer interface {
+	Matched(took time.Duration, outcome string) // "exact", "closest", "none"
+	OperationEnded(kind, state string, took time.Duration)
+}
+
+// Signer signs permits with the fleet's Ed25519 key.
+type Signer interface {
+	Sign(data []byte) []byte
+}
+
+// Reconciler moves lifecycles.
+type Reconciler struct {
+	store   *store.Store
+	stock   *stock.Stock
+	signer  Signer
+	log     *slog.Logger
+	now     func() time.Time
+	observe Observer
+	queue   *queue
+	queued  *waitlist
+	fence   store.Fence
+}
+
+// New makes a reconciler. It starts nothing.
+func New(s *store.Store, k *stock.Stock, signer Signer, log *slog.Logger, now func() time.Time, o Observer) *Reconciler {
+	return &Reconciler{store: s, stock: k, signer: signer, log: log, now: now, observe: o, queue: newQueue(), queued: newWaitlist()}
+}
+
+// Run works until ctx ends, which it does when leadership is lost.
+func (r *Reconciler) Run(ctx context.Context, fence store.Fence) error {
+	r.queue, r.queued, r.fence = newQueue(), newWaitlist(), fence
+	stop := r.stock.Listen(r.noticed)
+	defer stop()
+	r.everything()
+	g, ctx := errgroup.WithContext(ctx)
+	for range workers {
+		g.Go(func() error { return r.work(ctx) })
+	}
+	return g.Wait()
+}
+
+// noticed turns a change of a record into looks at what depends on it.
+func (r *Reconciler) noticed(table, id string) {
+	switch table {
+	case store.Orders.Name(), store.Operations.Name(), store.Servers.Name():
+		r.queue.add(table + "/" + id)
+	case store.Results.Name(), store.Commands.Name():
+		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
+	case store.Facts.Name(), store.Presences.Name():
+		r.queue.add(store.Servers.Name() + "/" + id)
+	case stock.Available:
+		r.queue.add(waitingKey)
+	}
+}
+
+// operationOf cuts a command key, <server>/<operation>-<step>-<attempt>.
+func operationOf(key string) string {
+	_, id, _ := strings.Cut(key, "/")
+	parts := strings.Split(id, "-")
+	if len(parts) < 3 {
+		return id
+	}
+	return strings.Join(parts[:len(parts)-2], "-")
+}
+
+// everything is looked at once at the start: what was missed while nobody led.
+func (r *Reconciler) everything() {
+	snap := r.store.Snapshot()
+	for id := range store.Operations.Keys(snap) {
+		r.queue.add(store.Operations.Name() + "/" + id)
+	}
+	for id := range store.Orders.Keys(snap) {
+		r.queue.add(store.Orders.Name() + "/" + id)
+	}
+	for id := range store.Servers.Keys(snap) {
+		r.queue.add(store.Servers.Name() + "/" + id)
+	}
+}
+
+func (r *Reconciler) work(ctx context.Context) error {
+	for {
+		key, ok := r.queue.get(ctx)
+		if !ok {
+			return ctx.Err()
+		}
+		next, err := r.look(ctx, key)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			if !fault.Is(err, fault.KindUnavailable) && !fault.Is(err, fault.KindConflict) {
+				r.log.Error("reconcile failed", "key", key, "error", err)
+			}
+			r.queue.addAt(key, r.now().Add(retryAfter))
+		case !next.IsZero():
+			r.queue.addAt(key, next)
+		}
+		r.queue.done(key)
+	}
+}
+
+// look does what the record asks for now, and tells when to look again.
+func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err error) {
+	if key == waitingKey {
+		return time.Time{}, r.waiting(ctx)
+	}
+	table, id, _ := strings.Cut(key, "/")
+	switch table {
+	case store.Orders.Name():
+		return r.order(ctx, id)
+	case store.Operations.Name():
+		return r.operation(ctx, id)
+	default:
+		return r.server(ctx, id)
+	}
+}
+
+// change commits as the leader, or not at all.
+func (r *Reconciler) change(ctx context.Context, f func(tx *store.Tx) error) error {
+	_, err := r.store.Change(store.WithFence(ctx, r.fence), f)
+	return err
+}
+
+func errorsOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// diagnoseAgain is how long after failed diagnostics they are tried again. A failed
+// erase is never repeated without a person.
+const diagnoseAgain = 10 * time.Minute
+
+// server closes the tasks whose cause is gone, and starts what a server in service needs to
+// become available: first the erase, then diagnostics.
+func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, error) {
+	s, ok := store.Servers.View(r.store, serverID)
+	if !ok {
+		return time.Time{}, nil
+	}
+	if s.Claim.Kind == fleet.ClaimHeld {
+		r.queue.add(store.Orders.Name() + "/" + s.Claim.Ref)
+	}
+	if err := r.settle(ctx, s); err != nil {
+		return time.Time{}, err
+	}
+	f, _ := store.Facts.View(r.store, serverID)
+	kind, at := needed(s, f, r.stock.Connected(serverID))
+	if kind == "" || at.After(r.now()) {
+		return at, nil
+	}
+	return time.Time{}, r.begin(ctx, serverID, kind)
+}
+
+// needed tells which operation a server needs, and from when on.
+func needed(s *fleet.Server, f *fleet.Facts, connected bool) (kind string, at time.Time) {
+	if s.Approval != fleet.Approved || s.Operation != "" || s.Quarantine != nil || s.Maintenance != nil || !connected || f == nil {
+		return "", at
+	}
+	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != ""
+	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled {
+		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
+			return "", at
+		}
+		return operation.Erase, at
+	}
+	if owned && s.Claim.Kind != fleet.ClaimHeld || s.Diagnosis != nil && s.Diagnosis.ConfigurationKey == f.Key {
+		return "", at
+	}
+	if l := s.Last; l != nil && l.Kind == operation.Diagnose && l.State != operation.Done {
+		at = l.At.Add(diagnoseAgain)
+	}
+	return operation.Diagnose, at
+}
+
+func (r *Reconciler) begin(ctx context.Context, serverID, kind string) error {
+	now := r.now()
+	return r.change(ctx, func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, serverID)
+		if err != nil {
+			return err
+		}
+		f, known, err := store.Facts.Find(tx, serverID)
+		if err != nil || !known {
+			return err
+		}
+		if k, at := needed(&s, &f, true); k != kind || at.After(now) {
+			return nil
+		}
+		before := s
+		op, err := intake.Begin(tx, &s, id.At("opn", now), kind, operation.Params{}, r.allowed(s, kind), now)
+		if err != nil {
+			return err
+		}
+		op.RequestedBy = access.System.Name
+		return errorsOf(store.Servers.Put(tx, s.ID, s), store.Operations.Create(tx, op.ID, op),
+			intake.Audit(tx, access.System, "operation."+kind, "servers/"+s.ID, before, s, "", now))
+	})
+}
+
+// allowed is the module's limit for diagnostics of a server that an order holds
+// (rule B16), else 0: the fleet's own.
+func (r *Reconciler) allowed(s fleet.Server, kind string) time.Duration {
+	if kind != operation.Diagnose || s.Claim.Kind != fleet.ClaimHeld {
+		return 0
+	}
+	o, ok := store.Orders.View(r.store, s.Claim.Ref)
+	if !ok {
+		return 0
+	}
+	m, ok := store.Modules.View(r.store, o.Module)
+	if !ok {
+		return 0
+	}
+	return time.Duration(m.DiagTimeout) * time.Minute
+}
+
+// settle closes the tasks about approval and identity when they are settled (rule X6).
+func (r *Reconciler) settle(ctx context.Context, s *fleet.Server) error {
+	var keys []string
+	if k := "approval/" + s.ID; s.Approval != fleet.Pending && r.open(k) {
+		keys = append(keys, k)
+	}
+	if k := "conflict/" + s.ID; s.Quarantine == nil && r.open(k) {
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return r.change(ctx, func(tx *store.Tx) error {
+		for _, k := range keys {
+			if err := intake.CloseTask(tx, k, access.System.Name, "its cause is gone", r.now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *Reconciler) open(dedupeKey string) bool {
+	_, ok := store.TaskKeys.View(r.store, dedupeKey)
+	return ok
+}

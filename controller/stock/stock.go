@@ -1,0 +1,133 @@
+package stock
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+// Available is the table name under which listeners hear of servers that became
+// available.
+const Available = "available"
+
+// Stock follows the store.
+type Stock struct {
+	Index     *fleet.Index
+	Catalogue *match.Catalogue
+
+	store *store.Store
+	now   func() time.Time
+
+	mu        sync.Mutex
+	listeners map[int]func(table, id string)
+	nextID    int
+}
+
+// New makes an empty stock; Run fills it.
+func New(s *store.Store, now func() time.Time) *Stock {
+	return &Stock{Index: fleet.NewIndex(), Catalogue: match.NewCatalogue(), store: s, now: now, listeners: map[int]func(string, string){}}
+}
+
+// Listen calls f for every changed record, after the stock has taken it in. f must not
+// block. stop ends it.
+func (k *Stock) Listen(f func(table, id string)) (stop func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := k.nextID
+	k.nextID++
+	k.listeners[n] = f
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.listeners, n)
+	}
+}
+
+// Connected reports whether a session of the server's agent is known to any replica.
+func (k *Stock) Connected(server string) bool { return k.Index.Connected(server) }
+
+// Run follows the store until ctx ends.
+func (k *Stock) Run(ctx context.Context) error {
+	sub := k.store.Subscribe()
+	defer sub.Close()
+	for {
+		changes, resync, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if resync {
+			k.rebuild()
+			continue
+		}
+		for _, c := range changes {
+			k.take(c.Table, c.ID)
+		}
+	}
+}
+
+// rebuild takes everything from the present snapshot; what is gone is forgotten.
+func (k *Stock) rebuild() {
+	snap := k.store.Snapshot()
+	var known []string
+	k.Index.Each(func(s *fleet.Server, _, _ bool, _ []fleet.Reason) { known = append(known, s.ID) })
+	for _, id := range known {
+		if _, ok := store.Servers.In(snap, id); !ok {
+			k.take(store.Servers.Name(), id)
+		}
+	}
+	for _, t := range []interface {
+		Name() string
+		IDs(*store.Snapshot) []string
+	}{store.Presences, store.Facts, store.Servers} {
+		for _, id := range t.IDs(snap) {
+			k.take(t.Name(), id)
+		}
+	}
+}
+
+// take brings one record up to date and tells the listeners.
+func (k *Stock) take(table, id string) {
+	var touched []string
+	switch table {
+	case store.Servers.Name():
+		s, _ := store.Servers.View(k.store, id)
+		touched = k.Index.PutServer(id, s)
+	case store.Facts.Name():
+		f, _ := store.Facts.View(k.store, id)
+		touched = k.Index.PutFacts(id, f)
+	case store.Presences.Name():
+		_, ok := store.Presences.View(k.store, id)
+		touched = k.Index.SetConnected(id, ok, k.now())
+	}
+	for _, t := range touched {
+		k.offer(t)
+	}
+	k.tell(table, id)
+}
+
+// offer puts a server into the catalogue while it is available.
+func (k *Stock) offer(id string) {
+	s, ok := store.Servers.View(k.store, id)
+	f, known := store.Facts.View(k.store, id)
+	if !ok || !known || !k.Index.Available(id) {
+		k.Catalogue.Remove(id)
+		return
+	}
+	k.Catalogue.Put(match.Server{
+		ID: id, Location: s.Location, ServerType: s.ServerType,
+		FreeSince: s.FreeSince.UnixNano(), Configuration: f.Configuration,
+	})
+	k.tell(Available, id)
+}
+
+func (k *Stock) tell(table, id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range k.listeners {
+		f(table, id)
+	}
+}
