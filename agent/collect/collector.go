@@ -17,8 +17,8 @@ import (
 type Options struct {
 	Root    string        // "" or "/" is the live machine; else a copy of one
 	Timeout time.Duration // for each collector; 0 is 10 seconds
-	// Neighbour tells what LLDP heard on a port; nil when nobody listens. See
-	// the package lldp below this one.
+	// Neighbour tells what LLDP heard on a port; nil when nobody listens. It is
+	// the method of a Listener of the package lldp on [Collector.Ports].
 	Neighbour func(nic string) (hardware.Neighbour, bool)
 	// Smartctl is the command to run; "" looks for smartctl on the PATH.
 	Smartctl string

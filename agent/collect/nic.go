@@ -92,6 +92,19 @@ func (c *Collector) nic(name string) (hardware.NIC, portKind) {
 	return n, portReal
 }
 
+// Ports names the Ethernet ports that the inventory lists: those to listen on for
+// LLDP.
+func (c *Collector) Ports() []string {
+	names, err := c.tree.list("sys/class/net")
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		_, kind := c.nic(name)
+		return kind != portReal
+	})
+}
+
 // mac returns an Ethernet address in lower case; none for zeros and other kinds.
 func mac(s string) string {
 	s = strings.ToLower(s)

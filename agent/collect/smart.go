@@ -105,13 +105,15 @@ func health(ctx context.Context, names []string, read func(context.Context, stri
 			to.Disks[i].SMART = healths[to.Disks[i].Name]
 		}
 	}}
+	f.detail = strings.Join(missing, "; ")
 	switch {
+	case len(healths) == 0 && strings.Contains(f.detail, "Permission denied"):
+		f.state, f.detail = hardware.SectionDenied, "only root may ask disks for their health"
 	case len(healths) == 0:
 		f.state = hardware.SectionFailed
 	case len(missing) > 0:
 		f.state = hardware.SectionPartial
 	}
-	f.detail = strings.Join(missing, "; ")
 	return f
 }
 

@@ -33,6 +33,7 @@ func TestSMARTComesFromTheProgram(t *testing.T) {
 		"a failing disk's exit status is no failure": {healthy + "; exit 8", hardware.SectionOK, 2},
 		"one disk cannot be opened":                  {`case "$*" in */dev/sda) ` + healthy + ` ;; *) exit 2 ;; esac`, hardware.SectionPartial, 1},
 		"no disk answers":                            {"exit 2", hardware.SectionFailed, 0},
+		"this user may not open disks":               {`echo '{"smartctl":{"messages":[{"string":"/dev/sda: Permission denied"}]}}'; exit 2`, hardware.SectionDenied, 0},
 		"nonsense":                                   {"echo nonsense", hardware.SectionFailed, 0},
 		"endless output":                             {"head -c 30000000 /dev/zero", hardware.SectionFailed, 0},
 	} {

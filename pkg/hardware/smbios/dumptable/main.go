@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -71,7 +72,7 @@ func (s *survey) print(w io.Writer) {
 		fmt.Fprintf(table, "%d\t%d\t%s\t%q\t%s\n", s.gaps[g], g.Type, g.Key, g.Value, g.Why)
 	}
 	table.Flush()
-	for name, why := range s.unread {
-		fmt.Fprintf(w, "unread: %s: %s\n", name, why)
+	for _, name := range slices.Sorted(maps.Keys(s.unread)) {
+		fmt.Fprintf(w, "unread: %s: %s\n", name, s.unread[name])
 	}
 }
