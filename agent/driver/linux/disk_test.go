@@ -1,17 +1,22 @@
 package linux
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/agent/driver/drivertest"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -125,4 +130,30 @@ func TestSandboxSpecs(t *testing.T) {
 	if _, err := OpenSandbox(0, "/dev/null"); !fault.Is(err, fault.KindRefused) {
 		t.Errorf("/dev/null as a disk: %v", err)
 	}
+}
+
+func TestB44_AReadingIsNeverOlderThanTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		readings := 0
+		ask := shared(func(context.Context) []hardware.Disk {
+			readings++
+			n := readings
+			time.Sleep(time.Second)
+			return []hardware.Disk{{SizeBytes: uint64(n)}}
+		})
+		var late sync.WaitGroup
+		late.Go(func() { ask(t.Context()) })
+		time.Sleep(500 * time.Millisecond)
+		for range 10 { // while the first reading is under way
+			late.Go(func() {
+				if got := ask(t.Context()); got[0].SizeBytes != 2 {
+					t.Errorf("reading %d answers a question that came after it began", got[0].SizeBytes)
+				}
+			})
+		}
+		late.Wait()
+		if readings != 2 {
+			t.Errorf("%d readings", readings)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -16,7 +17,8 @@ import (
 type Options struct {
 	// Inventory reads the machine, slowly and completely.
 	Inventory func(context.Context) hardware.Inventory
-	// Disks reads the disks alone, each time anew. nil: those of Inventory.
+	// Disks reads the disks alone, anew each time. nil: those of Inventory. It is called by one
+	// goroutine at a time; who asks meanwhile gets the first reading that began after the question.
 	Disks func(context.Context) []hardware.Disk
 	// Sandbox, when not nil, are the only disks there are; it may be empty.
 	Sandbox []*SandboxDisk
@@ -38,6 +40,7 @@ func New(opt Options) *Machine {
 			return inv.Disks
 		}
 	}
+	opt.Disks = shared(opt.Disks)
 	return &Machine{opt: opt, sys: "/sys", dev: "/dev", prc: "/proc"}
 }
 
@@ -110,5 +113,27 @@ func (m *Machine) identity(name string) identify {
 			}
 		}
 		return protocol.DiskRef{}, fault.NotFound("disk %s is gone", name)
+	}
+}
+
+// shared lets those who ask at the same time have one reading, never one that began before
+// they asked.
+func shared(read func(context.Context) []hardware.Disk) func(context.Context) []hardware.Disk {
+	turn := make(chan struct{}, 1)
+	var began time.Time
+	var last []hardware.Disk
+	return func(ctx context.Context) []hardware.Disk {
+		asked := time.Now()
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return nil
+		}
+		if began.Before(asked) {
+			began = time.Now()
+			last = read(ctx)
+		}
+		return slices.Clone(last)
 	}
 }
