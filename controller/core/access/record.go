@@ -25,8 +25,9 @@ type User struct {
 	Name         string    `json:"name"` // login name or e-mail
 	Role         Role      `json:"role"`
 	Department   string    `json:"department,omitempty"`
-	Customer     string    `json:"customer,omitempty"` // whose objects a customer sees
-	PasswordHash string    `json:"password_hash"`      // argon2id, PHC string format
+	Customer     string    `json:"customer,omitempty"`   // whose objects a customer sees
+	PasswordHash string    `json:"password_hash"`        // argon2id, PHC string format
+	PasswordAt   time.Time `json:"password_at,omitzero"` // logins made before it are over
 	Disabled     bool      `json:"disabled"`
 	CreatedAt    time.Time `json:"created_at"`
 }

@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Options are what the API stands on. Store, Intake, Logger and Now are needed;
+// without one of the others the routes that need it say so.
+type Options struct {
+	Store  *store.Store
+	Intake *intake.Intake
+	Logger *slog.Logger
+	Now    func() time.Time
+
+	Version   string                      // of the controller, in the OpenAPI document
+	Ready     func() error                // nil error: /readyz is 200
+	Metrics   http.Handler                // /metrics
+	Observe   Observer                    // told of every request
+	Images    ImageStore                  // takes uploads
+	Catalogue Catalogue                   // answers /v1/match and /v1/catalogue
+	Refresh   func(context.Context) error // builds the catalogue anew (rule B12)
+	Sample    func(server string) (hardware.Sample, time.Time, bool)
+	Progress  func(server string) (protocol.Progress, bool)
+	JoinToken func(id, secret string) string // the text that a person hands to a new machine
+
+	PerSecond float64 // requests per second of one token; 0 is 200
+	Burst     int     // at once; 0 is 1,000
+}
+
+// Observer is told of every request, for metrics.
+type Observer interface {
+	Request(route, method string, code int, took time.Duration)
+}
+
+// ImageStore keeps the bytes of an uploaded image and signs its manifest.
+type ImageStore interface {
+	Import(ctx context.Context, r io.Reader, meta ImageMeta) (image.Image, error)
+}
+
+// ImageMeta is what an uploader says of an image.
+type ImageMeta struct{ Name, OSFamily, Format, Actor string }
+
+// Catalogue is the stock of available servers.
+type Catalogue interface {
+	Classes() []match.Class
+	BestOf(modules []match.Module) (match.Offer, bool)
+}
+
+// API is the HTTP door. It is an [http.Handler]; [API.Run] feeds what it shows.
+type API struct {
+	opt   Options
+	in    *intake.Intake
+	board *board
+	huma  huma.API
+	mux   *http.ServeMux
+
+	callers  *limiter // by token
+	peers    *limiter // by address, for who has no token or a wrong one
+	logins   *limiter // by address
+	names    *limiter // by user name
+	hashing  chan struct{}
+	flight   *flight
+	streams  atomic.Int64            // open event streams
+	patches  map[string]*huma.Schema // of the bodies of PATCH routes
+	document []byte                  // OpenAPI
+	metrics  http.Handler
+}
+
+// New builds the API and starts nothing.
+func New(o Options) *API {
+	if o.PerSecond == 0 {
+		o.PerSecond = 200
+	}
+	if o.Burst == 0 {
+		o.Burst = 1000
+	}
+	a := &API{
+		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(),
+		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
+		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5),
+		hashing: make(chan struct{}, 2), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
+	}
+	a.huma = newDocument(a.mux, o.Version)
+	a.register()
+	a.mux.HandleFunc("/", a.lost)
+	a.document = a.finishDocument()
+	return a
+}
+
+// Run follows the store until ctx ends. Until the first list is complete the API
+// shows nothing; see Ready.
+func (a *API) Run(ctx context.Context) error {
+	sub := a.opt.Store.Subscribe()
+	defer sub.Close()
+	for {
+		changes, resync, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if resync {
+			snap := a.opt.Store.Snapshot()
+			a.board.fill(everything(snap), snap.Rev)
+			continue
+		}
+		a.board.follow(changes)
+	}
+}
+
+// Ready reports whether the API shows what the store holds.
+func (a *API) Ready() bool { return a.board.revision() > 0 }
+
+// Index is the availability of every server as the API shows it.
+func (a *API) Index() *fleet.Index { return a.board.index }
+
+// settle waits until the board shows a record as this replica's snapshot has it,
+// and finds its row; nil when it is gone.
+func (a *API) settle(ctx context.Context, table, id string) (*row, error) {
+	if err := a.board.wait(ctx, revisionOf(a.opt.Store.Snapshot(), table, id)); err != nil {
+		return nil, err
+	}
+	return a.board.sheets[table].get(id), nil
+}

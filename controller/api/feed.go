@@ -1,0 +1,79 @@
+package api
+
+import (
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+// everything yields all records of a snapshot that the API shows.
+func everything(snap *store.Snapshot) func(yield func(delta)) {
+	return func(yield func(delta)) {
+		whole(snap, store.Servers, yield)
+		whole(snap, store.Facts, yield)
+		whole(snap, store.Presences, yield)
+		whole(snap, store.Locations, yield)
+		whole(snap, store.Modules, yield)
+		whole(snap, store.Tariffs, yield)
+		whole(snap, store.Orders, yield)
+		whole(snap, store.Services, yield)
+		whole(snap, store.Operations, yield)
+		whole(snap, store.Tasks, yield)
+		whole(snap, store.Images, yield)
+		whole(snap, store.Users, yield)
+		whole(snap, store.Tokens, yield)
+		whole(snap, store.Audit, yield)
+	}
+}
+
+func whole[T any](snap *store.Snapshot, t store.Table[T], yield func(delta)) {
+	for i := range t.Items(snap) {
+		yield(delta{table: t.Name(), id: i.ID, value: i.Value, rev: i.ModRev, created: i.CreateRev})
+	}
+}
+
+// revisionOf is the revision of a record in the store's present snapshot, 0 when it
+// is not there: what the board must reach to show it.
+func revisionOf(snap *store.Snapshot, table, id string) int64 {
+	if look := revisions[table]; look != nil {
+		return look(snap, id)
+	}
+	return 0
+}
+
+var revisions = map[string]func(*store.Snapshot, string) int64{
+	"servers": modRev(store.Servers), "locations": modRev(store.Locations), "modules": modRev(store.Modules),
+	"tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
+	"operations": modRev(store.Operations), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
+	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
+}
+
+func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {
+	return func(snap *store.Snapshot, id string) int64 {
+		i, _ := t.Item(snap, id)
+		return i.ModRev
+	}
+}
+
+// follow takes changes as the store tells them: several commits at once, in order.
+// Each commit becomes visible as a whole.
+func (b *board) follow(changes []store.Change) {
+	for from := 0; from < len(changes); {
+		to := from + 1
+		for to < len(changes) && changes[to].Rev == changes[from].Rev {
+			to++
+		}
+		if changes[from].Rev <= b.revision() { // the snapshot that the board was filled from had it
+			from = to
+			continue
+		}
+		deltas := make([]delta, 0, to-from)
+		for _, c := range changes[from:to] {
+			d := delta{table: c.Table, id: c.ID, value: c.New, rev: c.Rev}
+			if c.Old == nil {
+				d.created = c.Rev
+			}
+			deltas = append(deltas, d)
+		}
+		b.apply(deltas, changes[from].Rev)
+		from = to
+	}
+}

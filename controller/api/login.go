@@ -1,0 +1,110 @@
+package api
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+)
+
+// loginBody is what a person logs in with.
+type loginBody struct {
+	Name     string `json:"name" maxLength:"100" doc:"User name."`
+	Password string `json:"password" maxLength:"256"`
+}
+
+// Session is a login.
+type Session struct {
+	Token     string    `json:"token" doc:"Send it as Authorization: Bearer. It is shown once."`
+	ExpiresAt time.Time `json:"expires_at"`
+	User      User      `json:"user"`
+}
+
+// Whoami is who asks, and what he may do.
+type Whoami struct {
+	Name        string              `json:"name"`
+	Role        access.Role         `json:"role"`
+	Department  string              `json:"department,omitempty"`
+	Customer    string              `json:"customer,omitempty"`
+	Permissions []access.Permission `json:"permissions"`
+	Token       string              `json:"token" doc:"Id of the token."`
+	Kind        string              `json:"kind" enum:"api,session"`
+	ExpiresAt   time.Time           `json:"expires_at,omitzero"`
+}
+
+func (a *API) registerLogin() {
+	withBody(a, loginRoute, about{summary: "Log in with a password", tag: "access", answer: Session{}}, a.login)
+	without(a, "POST /v1/logout", about{summary: "End this login", tag: "access", status: http.StatusNoContent}, a.logout)
+	without(a, "GET /v1/whoami", about{summary: "Who am I, and what may I do", tag: "access", answer: Whoami{}}, func(c *call) (reply, error) {
+		actor, t := c.actor(), c.state.token
+		return reply{body: render(&Whoami{
+			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer,
+			Permissions: access.Permissions(actor.Role), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
+		})}, nil
+	})
+}
+
+// nobody is the hash that a login with an unknown name is compared with, so that
+// it takes as long as one with a known name.
+var nobody = sync.OnceValue(func() string {
+	hash, err := access.HashPassword("nobody has this password", []byte("steelyard nobody"))
+	if err != nil {
+		panic("api: " + err.Error()) // constant parameters: cannot happen
+	}
+	return hash
+})
+
+// login compares name and password. Name and address each have their own pace.
+func (a *API) login(c *call, body *loginBody) (reply, error) {
+	now := a.opt.Now()
+	if p := c.paced(a.logins, peer(c.r), now); p != nil {
+		return reply{}, p
+	}
+	if p := c.paced(a.names, strings.ToLower(body.Name), now); p != nil {
+		return reply{}, p
+	}
+	u := a.board.user(body.Name)
+	hash := nobody()
+	if u != nil {
+		hash = u.PasswordHash
+	}
+	ok, err := a.verify(c, hash, body.Password)
+	if err != nil {
+		return reply{}, err
+	}
+	if !ok || u == nil || u.Disabled {
+		return reply{}, newProblem(http.StatusUnauthorized, "name or password is wrong")
+	}
+	t, secret, _, err := a.in.OpenSession(c.ctx(), *u)
+	if err != nil {
+		return reply{}, err
+	}
+	if _, err := a.settle(c.ctx(), "tokens", t.ID); err != nil {
+		return reply{}, err
+	}
+	return reply{body: render(&Session{Token: secret, ExpiresAt: t.ExpiresAt, User: userView(u, a.board.revOf("users", u.ID))})}, nil
+}
+
+// verify hashes at most two passwords at a time: each takes 64 MiB.
+func (a *API) verify(c *call, hash, password string) (bool, error) {
+	select {
+	case a.hashing <- struct{}{}:
+		defer func() { <-a.hashing }()
+		return access.VerifyPassword(hash, password), nil
+	case <-c.ctx().Done():
+		c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(storeTime.Seconds()))))
+		return false, newProblem(http.StatusTooManyRequests, "too many logins at once; try again")
+	}
+}
+
+func (a *API) logout(c *call) (reply, error) {
+	_, rev, err := a.in.RevokeToken(c.ctx(), c.actor(), c.state.token.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusNoContent}, a.board.wait(c.ctx(), rev)
+}

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// Health is the answer of /healthz and /readyz.
+type Health struct {
+	Status string `json:"status" enum:"ok,starting"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// newDocument makes the OpenAPI side: 3.1, generated from the Go types.
+func newDocument(mux *http.ServeMux, version string) huma.API {
+	cfg := huma.DefaultConfig("Steelyard", version)
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
+	cfg.CreateHooks = nil // no $schema links in answers
+	cfg.Info.Description = "Servers, orders and what happens to them. Errors are problem details (RFC 9457) that name every wrong field at once."
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A token of POST /v1/login or POST /v1/tokens."},
+	}
+	return humago.New(mux, cfg)
+}
+
+// register adds every route.
+func (a *API) register() {
+	a.registerPublic()
+	a.registerLogin()
+	a.registerServers()
+	a.registerSetup()
+	a.registerWork()
+	a.registerImages()
+	a.registerPeople()
+	a.registerEvents()
+	a.registerMatching()
+}
+
+func (a *API) registerPublic() {
+	without(a, "GET /healthz", about{summary: "The process is alive", tag: "health", answer: Health{}}, func(*call) (reply, error) {
+		return reply{body: render(&Health{Status: "ok"})}, nil
+	})
+	without(a, "GET /readyz", about{summary: "The controller can do its work", tag: "health", answer: Health{}}, func(c *call) (reply, error) {
+		if err := a.readiness(); err != "" {
+			c.w.Header().Set("Retry-After", retrySeconds)
+			return reply{status: http.StatusServiceUnavailable, body: render(&Health{Status: "starting", Detail: err})}, nil
+		}
+		return reply{body: render(&Health{Status: "ok"})}, nil
+	})
+	without(a, "GET /v1/openapi.json", about{summary: "This document", tag: "health", answer: map[string]any{}}, func(c *call) (reply, error) {
+		return reply{body: a.document, etag: `"` + digestOf(string(a.document))[:16] + `"`}, nil
+	})
+	a.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if a.metrics == nil {
+			writeProblem(w, newProblem(http.StatusNotFound, "this controller offers no metrics"))
+			return
+		}
+		a.metrics.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) readiness() string {
+	if !a.Ready() {
+		return "the first list of the store is not complete"
+	}
+	if since := a.opt.Store.Stale(); !since.IsZero() {
+		return "the store cannot be reached since " + since.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if a.opt.Ready != nil {
+		if err := a.opt.Ready(); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// finishDocument adds what huma cannot see, and encodes the document once.
+func (a *API) finishDocument() []byte {
+	doc := a.huma.OpenAPI()
+	for name, schema := range a.patches {
+		_, path := split(name)
+		doc.Paths[path].Patch.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/merge-patch+json": {Schema: schema},
+		}}
+	}
+	if post := doc.Paths["/v1/images"].Post; post != nil {
+		post.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}}
+	}
+	if get := doc.Paths["/v1/events"].Get; get != nil {
+		ok := get.Responses["200"]
+		ok.Content = map[string]*huma.MediaType{"text/event-stream": ok.Content["application/json"]}
+	}
+	text, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		panic("api: the OpenAPI document cannot be written: " + err.Error()) // found by any test that calls New
+	}
+	return append(text, '\n')
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+)
+
+// Page sizes.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// query is what a list is asked for.
+type query struct {
+	filters []filter
+	scope   access.Scope
+	search  string // lower case
+	sort    []sortKey
+	limit   int   // 0 is everything
+	after   *mark // nil is the start
+}
+
+// filter keeps the rows whose column has one of the values.
+type filter struct {
+	column *column
+	values []string
+}
+
+// sortKey is one field to sort by; the id is always the last one.
+type sortKey struct {
+	column     *column
+	descending bool
+}
+
+// mark is the place of one row in a sorted list.
+type mark struct {
+	keys []key
+	id   string
+}
+
+// page is the answer to a query.
+type page struct {
+	rows  []*row
+	total int // of all rows that fit, before paging
+	more  bool
+	rev   int64
+}
+
+// pick answers a query. It holds the sheet only while it looks at symbols and
+// keys, never while bytes are written.
+func (s *sheet) pick(q query) page {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p := page{rev: s.rev}
+	fit, possible := s.matcher(&q)
+	switch {
+	case !possible:
+	case len(q.sort) == 0 && fit == nil:
+		p.total = len(s.rows)
+		p.rows, p.more = s.slice(&q)
+	case len(q.sort) == 0:
+		s.scan(&q, fit, &p)
+	default:
+		s.best(&q, fit, &p)
+	}
+	return p
+}
+
+// slice is the page of an unfiltered list in its own order.
+func (s *sheet) slice(q *query) ([]*row, bool) {
+	from := 0
+	if q.after != nil {
+		i, found := s.find(q.after.id)
+		if from = i; found {
+			from++
+		}
+	}
+	to := len(s.rows)
+	if q.limit > 0 {
+		to = min(to, from+q.limit)
+	}
+	return slices.Clone(s.rows[from:to]), to < len(s.rows)
+}
+
+// scan is the page of a filtered list in its own order.
+func (s *sheet) scan(q *query, fit func(int) bool, p *page) {
+	from := 0
+	if q.after != nil {
+		i, found := s.find(q.after.id)
+		if from = i; found {
+			from++
+		}
+	}
+	for i := range s.rows {
+		if !fit(i) {
+			continue
+		}
+		p.total++
+		if i < from {
+			continue
+		}
+		if q.limit > 0 && len(p.rows) == q.limit {
+			p.more = true
+			continue
+		}
+		p.rows = append(p.rows, s.rows[i])
+	}
+}
+
+// best is the page of a sorted list: it keeps the first limit rows after the
+// mark while it looks at each row once.
+func (s *sheet) best(q *query, fit func(int) bool, p *page) {
+	for i, r := range s.rows {
+		if fit != nil && !fit(i) {
+			continue
+		}
+		p.total++
+		if q.after != nil && q.compareMark(r, q.after) <= 0 {
+			continue
+		}
+		if q.limit == 0 {
+			p.rows = append(p.rows, r)
+			continue
+		}
+		if len(p.rows) == q.limit {
+			p.more = true
+			if q.compare(r, p.rows[q.limit-1]) > 0 {
+				continue
+			}
+			p.rows = p.rows[:q.limit-1]
+		}
+		at, _ := slices.BinarySearchFunc(p.rows, r, q.compare)
+		p.rows = slices.Insert(p.rows, at, r)
+	}
+	if q.limit == 0 {
+		slices.SortFunc(p.rows, q.compare)
+	}
+}
+
+func (q *query) compare(a, b *row) int {
+	for _, o := range q.sort {
+		if c := o.sign(o.column.sort(a.value).compare(o.column.sort(b.value))); c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+func (q *query) compareMark(r *row, m *mark) int {
+	for i, o := range q.sort {
+		if c := o.sign(o.column.sort(r.value).compare(m.keys[i])); c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(r.id, m.id)
+}
+
+func (o sortKey) sign(c int) int {
+	if o.descending {
+		return -c
+	}
+	return c
+}
+
+// markOf is the place of r.
+func (q *query) markOf(r *row) mark {
+	m := mark{id: r.id}
+	for _, o := range q.sort {
+		m.keys = append(m.keys, o.column.sort(r.value))
+	}
+	return m
+}
+
+// matcher tells which rows fit; nil when all do, possible false when none can.
+func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
+	type want struct {
+		symbol int
+		any    []uint32
+	}
+	var wants []want
+	add := func(c *column, values ...string) bool {
+		w := want{symbol: c.symbol}
+		for _, v := range values {
+			if n, known := s.dict[v]; known {
+				w.any = append(w.any, n)
+			}
+		}
+		wants = append(wants, w)
+		return len(w.any) > 0
+	}
+	for _, f := range q.filters {
+		if !add(f.column, f.values...) {
+			return nil, false
+		}
+	}
+	if q.scope.Field != "" {
+		c := s.column(q.scope.Field)
+		if c == nil || q.scope.Value == "" || !add(c, q.scope.Value) {
+			return nil, false
+		}
+	}
+	if len(wants) == 0 && q.search == "" {
+		return nil, true
+	}
+	return func(i int) bool {
+		sym := &s.syms[i]
+		for k := range wants {
+			w := &wants[k]
+			if sym[w.symbol] != w.any[0] && (len(w.any) == 1 || !slices.Contains(w.any[1:], sym[w.symbol])) {
+				return false
+			}
+		}
+		return q.search == "" || strings.Contains(s.rows[i].search, q.search)
+	}, true
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+)
+
+// permissions is the one table of routes: what a caller needs for each. A route
+// that is not in it cannot be registered, and one that nobody registers is found
+// by a test.
+var permissions = map[string]access.Permission{
+	"GET /healthz":         access.Public,
+	"GET /readyz":          access.Public,
+	"GET /metrics":         access.Public, // figures of the fleet, no names; scraped without a login
+	"GET /v1/openapi.json": access.Public,
+	"POST /v1/login":       access.Public,
+	"POST /v1/logout":      access.Self,
+	"GET /v1/whoami":       access.Self,
+
+	"GET /v1/servers":                     access.ServerRead,
+	"GET /v1/servers/{id}":                access.ServerRead,
+	"GET /v1/servers/{id}/why":            access.ServerRead,
+	"PATCH /v1/servers/{id}":              access.ServerWrite,
+	"POST /v1/servers/{id}/approve":       access.ServerApprove,
+	"POST /v1/servers/{id}/reject":        access.ServerApprove,
+	"POST /v1/servers/{id}/commission":    access.ServerWrite,
+	"POST /v1/servers/{id}/decommission":  access.ServerWrite,
+	"PUT /v1/servers/{id}/maintenance":    access.ServerWrite,
+	"DELETE /v1/servers/{id}/maintenance": access.ServerWrite,
+	"PUT /v1/servers/{id}/override":       access.ServerOverride,
+	"DELETE /v1/servers/{id}/override":    access.ServerOverride,
+	"DELETE /v1/servers/{id}/quarantine":  access.ServerApprove,
+	"POST /v1/servers/{id}/operations":    access.OperationRun,
+
+	"GET /v1/orders":              access.OrderRead,
+	"POST /v1/orders":             access.OrderPlace,
+	"GET /v1/orders/{id}":         access.OrderRead,
+	"POST /v1/orders/{id}/cancel": access.OrderCancel,
+
+	"GET /v1/services":      access.ServiceRead,
+	"GET /v1/services/{id}": access.ServiceRead,
+
+	"GET /v1/operations":              access.OperationRead,
+	"GET /v1/operations/{id}":         access.OperationRead,
+	"POST /v1/operations/{id}/cancel": access.OperationRun,
+	"POST /v1/operations/{id}/retry":  access.OperationRun,
+	"POST /v1/operations/{id}/skip":   access.OperationRun,
+
+	"GET /v1/tasks":                access.TaskRead,
+	"GET /v1/tasks/{id}":           access.TaskRead,
+	"POST /v1/tasks/{id}/comments": access.TaskWork,
+	"POST /v1/tasks/{id}/assign":   access.TaskWork,
+	"POST /v1/tasks/{id}/close":    access.TaskWork,
+
+	"GET /v1/locations":         access.SetupRead,
+	"POST /v1/locations":        access.SetupWrite,
+	"GET /v1/locations/{id}":    access.SetupRead,
+	"PATCH /v1/locations/{id}":  access.SetupWrite,
+	"DELETE /v1/locations/{id}": access.SetupWrite,
+
+	"GET /v1/modules":         access.SetupRead,
+	"POST /v1/modules":        access.SetupWrite,
+	"GET /v1/modules/{id}":    access.SetupRead,
+	"PATCH /v1/modules/{id}":  access.SetupWrite,
+	"DELETE /v1/modules/{id}": access.SetupWrite,
+
+	"GET /v1/tariffs":         access.TariffRead,
+	"POST /v1/tariffs":        access.SetupWrite,
+	"GET /v1/tariffs/{id}":    access.TariffRead,
+	"PATCH /v1/tariffs/{id}":  access.SetupWrite,
+	"DELETE /v1/tariffs/{id}": access.SetupWrite,
+
+	"GET /v1/images":              access.ImageRead,
+	"POST /v1/images":             access.ImageWrite,
+	"GET /v1/images/{id}":         access.ImageRead,
+	"POST /v1/images/{id}/retire": access.ImageWrite,
+
+	"GET /v1/tokens":         access.TokenManage,
+	"POST /v1/tokens":        access.TokenManage,
+	"GET /v1/tokens/{id}":    access.TokenManage,
+	"DELETE /v1/tokens/{id}": access.TokenManage,
+
+	"GET /v1/users":               access.UserManage,
+	"POST /v1/users":              access.UserManage,
+	"GET /v1/users/{id}":          access.UserManage,
+	"POST /v1/users/{id}/disable": access.UserManage,
+	"POST /v1/users/{id}/enable":  access.UserManage,
+	"PUT /v1/users/{id}/password": access.UserManage,
+
+	"GET /v1/audit":      access.AuditRead,
+	"GET /v1/audit/{id}": access.AuditRead,
+
+	"GET /v1/events":             access.EventRead,
+	"GET /v1/catalogue":          access.MatchAsk,
+	"POST /v1/catalogue/refresh": access.SetupWrite,
+	"POST /v1/match":             access.MatchAsk,
+}
+
+// reading is the permission that shows records of a table; /v1/events asks it for
+// each event.
+var reading = map[string]access.Permission{
+	"servers": access.ServerRead, "orders": access.OrderRead, "services": access.ServiceRead,
+	"operations": access.OperationRead, "tasks": access.TaskRead, "locations": access.SetupRead,
+	"modules": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
+	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
+}
+
+// methods that a path may have; the fallback tells which one has.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// split takes "GET /v1/x" apart.
+func split(name string) (method, path string) {
+	method, path, _ = strings.Cut(name, " ")
+	return method, path
+}

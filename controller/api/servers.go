@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+type (
+	reasonBody struct {
+		Reason string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
+	}
+	approveBody struct {
+		Reason     string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
+		Commission *bool  `json:"commission,omitempty" doc:"Put it into service too (B21); true unless given."`
+	}
+	operationBody struct {
+		Kind   string          `json:"kind" doc:"diagnose, erase or install."`
+		Params operationParams `json:"params,omitzero" required:"false"`
+	}
+	operationParams struct {
+		Profile  string   `json:"profile,omitempty" doc:"diagnose: quick or standard."`
+		Image    string   `json:"image,omitempty" doc:"install: id of the image."`
+		Hostname string   `json:"hostname,omitempty" doc:"install."`
+		SSHKeys  []string `json:"ssh_keys,omitempty" doc:"install: one line each, as in authorized_keys."`
+	}
+)
+
+func (b *operationBody) check(c *fault.Check, look intake.Lookup, _ *state) {
+	switch b.Kind {
+	case operation.Diagnose:
+		p := b.Params.Profile
+		c.Require(p == "" || p == "quick" || p == "standard", "params.profile", "is %.40q; use quick or standard", p)
+	case operation.Erase:
+	case operation.Install:
+		img, ok := look.Image(b.Params.Image)
+		c.Require(ok, "params.image", "%.80q does not exist; see: steelyard image list", b.Params.Image)
+		c.Require(!ok || !img.Retired, "params.image", "%s is retired", img.Name)
+		order.CheckHostname(c, "params.hostname", b.Params.Hostname)
+		order.CheckSSHKeys(c, "params.ssh_keys", b.Params.SSHKeys)
+	default:
+		c.Add("kind", "is %.40q; use diagnose, erase or install", b.Kind)
+	}
+}
+
+func (a *API) registerServers() {
+	a.lister("servers", "Servers", Server{})
+	without(a, "GET /v1/servers/{id}", about{summary: "One server with its inventory and latest figures", tag: "servers", answer: ServerDetail{}}, a.server)
+	without(a, "GET /v1/servers/{id}/why", about{summary: "Why it is, or is not, available", tag: "servers", answer: Why{}}, a.why)
+	editor(a, "servers", "Rename or move a server", Server{},
+		func(d intake.ServerDraft, c *fault.Check, look intake.Lookup, _ string) { d.Check(c, look) },
+		func(c *call, id string, rev int64, apply func(intake.ServerDraft) (intake.ServerDraft, error)) error {
+			_, _, err := a.in.EditServer(c.ctx(), c.actor(), id, rev, apply)
+			return err
+		})
+	withBody(a, "POST /v1/servers/{id}/approve", about{summary: "Let an enrolled machine in", tag: "servers", answer: Server{}},
+		func(c *call, b **approveBody) (reply, error) {
+			body := orZero(*b)
+			commission := body.Commission == nil || *body.Commission
+			return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+				return a.in.ApproveServer(ctx, c.actor(), id, body.Reason, commission)
+			})
+		})
+	a.decision("POST", "reject", "Refuse an enrolled machine", a.in.RejectServer)
+	a.decision("POST", "commission", "Put a server into service", commission(a.in, true))
+	a.decision("POST", "decommission", "Take a server out of service", commission(a.in, false))
+	a.decision("PUT", "maintenance", "Put a server into maintenance", a.in.SetMaintenance)
+	a.decision("PUT", "override", "Accept errors of the last diagnostics (B24)", a.in.SetOverride)
+	a.decision("DELETE", "quarantine", "End a quarantine", a.in.EndQuarantine)
+	a.ending("maintenance", "End the maintenance", a.in.EndMaintenance)
+	a.ending("override", "Take the acceptance back", a.in.EndOverride)
+	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
+}
+
+func commission(in *intake.Intake, on bool) decide {
+	return func(ctx context.Context, actor access.Actor, id, reason string) (fleet.Server, int64, error) {
+		return in.CommissionServer(ctx, actor, id, reason, on)
+	}
+}
+
+// decide is an act on a server for a reason.
+type decide func(ctx context.Context, actor access.Actor, id, reason string) (fleet.Server, int64, error)
+
+func orZero[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
+	}
+	return *p
+}
+
+// decision registers an act on a server whose body is a reason. DELETE has no
+// body (RFC 9110, section 9.3.5): its reason is a query parameter.
+func (a *API) decision(method, action, summary string, f decide) {
+	name := method + " /v1/servers/{id}/" + action
+	d := about{summary: summary, tag: "servers", answer: Server{}}
+	if method == http.MethodDelete {
+		d.params = reasonParam
+		without(a, name, d, func(c *call) (reply, error) {
+			return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+				return f(ctx, c.actor(), id, c.r.URL.Query().Get("reason"))
+			})
+		})
+		return
+	}
+	withBody(a, name, d, func(c *call, b **reasonBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			return f(ctx, c.actor(), id, orZero(*b).Reason)
+		})
+	})
+}
+
+// ending registers DELETE of a mark on a server.
+func (a *API) ending(action, summary string, f func(ctx context.Context, actor access.Actor, id string) (fleet.Server, int64, error)) {
+	without(a, "DELETE /v1/servers/{id}/"+action, about{summary: summary, tag: "servers", answer: Server{}}, func(c *call) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) { return f(ctx, c.actor(), id) })
+	})
+}
+
+// decided runs an act on the server of the path and shows it.
+func (a *API) decided(c *call, f func(ctx context.Context, id string) (fleet.Server, int64, error)) (reply, error) {
+	r, err := a.find(c, "servers")
+	if err != nil {
+		return reply{}, err
+	}
+	if _, _, err := f(c.ctx(), r.id); err != nil {
+		return reply{}, err
+	}
+	return a.shown(c, "servers", r.id)
+}
+
+// server is one server with everything that is known of it. Its ETag changes with
+// its figures; what If-Match compares is the part before the hyphen.
+func (a *API) server(c *call) (reply, error) {
+	r, err := a.find(c, "servers")
+	if err != nil {
+		return reply{}, err
+	}
+	m := r.value.(*machine)
+	v := ServerDetail{Server: m.view()}
+	if m.facts != nil {
+		inv := m.facts.Inventory
+		v.Inventory = &inv
+	}
+	etag := tag(r.rev, r.state)
+	if a.opt.Sample != nil {
+		if s, at, ok := a.opt.Sample(r.id); ok {
+			v.Sample, v.SampleAt = &s, at
+			etag = strings.TrimSuffix(tag(r.rev, max(r.state, r.rev+1)), `"`) + "." + strconv.FormatInt(at.UnixMilli(), 10) + `"`
+		}
+	}
+	fillInventory(v.Inventory)
+	return reply{etag: etag, body: render(&v)}, nil
+}
+
+func (a *API) why(c *call) (reply, error) {
+	r, err := a.find(c, "servers")
+	if err != nil {
+		return reply{}, err
+	}
+	m := r.value.(*machine)
+	return reply{etag: tag(r.rev, r.state), body: render(&Why{Server: r.id, Available: m.available, Reasons: m.reasons})}, nil
+}
+
+func (a *API) operate(c *call, b *operationBody) (reply, error) {
+	r, err := a.find(c, "servers")
+	if err != nil {
+		return reply{}, err
+	}
+	p := operation.Params{Profile: b.Params.Profile, Image: b.Params.Image, Hostname: b.Params.Hostname, SSHKeys: b.Params.SSHKeys}
+	op, err := a.in.RequestOperation(c.ctx(), c.actor(), intake.OperationWish{Server: r.id, Kind: b.Kind, Params: p},
+		func(tx *store.Tx, op operation.Operation) error {
+			return intake.Remember(tx, "operations", op.ID, op, a.opt.Now())
+		})
+	return c.created("operations", op.ID, &op, "", err)
+}

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// What the API shows of each record. Rev is the record's revision: the number in
+// its ETag, and what If-Match compares.
+type (
+	// Server is a machine: what was decided about it, and in short what was seen.
+	Server struct {
+		fleet.Server
+		Connected         bool                   `json:"connected"`
+		ConnectedSince    time.Time              `json:"connected_since,omitzero"`
+		Available         bool                   `json:"available"`
+		Reasons           []fleet.Reason         `json:"reasons" doc:"Why it is not available (B17 to B23)."`
+		Configuration     hardware.Configuration `json:"configuration"`
+		ConfigurationText string                 `json:"configuration_text"`
+		AgentVersion      string                 `json:"agent_version,omitempty"`
+		ReportedAt        time.Time              `json:"reported_at,omitzero" doc:"When its hardware was last seen to change."`
+		Rev               int64                  `json:"rev"`
+	}
+	// ServerDetail is a server with everything that is known of it.
+	ServerDetail struct {
+		Server
+		Inventory *hardware.Inventory `json:"inventory,omitempty"`
+		Sample    *hardware.Sample    `json:"sample,omitempty" doc:"Latest figures, if this replica holds its agent's session."`
+		SampleAt  time.Time           `json:"sample_at,omitzero"`
+	}
+	// Why answers why a server is, or is not, available (rule B25).
+	Why struct {
+		Server    string         `json:"server"`
+		Available bool           `json:"available"`
+		Reasons   []fleet.Reason `json:"reasons"`
+	}
+	// Location is a data centre.
+	Location struct {
+		fleet.Location
+		Rev int64 `json:"rev"`
+	}
+	// Module processes orders.
+	Module struct {
+		order.Module
+		Rev int64 `json:"rev"`
+	}
+	// Tariff is a configuration that is sold.
+	Tariff struct {
+		order.Tariff
+		Rev int64 `json:"rev"`
+	}
+	// Order is a wish for a server.
+	Order struct {
+		order.Order
+		Rev int64 `json:"rev"`
+	}
+	// Service is what a customer has.
+	Service struct {
+		order.Service
+		Rev int64 `json:"rev"`
+	}
+	// Operation is work on a server.
+	Operation struct {
+		operation.Operation
+		Rev int64 `json:"rev"`
+	}
+	// OperationDetail is an operation with the progress of its current step.
+	OperationDetail struct {
+		Operation
+		Progress *protocol.Progress `json:"progress,omitempty"`
+	}
+	// Task is work for a person.
+	Task struct {
+		task.Task
+		Rev int64 `json:"rev"`
+	}
+	// Image is an operating system image.
+	Image struct {
+		image.Image
+		Rev int64 `json:"rev"`
+	}
+	// AuditLine is one line of the audit log.
+	AuditLine struct {
+		access.Audit
+		Rev int64 `json:"rev"`
+	}
+	// Token is a token without its secret, which nobody has any more.
+	Token struct {
+		ID          string      `json:"id"`
+		Kind        string      `json:"kind" enum:"api,session,join"`
+		Name        string      `json:"name"`
+		Role        access.Role `json:"role,omitempty"`
+		User        string      `json:"user,omitempty"`
+		Department  string      `json:"department,omitempty"`
+		Customer    string      `json:"customer,omitempty"`
+		Location    string      `json:"location,omitempty"`
+		MaxUses     int         `json:"max_uses,omitempty"`
+		Uses        int         `json:"uses,omitempty"`
+		AutoApprove bool        `json:"auto_approve,omitempty"`
+		CreatedAt   time.Time   `json:"created_at"`
+		CreatedBy   string      `json:"created_by"`
+		ExpiresAt   time.Time   `json:"expires_at,omitzero"`
+		Revoked     bool        `json:"revoked,omitempty"`
+		Rev         int64       `json:"rev"`
+	}
+	// User is a user without the hash of the password.
+	User struct {
+		ID         string      `json:"id"`
+		Name       string      `json:"name"`
+		Role       access.Role `json:"role"`
+		Department string      `json:"department,omitempty"`
+		Customer   string      `json:"customer,omitempty"`
+		Disabled   bool        `json:"disabled"`
+		CreatedAt  time.Time   `json:"created_at"`
+		Rev        int64       `json:"rev"`
+	}
+)
+
+func tokenView(t *access.Token, rev int64) Token {
+	return Token{
+		ID: t.ID, Kind: t.Kind, Name: t.Name, Role: t.Role, User: t.User, Department: t.Department, Customer: t.Customer,
+		Location: t.Location, MaxUses: t.MaxUses, Uses: t.Uses, AutoApprove: t.AutoApprove,
+		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt, Revoked: t.Revoked, Rev: rev,
+	}
+}
+
+func userView(u *access.User, rev int64) User {
+	return User{
+		ID: u.ID, Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer,
+		Disabled: u.Disabled, CreatedAt: u.CreatedAt, Rev: rev,
+	}
+}
+
+// machine is what the sheet of servers holds: three records and what follows from
+// them.
+type machine struct {
+	server    *fleet.Server
+	serverRev int64
+	facts     *fleet.Facts
+	presence  *fleet.Presence
+	reasons   []fleet.Reason
+	available bool
+}
+
+func (m *machine) view() Server {
+	v := Server{Server: *m.server, Available: m.available, Reasons: m.reasons, Rev: m.serverRev}
+	if m.presence != nil {
+		v.Connected, v.ConnectedSince = true, m.presence.Since
+	}
+	if m.facts != nil {
+		v.Configuration, v.ConfigurationText = m.facts.Configuration, m.facts.Configuration.String()
+		v.AgentVersion, v.ReportedAt = m.facts.AgentVersion, m.facts.At
+	}
+	return v
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+type (
+	orderBody struct {
+		Tariff         string   `json:"tariff" doc:"Id of the tariff."`
+		Customer       string   `json:"customer,omitempty" doc:"Whose it is; a customer's own orders need not say."`
+		Image          string   `json:"image" doc:"Id of the image to install."`
+		Hostname       string   `json:"hostname"`
+		SSHKeys        []string `json:"ssh_keys,omitempty" doc:"One line each, as in authorized_keys."`
+		EmailConfirmed bool     `json:"email_confirmed,omitempty" doc:"Said by the billing program (B5)."`
+	}
+	commentBody struct {
+		Text string `json:"text"`
+	}
+	assignBody struct {
+		Assignee string `json:"assignee" doc:"Who works on it; empty for nobody."`
+	}
+)
+
+var reasonParam = []*huma.Param{{Name: "reason", In: "query", Schema: text0, Description: "Why; kept in the audit log."}}
+
+func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
+	img, ok := look.Image(b.Image)
+	c.Require(ok, "image", "%.80q does not exist; see: steelyard image list", b.Image)
+	c.Require(!ok || !img.Retired, "image", "%s is retired", img.Name)
+	order.CheckHostname(c, "hostname", b.Hostname)
+	order.CheckSSHKeys(c, "ssh_keys", b.SSHKeys)
+	r := st.call.api.board.sheets["tariffs"].get(b.Tariff)
+	c.Require(r != nil, "tariff", "%.80q does not exist; see: steelyard tariff list", b.Tariff)
+	if own := access.ScopeOf(st.actor, "orders"); own.Field != "" {
+		c.Require(b.Customer == "" || own.Sees(b.Customer), "customer", "is not you; leave it out")
+		return
+	}
+	order.CheckName(c, "customer", b.Customer)
+}
+
+func (a *API) registerWork() {
+	a.lister("orders", "Orders", Order{})
+	a.getter("orders", "One order", Order{})
+	withBody(a, "POST /v1/orders", about{summary: "Place an order", tag: "orders", answer: Order{}, status: http.StatusCreated, creates: true}, a.placeOrder)
+	acting(a, "orders", "cancel", "Cancel an order", Order{}, func(ctx context.Context, actor access.Actor, id, reason string) (order.Order, error) {
+		return a.in.CancelOrder(ctx, actor, id, reason)
+	})
+	a.lister("services", "Services", Service{})
+	a.getter("services", "One service", Service{})
+
+	a.lister("operations", "Operations", Operation{})
+	without(a, "GET /v1/operations/{id}", about{summary: "One operation with its progress", tag: "operations", answer: OperationDetail{}}, a.operationDetail)
+	acting(a, "operations", "cancel", "Ask to end an operation", Operation{}, a.in.CancelOperation)
+	acting(a, "operations", "retry", "Let a held operation try again", Operation{}, a.in.RetryOperation)
+	acting(a, "operations", "skip", "Let a held operation go on without its failed step", Operation{}, a.in.SkipStep)
+
+	a.lister("tasks", "Tasks", Task{})
+	a.getter("tasks", "One task", Task{})
+	withBody(a, "POST /v1/tasks/{id}/comments", about{summary: "Comment on a task", tag: "tasks", answer: Task{}}, func(c *call, b *commentBody) (reply, error) {
+		return a.workOn(c, func(id string) (task.Task, int64, error) { return a.in.CommentTask(c.ctx(), c.actor(), id, b.Text) })
+	})
+	withBody(a, "POST /v1/tasks/{id}/assign", about{summary: "Say who works on a task", tag: "tasks", answer: Task{}}, func(c *call, b *assignBody) (reply, error) {
+		return a.workOn(c, func(id string) (task.Task, int64, error) { return a.in.AssignTask(c.ctx(), c.actor(), id, b.Assignee) })
+	})
+	withBody(a, "POST /v1/tasks/{id}/close", about{summary: "Close a task by hand", tag: "tasks", answer: Task{}}, func(c *call, b **reasonBody) (reply, error) {
+		return a.workOn(c, func(id string) (task.Task, int64, error) {
+			return a.in.EndTask(c.ctx(), c.actor(), id, orZero(*b).Reason)
+		})
+	})
+}
+
+func (a *API) placeOrder(c *call, b *orderBody) (reply, error) {
+	customer := b.Customer
+	if own := access.ScopeOf(c.actor(), "orders"); own.Field != "" {
+		customer = own.Value
+	}
+	w := intake.OrderWish{Tariff: b.Tariff, Customer: customer, Image: b.Image, Hostname: b.Hostname, SSHKeys: b.SSHKeys, EmailConfirmed: b.EmailConfirmed}
+	o, err := a.in.PlaceOrder(c.ctx(), c.actor(), w, func(tx *store.Tx, o order.Order) error {
+		return intake.Remember(tx, "orders", o.ID, o, a.opt.Now())
+	})
+	return c.created("orders", o.ID, &o, "", err)
+}
+
+// acting registers an act on a record whose body is a reason.
+func acting[T any](a *API, table, action, summary string, view any, f func(ctx context.Context, actor access.Actor, id, reason string) (T, error)) {
+	withBody(a, "POST /v1/"+table+"/{id}/"+action, about{summary: summary, tag: table, answer: view}, func(c *call, b **reasonBody) (reply, error) {
+		r, err := a.find(c, table)
+		if err != nil {
+			return reply{}, err
+		}
+		reason := orZero(*b).Reason
+		var check fault.Check
+		check.Require(len(reason) <= intake.MaxReason, "reason", "is longer than %d bytes", intake.MaxReason)
+		if err := check.Err("the request is not valid"); err != nil {
+			return reply{}, err
+		}
+		if _, err := f(c.ctx(), c.actor(), r.id, reason); err != nil {
+			return reply{}, err
+		}
+		return a.shown(c, table, r.id)
+	})
+}
+
+func (a *API) workOn(c *call, f func(id string) (task.Task, int64, error)) (reply, error) {
+	r, err := a.find(c, "tasks")
+	if err != nil {
+		return reply{}, err
+	}
+	if _, _, err := f(r.id); err != nil {
+		return reply{}, err
+	}
+	return a.shown(c, "tasks", r.id)
+}
+
+// operationDetail adds the progress that this replica heard last.
+func (a *API) operationDetail(c *call) (reply, error) {
+	r, err := a.find(c, "operations")
+	if err != nil {
+		return reply{}, err
+	}
+	op := r.value.(*operation.Operation)
+	if a.opt.Progress == nil || op.State != operation.Running || op.Current >= len(op.Steps) {
+		return replyOf(r), nil
+	}
+	p, ok := a.opt.Progress(op.Server)
+	if !ok || p.Command != op.Steps[op.Current].CommandID {
+		return replyOf(r), nil
+	}
+	return reply{body: render(&OperationDetail{Operation{*op, r.rev}, &p})}, nil
+}

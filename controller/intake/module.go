@@ -1,0 +1,181 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// ModuleDraft is what a person says of a processing module (rules B6–B16).
+type ModuleDraft struct {
+	Name                  string         `json:"name" doc:"Shown to people; unique without regard to case."`
+	Kind                  string         `json:"kind,omitempty" doc:"local: this fleet."`
+	Location              string         `json:"location" doc:"Id of the location whose servers it hands out (B2)."`
+	Department            string         `json:"department" doc:"Gets the build tasks (B9)."`
+	SortOrder             int            `json:"sort_order,omitempty" doc:"Lowest is asked first (B11)."`
+	ByServerType          bool           `json:"by_server_type,omitempty" doc:"Only servers of the ordered server type count (B9)."`
+	DiagTimeout           int            `json:"diagtimeout" doc:"Minutes that diagnostics may take, 1 to 720 (B13)."`
+	InstallTimeoutLinux   int            `json:"installtimeout_linux" doc:"Minutes that an installation of Linux may take, 1 to 720 (B14)."`
+	InstallTimeoutWindows int            `json:"installtimeout_windows" doc:"Minutes that an installation of Windows may take, 1 to 720 (B15)."`
+	Weights               map[string]int `json:"weights,omitempty" doc:"Points of rework that differ from the published ones, for example dimm_add (B28a)."`
+}
+
+// DraftOfModule is the draft that would make m.
+func DraftOfModule(m order.Module) ModuleDraft {
+	return ModuleDraft{
+		Name: m.Name, Kind: m.Kind, Location: m.Location, Department: m.Department, SortOrder: m.SortOrder,
+		ByServerType: m.ByServerType, DiagTimeout: m.DiagTimeout, InstallTimeoutLinux: m.InstallTimeoutLinux,
+		InstallTimeoutWindows: m.InstallTimeoutWindows, Weights: pointsOf(m.Weights),
+	}
+}
+
+// module is the record that the draft asks for. Weights that are not named are the
+// published ones.
+func (d ModuleDraft) module() order.Module {
+	points := pointsOf(match.DefaultWeights())
+	maps.Copy(points, d.Weights)
+	kind := d.Kind
+	if kind == "" {
+		kind = order.ModuleLocal
+	}
+	return order.Module{
+		Name: d.Name, Kind: kind, Location: d.Location, Department: d.Department, SortOrder: d.SortOrder,
+		ByServerType: d.ByServerType, DiagTimeout: d.DiagTimeout, InstallTimeoutLinux: d.InstallTimeoutLinux,
+		InstallTimeoutWindows: d.InstallTimeoutWindows, Weights: weightsOf(points),
+	}
+}
+
+// pointsOf and weightsOf turn weights into a map by their JSON names and back.
+func pointsOf(w match.Weights) map[string]int {
+	var m map[string]int
+	text, err := json.Marshal(w)
+	if err != nil || json.Unmarshal(text, &m) != nil {
+		panic("intake: weights are not a flat record of numbers")
+	}
+	return m
+}
+
+func weightsOf(m map[string]int) (w match.Weights) {
+	text, err := json.Marshal(m)
+	if err != nil || json.Unmarshal(text, &w) != nil {
+		panic("intake: weights are not a flat record of numbers")
+	}
+	return w
+}
+
+// Check records all fields that are wrong; self is the module that is edited.
+func (d ModuleDraft) Check(c *fault.Check, look Lookup, self string) {
+	m := d.module()
+	m.Check(c)
+	known := pointsOf(match.DefaultWeights())
+	for _, name := range slices.Sorted(maps.Keys(d.Weights)) {
+		if _, ok := known[name]; !ok {
+			c.Add("weights", "names %.40q, which is no weight", name)
+		}
+	}
+	checkTaken(c, look, "modules", "name", d.Name, self)
+	if d.Location == "" {
+		return
+	}
+	l, ok := look.Location(d.Location)
+	if !ok {
+		c.Add("location", "%q does not exist; see: steelyard location list", d.Location)
+		return
+	}
+	if backend := order.BackendGeneration(m.Kind); backend != "" && l.Generation != backend {
+		c.Add("location", "%s was made for a backend of generation %q; this module drives one of generation %q (B3)", l.Name, l.Generation, backend)
+	}
+}
+
+// CreateModule adds a processing module.
+func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d ModuleDraft) (m order.Module, rev int64, err error) {
+	now, fresh := in.now(), id.New("mod")
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := checked(tx, "the module cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, "") }); err != nil {
+			return err
+		}
+		m = d.module()
+		m.ID, m.CreatedAt = fresh, now
+		return errorsOf(store.Modules.Create(tx, m.ID, m), rename(tx, "modules", "", m.Name, m.ID),
+			use(tx, "locations", nil, []string{m.Location}, "module "+m.Name+" ("+m.ID+")"),
+			audit(tx, actor, "module.create", "modules/"+m.ID, nil, m, "", now),
+			remember(tx, "modules", m.ID, m, now))
+	})
+	return m, rev, err
+}
+
+// EditModule changes a module that is still at revision rev. "By server type" is
+// fixed while the module has tariffs (rule B10).
+func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID string, rev int64,
+	edit func(ModuleDraft) (ModuleDraft, error),
+) (m order.Module, at int64, err error) {
+	now := in.now()
+	at, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Modules.Get(tx, modID)
+		if err != nil {
+			return err
+		}
+		if err := unchanged(in, store.Modules, modID, rev, before); err != nil {
+			return err
+		}
+		d, err := edit(DraftOfModule(before))
+		if err != nil {
+			return err
+		}
+		tariffs, err := usersOf(tx, "modules", modID)
+		if err != nil {
+			return err
+		}
+		m = d.module()
+		m.ID, m.CreatedAt = before.ID, before.CreatedAt
+		if err := checked(tx, "the module cannot be changed", func(c *fault.Check, look Lookup) {
+			d.Check(c, look, modID)
+			order.CheckModuleEdit(c, before, m, tariffs)
+		}); err != nil {
+			return err
+		}
+		return errorsOf(store.Modules.Put(tx, modID, m), rename(tx, "modules", before.Name, m.Name, modID),
+			moveModule(tx, before, m),
+			audit(tx, actor, "module.edit", "modules/"+modID, before, m, "", now))
+	})
+	return m, at, err
+}
+
+// moveModule keeps the list of who uses a location.
+func moveModule(tx *store.Tx, before, after order.Module) error {
+	return errorsOf(
+		use(tx, "locations", []string{before.Location}, nil, "module "+before.Name+" ("+before.ID+")"),
+		use(tx, "locations", nil, []string{after.Location}, "module "+after.Name+" ("+after.ID+")"))
+}
+
+// DeleteModule removes a module that no tariff uses.
+func (in *Intake) DeleteModule(ctx context.Context, actor access.Actor, modID string, rev int64) (at int64, err error) {
+	now := in.now()
+	return in.store.Change(ctx, func(tx *store.Tx) error {
+		m, err := store.Modules.Get(tx, modID)
+		if err != nil {
+			return err
+		}
+		if err := unchanged(in, store.Modules, modID, rev, m); err != nil {
+			return err
+		}
+		tariffs, err := usersOf(tx, "modules", modID)
+		if err != nil {
+			return err
+		}
+		if len(tariffs) > 0 {
+			return fault.Refused("module %s is used by %s; take it off them first", m.Name, order.Some(tariffs))
+		}
+		return errorsOf(store.Modules.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
+			use(tx, "locations", []string{m.Location}, nil, "module "+m.Name+" ("+m.ID+")"),
+			audit(tx, actor, "module.delete", "modules/"+modID, m, nil, "", now))
+	})
+}

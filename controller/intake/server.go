@@ -1,0 +1,265 @@
+package intake
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// ServerDraft is what a person says of a server. Everything else is seen or follows.
+type ServerDraft struct {
+	Name       string `json:"name" doc:"Shown to people."`
+	Location   string `json:"location,omitempty" doc:"Id of the location it stands in."`
+	Rack       string `json:"rack,omitempty" doc:"Where it is in the location."`
+	ServerType string `json:"server_type,omitempty" doc:"What modules by server type compare (B9)."`
+}
+
+// DraftOfServer is the draft that says what s says.
+func DraftOfServer(s fleet.Server) ServerDraft {
+	return ServerDraft{Name: s.Name, Location: s.Location, Rack: s.Rack, ServerType: s.ServerType}
+}
+
+// Check records all fields that are wrong.
+func (d ServerDraft) Check(c *fault.Check, look Lookup) {
+	order.CheckName(c, "name", d.Name)
+	if d.Rack != "" {
+		order.CheckName(c, "rack", d.Rack)
+	}
+	if d.ServerType != "" {
+		order.CheckName(c, "server_type", d.ServerType)
+	}
+	if d.Location != "" {
+		_, ok := look.Location(d.Location)
+		c.Require(ok, "location", "%.80q does not exist; see: steelyard location list", d.Location)
+	}
+}
+
+// EditServer changes what people say of a server that is still at revision rev.
+func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID string, rev int64,
+	edit func(ServerDraft) (ServerDraft, error),
+) (s fleet.Server, at int64, err error) {
+	now := in.now()
+	at, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Servers.Get(tx, serverID)
+		if err != nil {
+			return err
+		}
+		if err := unchanged(in, store.Servers, serverID, rev, before); err != nil {
+			return err
+		}
+		d, err := edit(DraftOfServer(before))
+		if err != nil {
+			return err
+		}
+		if err := checked(tx, "the server cannot be changed", d.Check); err != nil {
+			return err
+		}
+		s = before
+		if d.Location != s.Location && s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" {
+			return fault.Refused("server %s belongs to %s %s; it can be moved only while it belongs to nobody", s.ID, s.Claim.Kind, s.Claim.Ref)
+		}
+		s.Name, s.Location, s.Rack, s.ServerType = d.Name, d.Location, d.Rack, d.ServerType
+		return errorsOf(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
+	})
+	return s, at, err
+}
+
+// decision is what a person decides about a server. It gets a copy to change; no
+// change is no commit.
+type decision func(s *fleet.Server, note fleet.Note) error
+
+// decideServer commits a decision with its audit line.
+func (in *Intake) decideServer(ctx context.Context, actor access.Actor, action, serverID, reason string, decide decision) (s fleet.Server, rev int64, err error) {
+	now := in.now()
+	var c fault.Check
+	c.Require(len(reason) <= MaxReason, "reason", "is longer than %d bytes", MaxReason)
+	if err := c.Err("the server stays as it is"); err != nil {
+		return s, 0, err
+	}
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Servers.Get(tx, serverID)
+		if err != nil {
+			return err
+		}
+		s = before
+		if err := decide(&s, fleet.Note{Reason: reason, Actor: actor.Name, At: now}); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(before, s) {
+			return nil // granted before
+		}
+		return errorsOf(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, before, s, reason, now),
+			in.settled(tx, &s, actor, now))
+	})
+	return s, rev, err
+}
+
+// MaxReason bounds what a person gives as a reason or writes as a comment, in bytes.
+const MaxReason = 4096
+
+// settled closes tasks whose cause is gone (rule X6).
+func (in *Intake) settled(tx *store.Tx, s *fleet.Server, actor access.Actor, now time.Time) error {
+	if s.Approval != fleet.Pending {
+		if err := CloseTask(tx, "approval/"+s.ID, actor.Name, "the server was "+s.Approval, now); err != nil {
+			return err
+		}
+	}
+	if s.Quarantine == nil {
+		return CloseTask(tx, "conflict/"+s.ID, actor.Name, "the quarantine was ended", now)
+	}
+	return nil
+}
+
+// ApproveServer lets an enrolled machine in, and commissions it if asked.
+func (in *Intake) ApproveServer(ctx context.Context, actor access.Actor, serverID, reason string, commission bool) (fleet.Server, int64, error) {
+	return in.decideServer(ctx, actor, "server.approve", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		if s.Approval != fleet.Approved {
+			s.Approval, s.ApprovedBy = fleet.Approved, &note
+		}
+		if commission && !s.InService {
+			s.InService, s.ServiceSince = true, note.At
+		}
+		return nil
+	})
+}
+
+// RejectServer refuses a machine: its certificate is not accepted any more.
+func (in *Intake) RejectServer(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
+	return in.decideServer(ctx, actor, "server.reject", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		if err := idle(s); err != nil {
+			return err
+		}
+		if s.Approval != fleet.Rejected {
+			s.Approval, s.ApprovedBy = fleet.Rejected, &note
+		}
+		if s.InService {
+			s.InService, s.ServiceSince = false, note.At
+		}
+		return nil
+	})
+}
+
+// CommissionServer puts a server into service (rule B21), or takes it out.
+func (in *Intake) CommissionServer(ctx context.Context, actor access.Actor, serverID, reason string, on bool) (fleet.Server, int64, error) {
+	action := map[bool]string{true: "server.commission", false: "server.decommission"}[on]
+	return in.decideServer(ctx, actor, action, serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		if s.InService == on {
+			return nil
+		}
+		if on && s.Approval != fleet.Approved {
+			return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
+		}
+		if !on {
+			if err := idle(s); err != nil {
+				return err
+			}
+		}
+		s.InService, s.ServiceSince = on, note.At
+		return nil
+	})
+}
+
+// idle refuses to take a server away from whom it belongs to, or from what runs.
+func idle(s *fleet.Server) error {
+	switch {
+	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
+		return fault.Refused("server %s belongs to %s %s; take it back first", s.ID, s.Claim.Kind, s.Claim.Ref)
+	case s.Operation != "":
+		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
+	}
+	return nil
+}
+
+// SetMaintenance takes a server out of what is available (rule B20) for a reason.
+func (in *Intake) SetMaintenance(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
+	if err := needReason(reason, "say what is being done to the server"); err != nil {
+		return fleet.Server{}, 0, err
+	}
+	return in.decideServer(ctx, actor, "server.maintenance", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		s.Maintenance = &note
+		return nil
+	})
+}
+
+// EndMaintenance brings a server back.
+func (in *Intake) EndMaintenance(ctx context.Context, actor access.Actor, serverID string) (fleet.Server, int64, error) {
+	return in.decideServer(ctx, actor, "server.maintenance_end", serverID, "", func(s *fleet.Server, _ fleet.Note) error {
+		s.Maintenance = nil
+		return nil
+	})
+}
+
+// SetOverride accepts what the last diagnostics found, at the operator's own risk
+// (rule B24). It needs a reason, and is void after the next diagnostics.
+func (in *Intake) SetOverride(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
+	if err := needReason(reason, "say why the risk is taken"); err != nil {
+		return fleet.Server{}, 0, err
+	}
+	return in.decideServer(ctx, actor, "server.override", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		if s.Diagnosis == nil {
+			return fault.Refused("server %s has no completed diagnostics; there is nothing to override. Run diagnostics first", s.ID)
+		}
+		s.Override = &fleet.Override{Note: note, DiagnosisID: s.Diagnosis.ID}
+		return nil
+	})
+}
+
+// EndOverride takes the acceptance back.
+func (in *Intake) EndOverride(ctx context.Context, actor access.Actor, serverID string) (fleet.Server, int64, error) {
+	return in.decideServer(ctx, actor, "server.override_end", serverID, "", func(s *fleet.Server, _ fleet.Note) error {
+		s.Override = nil
+		return nil
+	})
+}
+
+// EndQuarantine lets a server go on after a person settled its identity, or what an
+// erase left. Its disks count as dirty until they were erased again. Two servers
+// that still share a part of their identity stay in quarantine (rule X1).
+func (in *Intake) EndQuarantine(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
+	if err := needReason(reason, "say what was found out"); err != nil {
+		return fleet.Server{}, 0, err
+	}
+	return in.decideServer(ctx, actor, "server.quarantine_end", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+		if s.Quarantine == nil {
+			return nil
+		}
+		if others := in.sharers(s); len(others) > 0 {
+			return fault.Refused("server %s still shares a part of its identity with %s; reject the wrong one first", s.ID, order.Some(others))
+		}
+		s.Quarantine = nil
+		*s = s.Soiled(note.At)
+		return nil
+	})
+}
+
+// sharers lists the servers, rejected ones apart, that have a part of the identity.
+func (in *Intake) sharers(s *fleet.Server) (ids []string) {
+	snap := in.store.Snapshot()
+	seen := map[string]bool{s.ID: true}
+	for _, key := range fleet.IdentityKeys(s.Identity) {
+		holders, ok := store.Identities.In(snap, key)
+		if !ok {
+			continue
+		}
+		for _, other := range holders.Servers {
+			o, known := store.Servers.In(snap, other)
+			if known && !seen[other] && o.Approval != fleet.Rejected {
+				seen[other] = true
+				ids = append(ids, other)
+			}
+		}
+	}
+	return ids
+}
+
+func needReason(reason, ask string) error {
+	var c fault.Check
+	c.Require(reason != "", "reason", "is empty; %s", ask)
+	return c.Err("a reason is needed")
+}

@@ -1,0 +1,155 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// SessionLife is how long a login lasts.
+const SessionLife = 12 * time.Hour
+
+// maxTokenLife and maxUses bound what a token may be made for.
+const (
+	maxTokenLife = 366 * 24 * time.Hour
+	maxUses      = 100_000
+)
+
+// TokenDraft is what a person says of a new token.
+type TokenDraft struct {
+	Kind        string      `json:"kind" doc:"api: for a program; join: enrols agents."`
+	Name        string      `json:"name" doc:"What it is for."`
+	Role        access.Role `json:"role,omitempty" doc:"api: what it may do."`
+	Department  string      `json:"department,omitempty" doc:"api with role department."`
+	Customer    string      `json:"customer,omitempty" doc:"api with role customer: whose objects it sees."`
+	Location    string      `json:"location,omitempty" doc:"join: id of the location where the machines are."`
+	MaxUses     int         `json:"max_uses,omitempty" doc:"join: how many machines may use it; 0 is no limit."`
+	AutoApprove bool        `json:"auto_approve,omitempty" doc:"join: the machines need no approval."`
+	ExpiresAt   time.Time   `json:"expires_at,omitzero" required:"false" doc:"Within a year. A join token without it ends after 24 hours, an api token after 90 days."`
+}
+
+// Check records all fields that are wrong.
+func (d TokenDraft) Check(c *fault.Check, look Lookup, now time.Time) {
+	order.CheckName(c, "name", d.Name)
+	switch d.Kind {
+	case access.TokenAPI:
+		checkRole(c, d.Role, d.Department, d.Customer)
+		c.Require(d.Location == "", "location", "is only for join tokens")
+		c.Require(d.MaxUses == 0, "max_uses", "is only for join tokens")
+		c.Require(!d.AutoApprove, "auto_approve", "is only for join tokens")
+	case access.TokenJoin:
+		c.Require(d.Role == "", "role", "is only for api tokens; a join token enrols machines and does nothing else")
+		c.Require(0 <= d.MaxUses && d.MaxUses <= maxUses, "max_uses", "is %d; give a whole number from 0 (no limit) to %d", d.MaxUses, maxUses)
+		if d.Location != "" {
+			_, ok := look.Location(d.Location)
+			c.Require(ok, "location", "%.80q does not exist; see: steelyard location list", d.Location)
+		}
+	default:
+		c.Add("kind", "is %.40q; give api or join", d.Kind)
+	}
+	if !d.ExpiresAt.IsZero() {
+		c.Require(d.ExpiresAt.After(now) && d.ExpiresAt.Before(now.Add(maxTokenLife)), "expires_at", "must be in the future and within a year")
+	}
+}
+
+// checkRole records a role that is unknown or lacks what narrows it (rule X7).
+func checkRole(c *fault.Check, r access.Role, department, customer string) {
+	c.Require(r.Known(), "role", "is %.40q; give one of %v", r, access.Roles())
+	if r == access.RoleDepartment {
+		order.CheckName(c, "department", department)
+	}
+	if r == access.RoleCustomer {
+		order.CheckName(c, "customer", customer)
+	}
+}
+
+// CreateToken makes a token and returns its secret, which is kept nowhere (rule X9).
+func (in *Intake) CreateToken(ctx context.Context, actor access.Actor, d TokenDraft) (t access.Token, secret string, rev int64, err error) {
+	now, fresh := in.now(), id.New("tok")
+	secret = newSecret(d.Kind)
+	if d.ExpiresAt.IsZero() {
+		d.ExpiresAt = now.Add(map[string]time.Duration{access.TokenJoin: 24 * time.Hour, access.TokenAPI: 90 * 24 * time.Hour}[d.Kind])
+	}
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := checked(tx, "the token cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, now) }); err != nil {
+			return err
+		}
+		t = access.Token{
+			ID: fresh, Kind: d.Kind, Name: d.Name, Digest: access.Digest(secret), Role: d.Role, Department: d.Department, Customer: d.Customer,
+			Location: d.Location, MaxUses: d.MaxUses, AutoApprove: d.AutoApprove, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: d.ExpiresAt,
+		}
+		return errorsOf(store.Tokens.Create(tx, t.ID, t),
+			audit(tx, actor, "token.create", "tokens/"+t.ID, nil, t, "", now),
+			rememberSecret(tx, "tokens", t.ID, t, secret, now))
+	})
+	return t, secret, rev, err
+}
+
+func newSecret(kind string) string {
+	if kind == access.TokenJoin {
+		return id.Secret()
+	}
+	return access.TokenPrefix + id.Secret()
+}
+
+// OpenSession makes the token of a login.
+func (in *Intake) OpenSession(ctx context.Context, u access.User) (t access.Token, secret string, rev int64, err error) {
+	now, fresh := in.now(), id.New("tok")
+	secret = newSecret(access.TokenSession)
+	actor := access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer}
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		present, err := store.Users.Get(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		if present.Disabled || present.PasswordHash != u.PasswordHash {
+			return fault.Denied("the user was changed meanwhile; log in again")
+		}
+		t = access.Token{
+			ID: fresh, Kind: access.TokenSession, Name: "login of " + u.Name, Digest: access.Digest(secret), Role: u.Role, User: u.ID,
+			Department: u.Department, Customer: u.Customer, CreatedAt: now, CreatedBy: u.Name, ExpiresAt: now.Add(SessionLife),
+		}
+		return errorsOf(store.Tokens.Create(tx, t.ID, t), audit(tx, actor, "session.open", "tokens/"+t.ID, nil, t, "", now))
+	})
+	return t, secret, rev, err
+}
+
+// RevokeToken ends a token now. Doing it again changes nothing.
+func (in *Intake) RevokeToken(ctx context.Context, actor access.Actor, tokID string) (t access.Token, rev int64, err error) {
+	now := in.now()
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Tokens.Get(tx, tokID)
+		if err != nil {
+			return err
+		}
+		if t = before; t.Revoked {
+			return nil
+		}
+		t.Revoked = true
+		return errorsOf(store.Tokens.Put(tx, tokID, t), audit(tx, actor, "token.revoke", "tokens/"+tokID, before, t, "", now))
+	})
+	return t, rev, err
+}
+
+// ForgetTokens deletes up to most session tokens that ended a day ago or longer,
+// and says how many went. Other tokens stay, so that the list tells their story.
+func (in *Intake) ForgetTokens(ctx context.Context, most int) (int, error) {
+	old := in.now().Add(-24 * time.Hour)
+	var ids []string
+	for item := range store.Tokens.Items(in.store.Snapshot()) {
+		if item.Value.Kind == access.TokenSession && item.Value.ExpiresAt.Before(old) && len(ids) < most {
+			ids = append(ids, item.ID)
+		}
+	}
+	for n, tokID := range ids {
+		if err := in.change(ctx, func(tx *store.Tx) error { return store.Tokens.Delete(tx, tokID) }); err != nil {
+			return n, err
+		}
+	}
+	return len(ids), nil
+}
