@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+func (p *program) imageActions() []*cobra.Command {
+	n := find("image")
+	return []*cobra.Command{p.importCommand(n), p.deed(n, deed{
+		use: "retire", short: "No longer offer it", below: "/retire", verb: "retired",
+		question: "Retire %s? Nobody can order it from then on.",
+	})}
+}
+
+func (p *program) importCommand(n *noun) *cobra.Command {
+	var name, family, format string
+	c := &cobra.Command{
+		Use: "import FILE", Short: "Upload an image of a disk, raw or compressed with zstd", Args: exactly("a file"),
+		Example: "  steelyard image import debian-12.raw.zst --os-family linux",
+		RunE: func(c *cobra.Command, args []string) error {
+			query := url.Values{"name": {first(name, stem(args[0]))}, "os_family": {family}, "format": {first(format, formatOf(args[0]))}}
+			return p.upload(c, n, args[0], query)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&name, "name", "", "what people call it; else the name of the file")
+	f.StringVar(&family, "os-family", "linux", "linux or windows")
+	f.StringVar(&format, "format", "", "raw or raw.zst; else by the name of the file")
+	return c
+}
+
+func formatOf(file string) string {
+	if strings.HasSuffix(file, ".zst") || strings.HasSuffix(file, ".zstd") {
+		return "raw.zst"
+	}
+	return "raw"
+}
+
+// stem is the name of a file without what tells its format.
+func stem(file string) string {
+	name := filepath.Base(file)
+	for _, end := range []string{".zstd", ".zst", ".raw", ".img"} {
+		name = strings.TrimSuffix(name, end)
+	}
+	return name
+}
+
+func (p *program) upload(c *cobra.Command, n *noun, file string, query url.Values) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fault.Invalid("read the image: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return fault.Invalid("read the image: %w", err)
+	}
+	if !st.Mode().IsRegular() || st.Size() == 0 {
+		return fault.Invalid("%s is no file with an image in it", file)
+	}
+	body := &counted{r: f}
+	stop := p.watchUpload(body, st.Size())
+	defer stop()
+	return p.act(c.Context(), n, "imported", func(api *client.Client) (client.Answer, error) {
+		a, err := api.Upload(c.Context(), n.path(), query, body, st.Size())
+		stop()
+		return a, err
+	})
+}
+
+// watchUpload shows how much was sent until it is stopped; stopping twice is fine.
+func (p *program) watchUpload(body *counted, size int64) (stop func()) {
+	d, end, ended := p.display(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			d.show("", []stage{{name: "upload", state: body.state(size), done: body.n.Load(), total: size, bytes: true}})
+			select {
+			case <-tick.C:
+			case <-end:
+				return
+			}
+		}
+	}()
+	stopped := false
+	return func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		close(end)
+		<-ended
+		d.close()
+	}
+}
+
+// counted counts what was read. The HTTP client closes what it sends: the file
+// stays open, since it is closed by who opened it.
+type counted struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n.Add(int64(n))
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		err = fmt.Errorf("read the image: %w", err)
+	}
+	return n, err
+}
+
+func (c *counted) state(size int64) string {
+	if c.n.Load() >= size {
+		return "sent, being checked"
+	}
+	return "sending"
+}

@@ -1,0 +1,188 @@
+package cli
+
+// kind of a field that can be set.
+type kind int
+
+const (
+	textual kind = iota
+	whole        // a whole number
+	yes          // true or false
+	list         // several texts
+	ref          // a record of another noun, by name or id
+	refs         // several
+	points       // name=number, several
+	parts        // a hardware configuration
+)
+
+// field is what create and edit can set. The flag is the field with dashes.
+type field struct {
+	name     string
+	kind     kind
+	of       string // ref, refs: the noun
+	usage    string
+	required bool // at creation
+	once     bool // cannot be edited
+}
+
+// column of a table: a heading and where its value is.
+type column struct {
+	head, path string
+	of         string // the noun whose id it is: shown by name
+}
+
+// noun is a collection of the API.
+type noun struct {
+	name, plural, group string
+	aliases             []string
+	short               string
+	columns             []column
+	filters             []string // fields a list can be filtered by
+	refs                map[string]string
+	fields              []field
+	create, edit        bool // by the generic commands
+	delete              bool
+	hide                []string // fields that show leaves out, unless --all
+	quiet               bool     // has no show
+}
+
+func (n *noun) path() string { return "/v1/" + n.plural }
+
+func find(name string) *noun {
+	for i := range nouns {
+		if nouns[i].name == name {
+			return &nouns[i]
+		}
+	}
+	panic("cli: no noun " + name) // a mistake in the table below; a test walks it
+}
+
+const (
+	startGroup = "start"
+	fleetGroup = "fleet"
+	setupGroup = "setup"
+)
+
+// nouns is the table that the commands are made from.
+var nouns = []noun{
+	{
+		name: "server", plural: "servers", group: fleetGroup, aliases: []string{"servers", "srv"}, short: "Physical machines",
+		columns: []column{
+			{"NAME", "name", ""}, {"LOCATION", "location", "location"}, {"APPROVAL", "approval", ""}, {"CLAIM", "claim.kind", ""},
+			{"CONNECTED", "connected", ""}, {"AVAILABLE", "available", ""}, {"CONFIGURATION", "configuration_text", ""}, {"ID", "id", ""},
+		},
+		filters: []string{"location", "rack", "server_type", "environment", "approval", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine"},
+		refs:    map[string]string{"location": "location"},
+		fields: []field{
+			{name: "name", usage: "what people call it"},
+			{name: "location", kind: ref, of: "location", usage: "data centre"},
+			{name: "rack", usage: "where it stands"},
+			{name: "server_type", usage: "what modules by server type compare"},
+		},
+		edit: true, hide: []string{"inventory", "sample", "sample_at"},
+	},
+	{
+		name: "order", plural: "orders", group: fleetGroup, aliases: []string{"orders"}, short: "Wishes for a server",
+		columns: []column{
+			{"ID", "id", ""}, {"STATE", "state", ""}, {"CUSTOMER", "customer", ""}, {"TARIFF", "tariff", "tariff"},
+			{"SERVER", "server", "server"}, {"PLACED", "placed_at", ""}, {"MESSAGE", "message", ""},
+		},
+		filters: []string{"state", "customer", "tariff", "module", "server"},
+		refs:    map[string]string{"tariff": "tariff", "module": "module", "server": "server"},
+	},
+	{
+		name: "service", plural: "services", group: fleetGroup, aliases: []string{"services"}, short: "What customers have",
+		columns: []column{
+			{"HOSTNAME", "hostname", ""}, {"STATE", "state", ""}, {"CUSTOMER", "customer", ""}, {"SERVER", "server", "server"},
+			{"SINCE", "changed_at", ""}, {"MESSAGE", "message", ""}, {"ID", "id", ""},
+		},
+		filters: []string{"state", "customer", "order", "server"},
+		refs:    map[string]string{"server": "server"},
+	},
+	{
+		name: "operation", plural: "operations", group: fleetGroup, aliases: []string{"operations", "op"}, short: "Work on servers, step by step",
+		columns: []column{
+			{"ID", "id", ""}, {"KIND", "kind", ""}, {"STATE", "state", ""}, {"SERVER", "server", "server"},
+			{"CREATED", "created_at", ""}, {"MESSAGE", "message", ""},
+		},
+		filters: []string{"kind", "state", "server", "order", "service"},
+		refs:    map[string]string{"server": "server"},
+	},
+	{
+		name: "task", plural: "tasks", group: fleetGroup, aliases: []string{"tasks"}, short: "Work that only a person can do",
+		columns: []column{
+			{"ID", "id", ""}, {"STATE", "state", ""}, {"KIND", "kind", ""}, {"DEPARTMENT", "department", ""},
+			{"ASSIGNEE", "assignee", ""}, {"CREATED", "created_at", ""}, {"SUBJECT", "subject", ""},
+		},
+		filters: []string{"state", "kind", "department", "assignee", "server", "order", "service", "operation"},
+		refs:    map[string]string{"server": "server"},
+	},
+	{
+		name: "location", plural: "locations", group: setupGroup, aliases: []string{"locations"}, short: "Data centres",
+		columns: []column{{"NAME", "name", ""}, {"EXTERNAL ID", "external_id", ""}, {"SORT", "sort_order", ""}, {"GENERATION", "generation", ""}, {"ID", "id", ""}},
+		filters: []string{"external_id"},
+		fields: []field{
+			{name: "name", usage: "shown to people", required: true},
+			{name: "external_id", usage: "id in the systems around this one", required: true},
+			{name: "sort_order", kind: whole, usage: "lowest first"},
+			{name: "generation", usage: "backend generation that it is made for", once: true},
+		},
+		create: true, edit: true, delete: true,
+	},
+	{
+		name: "module", plural: "modules", group: setupGroup, aliases: []string{"modules"}, short: "Processing modules: what handles the orders of a location",
+		columns: []column{
+			{"NAME", "name", ""}, {"LOCATION", "location", "location"}, {"DEPARTMENT", "department", ""}, {"SORT", "sort_order", ""},
+			{"BY TYPE", "by_server_type", ""}, {"DIAG", "diagtimeout", ""}, {"LINUX", "installtimeout_linux", ""}, {"WINDOWS", "installtimeout_windows", ""}, {"ID", "id", ""},
+		},
+		filters: []string{"location", "department"},
+		refs:    map[string]string{"location": "location"},
+		fields: []field{
+			{name: "name", usage: "shown to people", required: true},
+			{name: "location", kind: ref, of: "location", usage: "whose servers it hands out", required: true},
+			{name: "department", usage: "gets the build tasks", required: true},
+			{name: "sort_order", kind: whole, usage: "lowest is asked first"},
+			{name: "by_server_type", kind: yes, usage: "only servers of the ordered type count"},
+			{name: "diagtimeout", kind: whole, usage: "minutes for diagnostics, 1 to 720", required: true},
+			{name: "installtimeout_linux", kind: whole, usage: "minutes to install Linux, 1 to 720", required: true},
+			{name: "installtimeout_windows", kind: whole, usage: "minutes to install Windows, 1 to 720", required: true},
+			{name: "weights", kind: points, usage: "points of rework that differ from the published ones: dimm_add=6"},
+		},
+		create: true, edit: true, delete: true,
+	},
+	{
+		name: "tariff", plural: "tariffs", group: setupGroup, aliases: []string{"tariffs"}, short: "What is sold",
+		columns: []column{{"NAME", "name", ""}, {"REVISION", "revision", ""}, {"RETIRED", "retired", ""}, {"SERVER TYPE", "server_type", ""}, {"CONFIGURATION", "configuration", ""}, {"ID", "id", ""}},
+		filters: []string{"retired", "server_type"},
+		fields: []field{
+			{name: "name", usage: "shown to people", required: true},
+			{name: "modules", kind: refs, of: "module", usage: "who process its orders", required: true},
+			{name: "server_type", usage: "what modules by server type compare"},
+			{name: "configuration", kind: parts},
+			{name: "images", kind: refs, of: "image", usage: "that may be ordered with it; none: all"},
+			{name: "retired", kind: yes, usage: "takes no new orders"},
+		},
+		create: true, edit: true, delete: true,
+	},
+	{
+		name: "image", plural: "images", group: setupGroup, aliases: []string{"images"}, short: "Operating system images",
+		columns: []column{{"NAME", "name", ""}, {"OS", "os_family", ""}, {"FORMAT", "format", ""}, {"SIZE", "raw_bytes", ""}, {"FILE", "file_bytes", ""}, {"RETIRED", "retired", ""}, {"ID", "id", ""}},
+		filters: []string{"os_family", "retired"},
+		hide:    []string{"signed_manifest", "signature"},
+	},
+	{
+		name: "token", plural: "tokens", group: setupGroup, aliases: []string{"tokens"}, short: "Secrets of programs and of agents that join",
+		columns: []column{{"NAME", "name", ""}, {"KIND", "kind", ""}, {"ROLE", "role", ""}, {"USER", "user", ""}, {"LOCATION", "location", "location"}, {"USES", "uses", ""}, {"EXPIRES", "expires_at", ""}, {"REVOKED", "revoked", ""}, {"ID", "id", ""}},
+		filters: []string{"kind", "user", "location", "revoked"},
+		refs:    map[string]string{"location": "location"},
+	},
+	{
+		name: "user", plural: "users", group: setupGroup, aliases: []string{"users"}, short: "People who log in",
+		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
+		filters: []string{"role", "disabled"},
+	},
+	{
+		name: "audit", plural: "audit", group: setupGroup, short: "Who changed what, when and why",
+		columns: []column{{"AT", "at", ""}, {"ACTOR", "actor.name", ""}, {"FOR", "actor.for", ""}, {"ACTION", "action", ""}, {"OBJECT", "object", ""}, {"REASON", "reason", ""}, {"ID", "id", ""}},
+		filters: []string{"action", "object", "actor"},
+	},
+}

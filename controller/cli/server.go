@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard/steelyard/controller/cli/client"
+)
+
+func (p *program) serverActions() []*cobra.Command {
+	n := find("server")
+	list := []*cobra.Command{p.whyCommand(n), p.operationRequest(n, "diagnose"), p.operationRequest(n, "erase"), p.operationRequest(n, "install")}
+	for _, d := range serverDeeds {
+		list = append(list, p.deed(n, d))
+	}
+	return list
+}
+
+var serverDeeds = []deed{
+	{use: "approve", short: "Let a machine in that enrolled", below: "/approve", verb: "approved"},
+	{use: "reject", short: "Refuse a machine that enrolled", below: "/reject", verb: "rejected", fields: []field{reason(true)}, question: "Reject %s? Its certificate is refused from then on."},
+	{use: "commission", short: "Put into service", below: "/commission", verb: "is in service"},
+	{use: "decommission", short: "Take out of service", below: "/decommission", verb: "is out of service", fields: []field{reason(true)}},
+	{use: "maintenance", short: "Begin maintenance: nobody gets it", method: http.MethodPut, below: "/maintenance", verb: "is in maintenance", fields: []field{reason(true)}},
+	{use: "end-maintenance", short: "End maintenance", method: http.MethodDelete, below: "/maintenance", verb: "is out of maintenance"},
+	{
+		use: "override", short: "Accept its failed checks and errors, at your own risk", method: http.MethodPut, below: "/override", verb: "counts as available in spite of its errors",
+		long:   "Accepts failed checks and status errors of the last diagnostics. Void after the next diagnostics.",
+		fields: []field{reason(true)},
+	},
+	{use: "end-override", short: "No longer accept its failed checks", method: http.MethodDelete, below: "/override", verb: "is judged by its checks again"},
+}
+
+func (p *program) whyCommand(n *noun) *cobra.Command {
+	return &cobra.Command{
+		Use: "why SERVER", Short: "Why it can or cannot be handed out",
+		Args: exactly("the name or id of one server"), ValidArgsFunction: p.completeArg("server"),
+		RunE: func(c *cobra.Command, args []string) error {
+			api, err := p.api()
+			if err != nil {
+				return err
+			}
+			id, err := p.resolve(c.Context(), "server", args[0])
+			if err != nil {
+				return err
+			}
+			a, err := api.Get(c.Context(), n.path()+"/"+url.PathEscape(id)+"/why", nil)
+			if err != nil || p.json() {
+				return p.rawUnless(err, a)
+			}
+			return p.printWhy(args[0], a)
+		},
+	}
+}
+
+func (p *program) printWhy(name string, a client.Answer) error {
+	r, err := decode(a.Body)
+	if err != nil {
+		return err
+	}
+	if r.text("available") == "yes" {
+		fmt.Fprintf(p.out, "%s is available.\n", clean(name))
+	} else {
+		fmt.Fprintf(p.out, "%s is not available, because\n", clean(name))
+	}
+	for _, reason := range r.list("reasons") {
+		line := fmt.Sprintf("  %-4s %s", reason.text("rule"), reason.text("message"))
+		if since := words("since", reason.at("since"), p.now()); since != "" {
+			line += ", since " + since
+		}
+		if reason.text("waived") == "yes" {
+			line += " (accepted by an operator)"
+		}
+		fmt.Fprintln(p.out, clean(line))
+	}
+	return nil
+}
+
+// operationRequest asks for an operation on a server.
+func (p *program) operationRequest(n *noun, kind string) *cobra.Command {
+	var sure bool
+	var w watching
+	c := &cobra.Command{
+		Use: kind + " SERVER", Short: operationWords[kind].short,
+		Args: exactly("the name or id of one server"), ValidArgsFunction: p.completeArg("server"),
+	}
+	f := p.form(c, operationWords[kind].fields)
+	addWatching(c, &w)
+	if operationWords[kind].question != "" {
+		addSure(c, &sure)
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := missing(c, operationWords[kind].fields); err != nil {
+			return err
+		}
+		if q := operationWords[kind].question; q != "" {
+			if err := p.confirm(c, sure, fmt.Sprintf(q, args[0])); err != nil {
+				return err
+			}
+		}
+		params, err := f.body(c.Context(), c.Flags())
+		if err != nil {
+			return err
+		}
+		return p.requestOperation(c.Context(), n, args[0], kind, params, w)
+	}
+	return c
+}
+
+var operationWords = map[string]struct {
+	short, question string
+	fields          []field
+}{
+	"diagnose": {short: "Test all parts", fields: []field{{name: "profile", usage: "quick or standard"}}},
+	"erase":    {short: "Erase all its disks, proven", question: "Erase every disk of %s? Nothing on them can be read afterwards."},
+	"install": {
+		short: "Write an image to its disk", question: "Install %s? What is on its system disk is lost.",
+		fields: []field{
+			{name: "image", kind: ref, of: "image", usage: "what to write", required: true},
+			{name: "hostname", usage: "name of the installed system"},
+			{name: "ssh_keys", kind: list, usage: "public keys that may log in"},
+		},
+	},
+}
+
+func (p *program) requestOperation(ctx context.Context, n *noun, name, kind string, params map[string]any, w watching) error {
+	id, err := p.resolve(ctx, "server", name)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"kind": kind}
+	if len(params) > 0 {
+		body["params"] = params
+	}
+	request := func(api *client.Client) (client.Answer, error) {
+		return api.Post(ctx, n.path()+"/"+url.PathEscape(id)+"/operations", body)
+	}
+	if !w.wait {
+		return p.act(ctx, find("operation"), "started", request)
+	}
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	a, err := request(api)
+	if err != nil {
+		return err
+	}
+	r, err := decode(a.Body)
+	if err != nil {
+		return err
+	}
+	return p.followOperation(ctx, r.text("id"), w)
+}
