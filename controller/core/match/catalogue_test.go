@@ -190,6 +190,27 @@ func TestB28a_TiesGoToTheLongestFreeThenTheFirstID(t *testing.T) {
 	}
 }
 
+func TestB28a_LessSurplusGoesFirst(t *testing.T) {
+	plain := matchtest.Fleet(1, 1, 1)[0]
+	plain.ID, plain.FreeSince = "z", 100
+	plain.Configuration.GPUs = nil
+	rich := plain
+	rich.ID, rich.FreeSince = "a", 1
+	rich.Configuration.GPUs = []hardware.GPUGroup{{Count: 8, Model: "NVIDIA H100"}}
+	c := filled([]match.Server{plain, rich})
+	for _, model := range []string{plain.Configuration.CPUModel, ""} { // by look-up, by scan
+		w := match.Wish{Configuration: plain.Configuration}
+		w.Configuration.CPUModel = model
+		if r, _ := c.Best(w); r.ServerID != "z" || !r.Exact {
+			t.Errorf("a server with GPUs that nobody asked for was given: %+v", r)
+		}
+	}
+	c.Take("z")
+	if r, _ := c.Exact(match.Wish{Configuration: plain.Configuration}); r.ServerID != "a" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestB28a_LocationAndArchitectureAreHard(t *testing.T) {
 	s := match.Server{ID: "a", Location: "ams", Configuration: hardware.Configuration{Arch: "x86_64", MemoryBytes: 1 << 30}}
 	c := filled([]match.Server{s})

@@ -73,7 +73,7 @@ func insertionSort(gs []group) {
 func merged(gs []group) []group {
 	n := 0
 	for _, g := range gs {
-		g.count = min(g.count, maxParts)
+		g.count, g.size = min(g.count, maxParts), min(g.size, maxBytes)
 		if n > 0 && compareParts(gs[n-1], g) == 0 {
 			gs[n-1].count += g.count
 			continue

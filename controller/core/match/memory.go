@@ -24,7 +24,7 @@ func memoryOf(buf []group, c *hardware.Configuration) memory {
 	if c.MemoryBytes == 0 {
 		return memory{groups: buf[:0]}
 	}
-	return memory{groups: append(buf[:0], group{count: 1, size: c.MemoryBytes}), opaque: true}
+	return memory{groups: append(buf[:0], group{count: 1, size: min(c.MemoryBytes, maxBytes)}), opaque: true}
 }
 
 // refit is one plausible way to reach a total: n modules of from leave, m modules

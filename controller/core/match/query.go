@@ -27,7 +27,7 @@ func (q *query) prepare(w *Wish) {
 		}
 	}
 	if len(q.lists[kindDIMM]) == 0 {
-		q.memTotal = w.Configuration.MemoryBytes
+		q.memTotal = min(w.Configuration.MemoryBytes, maxBytes)
 	}
 }
 

@@ -19,7 +19,7 @@ const MaxGroups = 32
 // maxCores and maxBytes keep the arithmetic of a wish far from its limits.
 const (
 	maxCores = 1 << 20
-	maxBytes = 1 << 56
+	maxBytes = 1 << 50
 )
 
 // Normalise returns the wish as it is compared and stored: the processor's name
@@ -100,7 +100,7 @@ func memoryAddsUp(c *hardware.Configuration) bool {
 	}
 	var sum uint64
 	for _, g := range c.DIMMs {
-		if g.SizeBytes == 0 || g.Count < 1 || g.Count > maxParts || g.SizeBytes > maxBytes/maxParts {
+		if g.SizeBytes == 0 || g.Count < 1 || g.Count > maxParts || g.SizeBytes > maxBytes {
 			return true
 		}
 		sum += uint64(g.Count) * g.SizeBytes
