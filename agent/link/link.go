@@ -28,9 +28,10 @@ type Link struct {
 	open    func(ctx context.Context) (*session.Conn, error) // a control connection
 
 	// Used by Run alone.
-	back   backoff
-	digest string // of the inventory that was read last
-	readAt time.Time
+	back      backoff
+	digest    string // of the inventory that was read last
+	readAt    time.Time
+	renewedAt time.Time
 
 	mu      sync.Mutex
 	rec     Record

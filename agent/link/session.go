@@ -128,6 +128,9 @@ func (s *live) begin(rec Record) error {
 	if id := s.identity(); id != nil {
 		s.renewAt = id.renewAt()
 	}
+	if soonest := s.renewedAt.Add(time.Minute); s.renewAt.Before(soonest) {
+		s.renewAt = soonest // however short-lived the certificates are
+	}
 	if w.WantReport {
 		s.want <- struct{}{}
 	}
@@ -294,6 +297,7 @@ func (s *live) takeRenewed(r protocol.Renewed) error {
 		s.log.Error("the new certificate cannot be used; the present one stays", "error", err)
 		return nil
 	}
+	s.renewedAt = time.Now()
 	s.log.Info("certificate renewed", "server", rec.ServerID)
 	_ = s.conn.Send(protocol.KindGoodbye, &protocol.Goodbye{Fault: fault.Unavailable("the agent comes back with a new certificate")})
 	return errRenewed

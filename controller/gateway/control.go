@@ -27,6 +27,9 @@ const (
 // intakeTimeout bounds one call of the intake.
 const intakeTimeout = 30 * time.Second
 
+// errStopping is the last word of a controller.
+var errStopping = fault.Unavailable("this controller is stopping; connect to it or another one again")
+
 // denial is why a peer may not come in, and how that is counted.
 type denial struct {
 	reason string
@@ -68,7 +71,7 @@ func (g *Gateway) control(ctx context.Context, raw *tls.Conn, cert *x509.Certifi
 		return
 	}
 	if !g.spawn(a.run) {
-		a.end(nil)
+		a.end(errStopping)
 	}
 }
 

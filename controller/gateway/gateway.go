@@ -121,7 +121,7 @@ func (g *Gateway) rotate(ctx context.Context) {
 
 // dismissAll tells every agent to try elsewhere, and waits for the sessions to end.
 func (g *Gateway) dismissAll() {
-	bye := protocol.Goodbye{Fault: fault.Unavailable("this controller is stopping; connect to it or another one again")}
+	bye := goodbye(errStopping)
 	var told sync.WaitGroup
 	slots := make(chan struct{}, 256)
 	for _, a := range g.table.all() {

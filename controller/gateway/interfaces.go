@@ -33,7 +33,9 @@ type Intake interface {
 	Progress(ctx context.Context, server string, p protocol.Progress) error
 	// Conflict hears that two agents act for one server.
 	Conflict(ctx context.Context, server, reason string) error
-	// Renewed records a server's next certificate; the present one stays good until the next was used.
+	// Renewed records a server's next certificate. The one in use stays good until the next was used: while
+	// PrevSerial is set the newest was never used, so that another Renewed replaces CertSerial and
+	// leaves PrevSerial alone. Otherwise an agent that lost an answer would be locked out.
 	Renewed(ctx context.Context, server, serial string, notAfter time.Time) error
 	// Used hears that the newest certificate is in use: the one before it is void from now on.
 	Used(ctx context.Context, server, serial string) error

@@ -223,7 +223,10 @@ func (f *Fleet) Conflict(_ context.Context, server, reason string) error {
 func (f *Fleet) Renewed(_ context.Context, server, serial string, notAfter time.Time) error {
 	return f.change(server, func() error {
 		s := f.servers[server]
-		s.PrevSerial, s.CertSerial, s.CertNotAfter = s.CertSerial, serial, notAfter
+		if s.PrevSerial == "" {
+			s.PrevSerial = s.CertSerial
+		}
+		s.CertSerial, s.CertNotAfter = serial, notAfter
 		f.servers[server] = s
 		return nil
 	})
