@@ -1,0 +1,15 @@
+// Package execute does what commands say, one at a time. It is the [link.Executor] of every
+// agent, real or simulated: it knows ids, epochs, deadlines and results, and nothing about disks; what
+// a kind of command means is a [Deed].
+//
+// A command is journaled before anything is done, its start before the deed, its result before
+// anybody hears of it. After a restart the commands without a result are done again, oldest
+// first; deeds are written so that this is safe. Refused, with a journaled result: another server's command, an
+// older epoch (rule X5), an unknown kind, a passed deadline. Until the first
+// [Executor.Attach] has told which server this is, nothing is done.
+//
+// A panic in a deed is an internal fault of that command; the agent goes on. [Executor.Close]
+// interrupts the deed without a result, so that the next start goes on with it.
+//
+// An idle executor has no goroutine and no timer.
+package execute

@@ -1,0 +1,299 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/steelyard/steelyard/agent/journal"
+	"github.com/steelyard/steelyard/agent/link"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/logging"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+var _ link.Executor = (*Executor)(nil)
+
+// errStopped interrupts a deed because the agent ends; errCancelled because the controller said so.
+var (
+	errStopped   = errors.New("the agent is stopping")
+	errCancelled = errors.New("cancelled")
+)
+
+// Executor does commands. Make one with New.
+type Executor struct {
+	deeds   map[string]Deed
+	journal *journal.Journal
+	log     *slog.Logger
+	changed chan struct{}
+
+	mu        sync.Mutex
+	welcome   protocol.Welcome
+	attached  bool
+	closed    bool
+	queue     []protocol.Command         // received, not started
+	cancelled map[string]error           // ids in the queue that were cancelled
+	unwritten map[string]protocol.Result // refusals that the journal could not take
+	job       *Job                       // in work
+	stop      context.CancelCauseFunc    // of job
+	working   sync.WaitGroup
+}
+
+// New makes an executor that starts nothing before Attach. What an earlier process
+// left unfinished is in the journal and comes first.
+func New(j *journal.Journal, deeds map[string]Deed, log *slog.Logger) *Executor {
+	return &Executor{
+		deeds: deeds, journal: j, log: log,
+		changed: make(chan struct{}, 1),
+		queue:   j.Unfinished(),
+	}
+}
+
+// Attach learns which server this is, and goes on with what is unfinished.
+func (e *Executor) Attach(w protocol.Welcome) {
+	if err := e.journal.Advance(w.Epoch); err != nil {
+		e.log.Error("cannot record the epoch", logging.KeyError, err)
+	}
+	e.mu.Lock()
+	e.welcome, e.attached = w, true
+	e.mu.Unlock()
+	e.next()
+}
+
+// Execute takes a command; see link.Executor.
+func (e *Executor) Execute(cmd protocol.Command) {
+	if err := e.refusal(cmd); err != nil {
+		e.refuse(cmd, err)
+		return
+	}
+	known, err := e.journal.Receive(cmd)
+	switch {
+	case err != nil:
+		e.refuse(cmd, err)
+	case known:
+		e.announce() // its result, if there is one, is due again
+	default:
+		e.mu.Lock()
+		e.queue = append(e.queue, cmd)
+		e.mu.Unlock()
+		e.next()
+	}
+}
+
+// refusal says why a command is none of this agent's.
+func (e *Executor) refusal(cmd protocol.Command) error {
+	e.mu.Lock()
+	server := e.welcome.ServerID
+	e.mu.Unlock()
+	switch {
+	case cmd.ID == "":
+		return fault.Invalid("a command without an id cannot be answered")
+	case cmd.Server != server:
+		return fault.Refused("command %s is for server %q; this is %q", cmd.ID, cmd.Server, server)
+	case e.deeds[cmd.Kind] == nil:
+		return fault.Refused("this agent cannot %q", cmd.Kind)
+	}
+	return nil
+}
+
+// refuse answers a command that is never started.
+func (e *Executor) refuse(cmd protocol.Command, why error) {
+	e.log.Warn("command refused", logging.KeyCommand, cmd.ID, logging.KeyError, why)
+	res := outcome(cmd, why)
+	if err := e.journal.Refuse(cmd, res); err != nil {
+		e.mu.Lock()
+		if e.unwritten == nil {
+			e.unwritten = map[string]protocol.Result{}
+		}
+		if len(e.unwritten) < journal.MaxOpen {
+			e.unwritten[cmd.ID] = res
+		}
+		e.mu.Unlock()
+	}
+	e.announce()
+}
+
+func outcome(cmd protocol.Command, err error) protocol.Result {
+	return protocol.Result{
+		Command: cmd.ID, Operation: cmd.Operation, Step: cmd.Step, Epoch: cmd.Epoch,
+		At: time.Now().UTC(), Fault: fault.From(err),
+	}
+}
+
+// next starts the oldest waiting command, unless one is in work.
+func (e *Executor) next() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || !e.attached || e.job != nil || len(e.queue) == 0 {
+		return
+	}
+	cmd := e.queue[0]
+	e.queue = e.queue[1:]
+	ctx, stop := context.WithCancelCause(context.Background())
+	if err := e.cancelled[cmd.ID]; err != nil {
+		stop(err)
+		delete(e.cancelled, cmd.ID)
+	}
+	e.job = &Job{Command: cmd, Result: outcome(cmd, nil), welcome: e.welcome, journal: e.journal, signal: e.announce}
+	e.stop = stop
+	job := e.job
+	e.working.Go(func() { e.work(ctx, job) })
+}
+
+// work does one command from start to result.
+func (e *Executor) work(ctx context.Context, job *Job) {
+	err := e.do(ctx, job)
+	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
+		e.done() // no result: the next start goes on
+		return
+	}
+	job.Result.At = time.Now().UTC()
+	job.Result.Fault = fault.From(explain(ctx, err))
+	if err := e.journal.Finish(job.Result); err != nil {
+		e.log.Error("cannot record the result; the command will be done again", logging.KeyCommand, job.Command.ID, logging.KeyError, err)
+	}
+	e.log.Info("command finished", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, job.Result.Fault)
+	e.done()
+	e.announce()
+	e.next()
+}
+
+func (e *Executor) done() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stop(nil)
+	e.job, e.stop = nil, nil
+}
+
+// do calls the deed within its deadline and survives its panic.
+func (e *Executor) do(ctx context.Context, job *Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("deed panicked", logging.KeyCommand, job.Command.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fault.Internal("the agent failed at %s: %v", job.Command.Kind, p)
+		}
+	}()
+	cmd := job.Command
+	deed := e.deeds[cmd.Kind]
+	switch {
+	case deed == nil: // an older agent took it before an update
+		return fault.Refused("this agent cannot %q", cmd.Kind)
+	case cmd.Server != job.welcome.ServerID:
+		return fault.Refused("command %s is for server %q; this is %q now", cmd.ID, cmd.Server, job.welcome.ServerID)
+	case cmd.Epoch < e.journal.Epoch():
+		return fault.Refused("command %s is of epoch %d; this server is at epoch %d", cmd.ID, cmd.Epoch, e.journal.Epoch())
+	}
+	if !cmd.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, cmd.Deadline)
+		defer cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.journal.Start(cmd.ID); err != nil {
+		return err
+	}
+	e.log.Info("command started", logging.KeyCommand, cmd.ID, "kind", cmd.Kind, logging.KeyOperation, cmd.Operation)
+	return deed(ctx, job)
+}
+
+// explain says why a deed was interrupted, in words.
+func explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(context.Cause(ctx), errCancelled):
+		return fault.Refused("stopped: %w", context.Cause(ctx))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Unavailable("the time allowed was over: %w", err)
+	default:
+		return err
+	}
+}
+
+// Cancel asks a waiting or working command to stop. Its result tells how that went.
+func (e *Executor) Cancel(c protocol.Cancel) {
+	err := fmt.Errorf("%w by the controller: %s", errCancelled, c.Reason)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.job != nil && e.job.Command.ID == c.Command {
+		e.stop(err)
+		return
+	}
+	for _, cmd := range e.queue {
+		if cmd.ID == c.Command {
+			if e.cancelled == nil {
+				e.cancelled = map[string]error{}
+			}
+			e.cancelled[c.Command] = err
+		}
+	}
+}
+
+// Running is the id of the command in work, or "".
+func (e *Executor) Running() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.job == nil {
+		return ""
+	}
+	return e.job.Command.ID
+}
+
+// Unacked are the results that no Ack has named.
+func (e *Executor) Unacked() []protocol.Result {
+	list := e.journal.Unacked()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, res := range e.unwritten {
+		list = append(list, res)
+	}
+	return list
+}
+
+// Acked lets go of a result.
+func (e *Executor) Acked(command string) {
+	if err := e.journal.Ack(command); err != nil {
+		e.log.Error("cannot record an acknowledgement", logging.KeyCommand, command, logging.KeyError, err)
+	}
+	e.mu.Lock()
+	delete(e.unwritten, command)
+	e.mu.Unlock()
+}
+
+// Progress is the newest progress that was not taken yet.
+func (e *Executor) Progress() (protocol.Progress, bool) {
+	e.mu.Lock()
+	job := e.job
+	e.mu.Unlock()
+	if job == nil {
+		return protocol.Progress{}, false
+	}
+	return job.take()
+}
+
+// Changed signals after something changed; see link.Executor.
+func (e *Executor) Changed() <-chan struct{} { return e.changed }
+
+func (e *Executor) announce() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Close interrupts what is in work, without a result, and waits for it.
+func (e *Executor) Close() {
+	e.mu.Lock()
+	e.closed = true
+	if e.stop != nil {
+		e.stop(errStopped)
+	}
+	e.mu.Unlock()
+	e.working.Wait()
+}
