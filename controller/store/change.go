@@ -2,168 +2,179 @@ package store
 
 import (
 	"context"
-	"math/rand/v2"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
-// maxRuns bounds how often one Change is tried when others are faster.
-const maxRuns = 64
-
-// Tx is one run of a change: it remembers what was read and what is to be written.
-// It is not for several goroutines.
-type Tx struct {
-	ctx    context.Context
-	store  *Store
-	snap   *Snapshot // nil: read from the backend
-	reads  map[string]int64
-	writes map[string]write
-}
-
-type write struct {
-	data    []byte
-	deleted bool
-}
-
-// Context is the one that was given to Change.
-func (tx *Tx) Context() context.Context { return tx.ctx }
-
-// read gives the bytes of a key, or its decoded value where the snapshot has it.
-func (tx *Tx) read(key string) (data []byte, value any, ok bool, err error) {
-	if w, ok := tx.writes[key]; ok {
-		return w.data, nil, !w.deleted, nil
+// Change runs fn and commits what it wrote, if nothing that it read has changed
+// meanwhile; otherwise it runs fn again with what is there now. fn may run
+// several times and must have no effect but through tx; read the clock outside.
+//
+// The revision is that of the commit; Change returns when the snapshot of this
+// replica has reached it, so that the caller reads what it wrote (when the watch
+// is broken it does not wait for long: the commit is done all the same). A
+// change that writes nothing commits nothing, but what it read is proven to have
+// been true at one moment; so is what fn had read when it returns an error,
+// which Change then returns as it is.
+//
+// Faults: conflict when others kept changing the same records; refused when the
+// change is too large; unavailable when the backend is, in which case the
+// change may have happened or may still happen, or with [ErrNotLeader] when the
+// fence of ctx is broken, in which case it has not.
+func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
+	rev, err = s.Commit(ctx, fn)
+	if err == nil {
+		s.catchUp(ctx, rev)
 	}
-	if tx.snap != nil {
-		r, ok := tx.snap.row(key)
-		if !ok {
-			tx.saw(key, 0)
-			return nil, nil, false, nil
+	return rev, err
+}
+
+// catchUpFor is how long a Change waits for a snapshot that does not move.
+const catchUpFor = 5 * time.Second
+
+func (s *Store) catchUp(ctx context.Context, rev int64) {
+	if snap := s.view.Snapshot(); snap.Rev == 0 || snap.Rev >= rev {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
+	defer cancel()
+	_ = s.view.WaitRev(ctx, rev) // the change is committed; a late snapshot is no failure of it
+}
+
+// Commit is Change without waiting for the snapshot of this replica.
+func (s *Store) Commit(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
+	c := &change{s: s, fn: fn, fence: fenceOf(ctx)}
+	defer c.release()
+	rev, err = c.run(ctx)
+	if fault.Is(err, fault.KindUnavailable) {
+		s.stats.unavailable.Add(1)
+	}
+	return rev, err
+}
+
+type change struct {
+	s     *Store
+	fn    func(*Tx) error
+	fence *Fence
+	known map[string]kv.Entry // what the last conflict taught
+	hot   *hotKey             // held while we insist on a contended record
+}
+
+func (c *change) run(ctx context.Context) (int64, error) {
+	view := c.s.optimistic()
+	for attempt := range c.s.opt.Attempts {
+		tx := newTx(ctx, c.s, view, c.known)
+		out := c.attempt(ctx, tx)
+		if out.lost == nil {
+			return out.rev, out.err
 		}
-		tx.saw(key, r.modRev)
-		return r.data, r.value, true, nil
-	}
-	e, err := tx.store.kv.Get(tx.ctx, Prefix+key)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	tx.saw(key, e.ModRev)
-	return e.Value, nil, e.Exists(), nil
-}
-
-// saw keeps the first revision: a second read of the same key in one run must
-// not hide that it changed in between.
-func (tx *Tx) saw(key string, rev int64) {
-	if _, ok := tx.reads[key]; !ok {
-		tx.reads[key] = rev
-	}
-}
-
-func (tx *Tx) write(key string, data []byte) error {
-	tx.writes[key] = write{data: data}
-	return nil
-}
-
-func (tx *Tx) remove(key string) error {
-	tx.writes[key] = write{deleted: true}
-	return nil
-}
-
-// txn is the transaction of what was read and written, sorted so that it is the
-// same for the same change.
-func (tx *Tx) txn(fence Fence) kv.Txn {
-	var t kv.Txn
-	if fence.Key != "" {
-		t.Compares = append(t.Compares, kv.Compare{Key: fence.Key, Target: kv.CreateRev, Rev: fence.Rev})
-	}
-	for key, rev := range tx.reads {
-		t.Compares = append(t.Compares, kv.Compare{Key: Prefix + key, Target: kv.ModRev, Rev: rev})
-	}
-	for key, w := range tx.writes {
-		t.Ops = append(t.Ops, kv.Op{Key: Prefix + key, Value: w.data, Delete: w.deleted})
-	}
-	sort.Slice(t.Compares, func(i, j int) bool { return t.Compares[i].Key < t.Compares[j].Key })
-	sort.Slice(t.Ops, func(i, j int) bool { return t.Ops[i].Key < t.Ops[j].Key })
-	return t
-}
-
-// Fence makes commits fail once somebody else leads: the leader's key, and the
-// revision at which it came into being.
-type Fence struct {
-	Key string
-	Rev int64
-}
-
-type fenceKey struct{}
-
-// WithFence makes every Change with this context compare the fence.
-func WithFence(ctx context.Context, f Fence) context.Context {
-	return context.WithValue(ctx, fenceKey{}, f)
-}
-
-// Change runs f and commits what it wrote, all or nothing. f may run several times
-// and must have no effect beyond tx. An error of f is returned as it is, and nothing is written; a
-// commit that meets a newer record runs f again. Change is unavailable when the
-// backend cannot be reached: the commit may then have happened. It returns the
-// revision of the commit, after the snapshot of this replica has reached it.
-func (s *Store) Change(ctx context.Context, f func(tx *Tx) error) (rev int64, err error) {
-	fence, _ := ctx.Value(fenceKey{}).(Fence)
-	for run := range maxRuns {
-		tx := &Tx{ctx: ctx, store: s, reads: map[string]int64{}, writes: map[string]write{}}
-		if run == 0 {
-			tx.snap = s.Snapshot()
+		if c.fence != nil && slices.Contains(out.lost, c.fence.Key) {
+			return 0, c.fence.broken()
 		}
-		ferr := f(tx)
-		if ferr != nil && tx.snap == nil {
-			return 0, ferr
-		}
-		if ferr == nil && len(tx.writes) == 0 {
-			return s.Snapshot().Rev, nil
-		}
-		if ferr != nil { // decided on a snapshot that may be old: make sure
-			continue
-		}
-		rev, ok, err := s.commit(ctx, tx.txn(fence))
-		if err != nil {
+		c.s.stats.conflicts.Add(1)
+		view = nil
+		if err := c.prepare(ctx, attempt, tx, out); err != nil {
 			return 0, err
+		}
+	}
+	c.s.stats.gaveUp.Add(1)
+	return 0, fault.Conflict("others kept changing the same records; %d attempts were made, try again", c.s.opt.Attempts)
+}
+
+// attempt is one run of fn and its commit.
+func (c *change) attempt(ctx context.Context, tx *Tx) outcome {
+	err := c.fn(tx)
+	if err != nil && ctx.Err() == nil && !fault.Is(err, fault.KindUnavailable) || err == nil && len(tx.wrote) == 0 {
+		return c.prove(ctx, tx, err)
+	}
+	if err != nil {
+		return outcome{err: err}
+	}
+	t, err := tx.txn(c.fence)
+	if err != nil {
+		return outcome{err: err}
+	}
+	out := c.s.group.commit(ctx, t)
+	if out.rev != 0 {
+		c.s.stats.changes.Add(1)
+	}
+	return out
+}
+
+// prove makes sure that what was read was true, before result, which rests on
+// it, is believed.
+func (c *change) prove(ctx context.Context, tx *Tx, result error) outcome {
+	if tx.proven() {
+		return outcome{rev: tx.newest(), err: result}
+	}
+	tx.writes, tx.wrote = nil, nil
+	t, err := tx.txn(c.fence)
+	if err != nil {
+		return outcome{err: err}
+	}
+	for {
+		rev, ok, err := c.s.kv.Commit(ctx, t)
+		if err != nil {
+			return outcome{err: err}
 		}
 		if ok {
-			return rev, s.WaitRev(ctx, rev)
+			return outcome{rev: rev, err: result}
 		}
-		if err := s.deposed(ctx, fence); err != nil {
-			return 0, err
+		now, err := c.s.group.current(ctx, t.Compares)
+		if err != nil {
+			return outcome{err: err}
 		}
-		if run > 1 {
-			pause(ctx, run)
+		if lost := lostKeys(t.Compares, now); len(lost) > 0 {
+			return outcome{lost: lost, now: now}
 		}
 	}
-	return 0, fault.Conflict("the record was changed by others %d times in a row; try again", maxRuns)
 }
 
-// deposed tells a lost fence from a lost race.
-func (s *Store) deposed(ctx context.Context, f Fence) error {
-	if f.Key == "" {
-		return nil
-	}
-	e, err := s.kv.Get(ctx, f.Key)
+// prepare makes the next attempt worth while: it queues for the contended record
+// among the callers of this process, waits a little for those of others, and
+// learns in one round trip how all that was read is now.
+func (c *change) prepare(ctx context.Context, attempt int, tx *Tx, out outcome) error {
+	waited, err := c.queueFor(ctx, out.lost[0])
 	if err != nil {
 		return err
 	}
-	if e.CreateRev != f.Rev {
-		return fault.Unavailable("this replica is not the leader any more")
+	if attempt > 1 {
+		waited = true
+		if err := sleep(ctx, time.Millisecond<<min(attempt, 6)); err != nil {
+			return err
+		}
 	}
-	return nil
+	c.known = out.now
+	if waited || c.known == nil {
+		c.known, err = c.s.group.current(ctx, compareAll(tx.order))
+	}
+	return err
 }
 
-func pause(ctx context.Context, run int) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Duration(rand.Int64N(int64(min(run, 10)) * int64(2*time.Millisecond)))):
+func compareAll(keys []string) []kv.Compare {
+	cs := make([]kv.Compare, len(keys))
+	for i, k := range keys {
+		cs[i].Key = k
 	}
+	return cs
 }
 
-func (s *Store) commit(ctx context.Context, t kv.Txn) (int64, bool, error) {
-	return s.kv.Commit(ctx, t)
+// queueFor holds key instead of what was held; waited tells that others had it.
+func (c *change) queueFor(ctx context.Context, key string) (waited bool, err error) {
+	if c.hot != nil && c.hot.key == key {
+		return false, nil
+	}
+	c.release()
+	c.hot, waited, err = c.s.hot.lock(ctx, key)
+	return waited, err
+}
+
+func (c *change) release() {
+	if c.hot != nil {
+		c.s.hot.unlock(c.hot)
+		c.hot = nil
+	}
 }

@@ -1,105 +1,127 @@
 package store
 
 import (
-	"context"
+	"iter"
+	"strings"
 
 	"github.com/steelyard/steelyard/controller/store/kv"
 )
 
-// pageSize is the number of keys of one page at the start; small pages cost more,
-// since etcd counts the rest of the prefix for each.
-const pageSize = 5000
+// Item is a record in a snapshot. It is shared by all readers: never change
+// it, nor what Value or JSON point to.
+type Item[T any] struct {
+	ID        string
+	Value     *T
+	JSON      []byte // as stored
+	ModRev    int64  // revision of the last write: the ETag
+	CreateRev int64
+}
 
-// Snapshot is the whole state at one revision.
+// Snapshot is the state of all tables as of one revision. It never
+// changes.
 type Snapshot struct {
 	Rev    int64
-	tables map[string]*rowMap
+	tables map[string]rows // shared with other snapshots where nothing changed
 }
 
-func emptySnapshot() *Snapshot { return &Snapshot{tables: map[string]*rowMap{}} }
-
-func (s *Snapshot) rows(table string) *rowMap { return s.tables[table] }
-
-func (s *Snapshot) row(key string) (*row, bool) {
-	table, id := split(key)
-	rows := s.tables[table]
-	if rows == nil {
-		return nil, false
+// entry finds what the backend held under key; the bool tells whether the
+// table is known at all.
+func (s *Snapshot) entry(key string) (kv.Entry, bool) {
+	name, id, _ := strings.Cut(key, "/")
+	r, ok := s.tables[name]
+	if !ok {
+		return kv.Entry{}, false
 	}
-	return rows.Get(id)
+	e := r.entry(id)
+	e.Key = key
+	return e, true
 }
 
-// with is s after a batch of events. Tables that did not change are shared, and of
-// the others all but the path to the changed rows.
-func (s *Snapshot) with(b kv.Batch) (*Snapshot, []Change) {
-	next := &Snapshot{Rev: max(b.Rev, s.Rev), tables: make(map[string]*rowMap, len(s.tables))}
-	for name, rows := range s.tables {
-		next.tables[name] = rows
+func (t Table[T]) rows(s *Snapshot) *tableRows[T] {
+	r, ok := s.tables[t.Name()].(*tableRows[T])
+	if !ok {
+		panic("store: table " + t.Name() + " was declared after the store was made")
 	}
-	own := map[string]bool{}
-	var changes []Change
-	for _, e := range b.Events {
-		table, id := split(e.Key)
-		decode := tables[table]
-		if decode == nil {
-			continue
-		}
-		if !own[table] {
-			own[table] = true
-			if rows := next.tables[table]; rows != nil {
-				next.tables[table] = rows.Copy()
-			} else {
-				next.tables[table] = new(rowMap)
-			}
-		}
-		changes = append(changes, apply(next.tables[table], table, id, decode, e))
-	}
-	return next, changes
+	return r
 }
 
-func apply(rows *rowMap, table, id string, decode func([]byte) (any, error), e kv.Event) Change {
-	c := Change{Table: table, ID: id, Rev: e.ModRev}
-	if old, ok := rows.Get(id); ok {
-		c.Old = old.value
+// Item finds a record with its revisions.
+func (t Table[T]) Item(s *Snapshot, id string) (Item[T], bool) {
+	if it, ok := t.rows(s).items.Get(id); ok {
+		return *it, true
 	}
-	if e.Deleted {
-		rows.Delete(id)
-		return c
-	}
-	v, err := decode(e.Value)
-	if err != nil { // written by hand or by a newer version: not ours to judge, not ours to show
-		rows.Delete(id)
-		return c
-	}
-	rows.Set(id, &row{value: v, data: e.Value, modRev: e.ModRev, createRev: e.CreateRev})
-	c.New = v
-	return c
+	return Item[T]{}, false
 }
 
-// load lists everything at one revision.
-func load(ctx context.Context, backend kv.KV) (*Snapshot, error) {
-	snap := emptySnapshot()
-	opt := kv.ListOptions{Limit: pageSize}
-	for {
-		p, err := backend.List(ctx, Prefix, opt)
-		if err != nil {
-			return nil, err
-		}
-		snap.Rev = p.Rev
-		for _, e := range p.Entries {
-			table, id := split(e.Key)
-			decode := tables[table]
-			if decode == nil {
-				continue
-			}
-			if snap.tables[table] == nil {
-				snap.tables[table] = new(rowMap)
-			}
-			apply(snap.tables[table], table, id, decode, kv.Event{Entry: e})
-		}
-		if !p.More {
-			return snap, nil
-		}
-		opt.From, opt.Rev = p.Next, p.Rev
+// In finds a record. It is shared: never change it.
+func (t Table[T]) In(s *Snapshot, id string) (*T, bool) {
+	it, ok := t.Item(s, id)
+	return it.Value, ok
+}
+
+// View finds a record in the present snapshot of st.
+func (t Table[T]) View(st *Store, id string) (*T, bool) { return t.In(st.Snapshot(), id) }
+
+// Len is the number of records.
+func (t Table[T]) Len(s *Snapshot) int { return t.rows(s).items.Len() }
+
+// IDs lists the ids in order.
+func (t Table[T]) IDs(s *Snapshot) []string { return t.rows(s).items.Keys() }
+
+// Keys goes through the ids in order.
+func (t Table[T]) Keys(s *Snapshot) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		t.rows(s).items.Scan(func(id string, _ *Item[T]) bool { return yield(id) })
 	}
 }
+
+// Items goes through the records by id.
+func (t Table[T]) Items(s *Snapshot) iter.Seq[Item[T]] { return t.From(s, "") }
+
+// From goes through the records whose id is from or comes after it.
+func (t Table[T]) From(s *Snapshot, from string) iter.Seq[Item[T]] {
+	return func(yield func(Item[T]) bool) {
+		t.rows(s).items.Ascend(from, func(_ string, it *Item[T]) bool { return yield(*it) })
+	}
+}
+
+// WithPrefix goes through the records whose id starts with prefix.
+func (t Table[T]) WithPrefix(s *Snapshot, prefix string) iter.Seq[Item[T]] {
+	return func(yield func(Item[T]) bool) {
+		t.rows(s).items.Ascend(prefix, func(id string, it *Item[T]) bool {
+			return strings.HasPrefix(id, prefix) && yield(*it)
+		})
+	}
+}
+
+// Where goes through the records that ok accepts, by id. It looks at all of them; what
+// is asked often deserves an index.
+func (t Table[T]) Where(s *Snapshot, ok func(*T) bool) iter.Seq[Item[T]] {
+	return func(yield func(Item[T]) bool) {
+		t.rows(s).items.Scan(func(_ string, it *Item[T]) bool { return !ok(it.Value) || yield(*it) })
+	}
+}
+
+// Lookup goes through the records that the index has under value, by id.
+func (t Table[T]) Lookup(s *Snapshot, index, value string) iter.Seq[Item[T]] {
+	return func(yield func(Item[T]) bool) {
+		from := indexKey(value, "")
+		t.rows(s).index(index).Ascend(from, func(key string, it *Item[T]) bool {
+			return strings.HasPrefix(key, from) && yield(*it)
+		})
+	}
+}
+
+// Ordered goes through an index in the order of its values, then of ids, from
+// the value on; it yields value and record.
+func (t Table[T]) Ordered(s *Snapshot, index, from string) iter.Seq2[string, Item[T]] {
+	return func(yield func(string, Item[T]) bool) {
+		t.rows(s).index(index).Ascend(from, func(key string, it *Item[T]) bool {
+			return yield(key[:len(key)-len(it.ID)-1], *it)
+		})
+	}
+}
+
+// Unreadable lists the ids of records that could not be decoded. They are in no
+// list and no index; reading one in a Change is a fault of kind internal.
+func (t Table[T]) Unreadable(s *Snapshot) []string { return t.rows(s).broken.Keys() }

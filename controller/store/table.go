@@ -1,165 +1,144 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
-	"iter"
+	"strings"
 
-	"github.com/tidwall/btree"
-
+	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
-// Table is a set of records of one type, each under its id.
-type Table[T any] struct {
+// Table is a typed range of keys: "<name>/<id>". The id may hold slashes.
+type Table[T any] struct{ def *definition[T] }
+
+type definition[T any] struct {
 	name, noun string
+	indexes    []index[T]
 }
 
-// tables maps names to decoders, for the snapshot.
-var tables = map[string]func([]byte) (any, error){}
+// declared are all tables of the program; every Store holds them in memory.
+var declared = map[string]anyTable{}
 
-// NewTable declares a table. name is the key prefix, noun the word for one record in messages.
-// Tables are declared before any store is opened.
+type index[T any] struct {
+	name string
+	keys func(*T) []string
+}
+
+// NewTable declares a table. name is the first segment of its keys and the name of
+// the collection in the API ("servers"), noun the word for one record in
+// messages ("server"). Tables are declared before any Store is made; a name
+// with a slash, or one that is taken, is a mistake in the program and panics.
 func NewTable[T any](name, noun string) Table[T] {
-	tables[name] = func(data []byte) (any, error) {
-		v := new(T)
-		return v, json.Unmarshal(data, v)
+	if name == "" || strings.Contains(name, "/") || declared[name] != nil {
+		panic("store: table name " + name + " is taken or not one segment")
 	}
-	return Table[T]{name: name, noun: noun}
+	t := Table[T]{&definition[T]{name: name, noun: noun}}
+	declared[name] = t
+	return t
 }
 
-// Name is the key prefix and the collection's name.
-func (t Table[T]) Name() string { return t.name }
+// Index adds a secondary index to t: keys gives the values under which a record
+// is found, none to leave it out. It returns t, to be chained in the declaration,
+// and must not be called once a Store was made.
+func (t Table[T]) Index(name string, keys func(*T) []string) Table[T] {
+	t.def.indexes = append(t.def.indexes, index[T]{name, keys})
+	return t
+}
+
+// Name is the first segment of the keys.
+func (t Table[T]) Name() string { return t.def.name }
 
 // Noun is the word for one record.
-func (t Table[T]) Noun() string { return t.noun }
+func (t Table[T]) Noun() string { return t.def.noun }
 
-func (t Table[T]) key(id string) string { return t.name + "/" + id }
+func (t Table[T]) key(id string) string { return t.def.name + "/" + id }
 
-// Find reads a record that may be absent.
-func (t Table[T]) Find(tx *Tx, id string) (v T, ok bool, err error) {
-	data, value, ok, err := tx.read(t.key(id))
-	if err != nil || !ok {
+// Find reads a record; the bool tells whether it exists.
+func (t Table[T]) Find(tx *Tx, id string) (T, bool, error) {
+	var v T
+	e, err := tx.get(t.key(id))
+	if err != nil || !e.Exists() {
 		return v, false, err
 	}
-	if value != nil {
-		return *value.(*T), true, nil
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return v, false, fault.Internal("read %s %s: %w", t.noun, id, err)
-	}
-	return v, true, nil
+	v, err = t.decode(id, e.Value)
+	return v, err == nil, err
 }
 
 // Get reads a record; its absence is a fault of kind not_found.
 func (t Table[T]) Get(tx *Tx, id string) (T, error) {
 	v, ok, err := t.Find(tx, id)
 	if err == nil && !ok {
-		err = fault.NotFound("%s %.80s does not exist", t.noun, id)
+		err = fault.NotFound("%s %.80s does not exist", t.def.noun, id)
 	}
 	return v, err
 }
 
-// Put writes a record.
-func (t Table[T]) Put(tx *Tx, id string, v T) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write %s %s: %w", t.noun, id, err)
-	}
-	return tx.write(t.key(id), data)
+// Revision is the ModRev (the ETag) of a record as the transaction sees it; 0
+// when it does not exist or was written by this transaction.
+func (t Table[T]) Revision(tx *Tx, id string) (int64, error) {
+	e, err := tx.get(t.key(id))
+	return max(e.ModRev, 0), err
 }
 
-// Create writes a record that must not exist yet; else it is a fault of kind conflict.
+// Put writes a record, new or not. It does not read it: two Puts at the same
+// time both succeed and the later one stays. Read first what must not be lost.
+func (t Table[T]) Put(tx *Tx, id string, v T) error {
+	return t.put(tx, id, v, 0)
+}
+
+// PutLeased writes a record that goes away with the lease.
+func (t Table[T]) PutLeased(tx *Tx, id string, v T, lease int64) error {
+	return t.put(tx, id, v, lease)
+}
+
+func (t Table[T]) put(tx *Tx, id string, v T, lease int64) error {
+	if id == "" {
+		return fault.Internal("a %s without an id was to be stored", t.def.noun)
+	}
+	raw, err := encode(v)
+	if err != nil {
+		return fault.Internal("store %s %s: %w", t.def.noun, id, err)
+	}
+	tx.put(kv.Op{Key: t.key(id), Value: raw, Lease: lease})
+	return nil
+}
+
+// Create writes a record that must not exist yet; if it does, the fault is of
+// kind conflict.
 func (t Table[T]) Create(tx *Tx, id string, v T) error {
-	_, _, ok, err := tx.read(t.key(id))
+	e, err := tx.get(t.key(id))
 	if err != nil {
 		return err
 	}
-	if ok {
-		return fault.Conflict("%s %s exists already", t.noun, id)
+	if e.Exists() {
+		return fault.Conflict("%s %s exists already", t.def.noun, id)
 	}
 	return t.Put(tx, id, v)
 }
 
-// Delete removes a record. What is absent stays absent.
-func (t Table[T]) Delete(tx *Tx, id string) error { return tx.remove(t.key(id)) }
-
-// Item is a record in a snapshot. Never change what it points to.
-type Item[T any] struct {
-	ID        string
-	Value     *T
-	JSON      []byte // as stored
-	ModRev    int64  // revision of the last write
-	CreateRev int64
-}
-
-// Item reads a record from a snapshot, with its revisions.
-func (t Table[T]) Item(s *Snapshot, id string) (Item[T], bool) {
-	rows := s.rows(t.name)
-	if rows == nil {
-		return Item[T]{}, false
-	}
-	r, ok := rows.Get(id)
-	if !ok {
-		return Item[T]{}, false
-	}
-	return itemOf[T](id, r), true
-}
-
-func itemOf[T any](id string, r *row) Item[T] {
-	return Item[T]{ID: id, Value: r.value.(*T), JSON: r.data, ModRev: r.modRev, CreateRev: r.createRev}
-}
-
-// In reads a record from a snapshot.
-func (t Table[T]) In(s *Snapshot, id string) (*T, bool) {
-	i, ok := t.Item(s, id)
-	return i.Value, ok
-}
-
-// View reads a record from the present snapshot.
-func (t Table[T]) View(s *Store, id string) (*T, bool) { return t.In(s.Snapshot(), id) }
-
-// Items walks a table by id.
-func (t Table[T]) Items(s *Snapshot) iter.Seq[Item[T]] { return t.From(s, "") }
-
-// From walks a table by id, from the first id that is not less than from.
-func (t Table[T]) From(s *Snapshot, from string) iter.Seq[Item[T]] {
-	return func(yield func(Item[T]) bool) {
-		if rows := s.rows(t.name); rows != nil {
-			rows.Ascend(from, func(id string, r *row) bool { return yield(itemOf[T](id, r)) })
-		}
-	}
-}
-
-// Keys walks the ids of a table.
-func (t Table[T]) Keys(s *Snapshot) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if rows := s.rows(t.name); rows != nil {
-			rows.Scan(func(id string, _ *row) bool { return yield(id) })
-		}
-	}
-}
-
-// IDs lists the ids of a table.
-func (t Table[T]) IDs(s *Snapshot) []string {
-	if rows := s.rows(t.name); rows != nil {
-		return rows.Keys()
-	}
+// Delete removes a record; its absence is no error.
+func (t Table[T]) Delete(tx *Tx, id string) error {
+	tx.put(kv.Delete(t.key(id)))
 	return nil
 }
 
-// Len counts the records of a table.
-func (t Table[T]) Len(s *Snapshot) int {
-	if rows := s.rows(t.name); rows != nil {
-		return rows.Len()
+func (t Table[T]) decode(id string, raw []byte) (T, error) {
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return v, fault.Internal("the stored %s %s cannot be read; it was written by a newer version or damaged: %w", t.def.noun, id, err)
 	}
-	return 0
+	return v, nil
 }
 
-type row struct {
-	value             any // *T
-	data              []byte
-	modRev, createRev int64
+// encode gives the stored form of a record: JSON without HTML escapes. Text that
+// is not valid UTF-8 is stored with replacement characters.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
-
-type rowMap = btree.Map[string, *row]
