@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -67,7 +68,7 @@ func (p *program) runDeed(c *cobra.Command, n *noun, d deed, name string, body m
 		case http.MethodPut:
 			return api.Put(c.Context(), path, content)
 		case http.MethodDelete:
-			return api.Delete(c.Context(), path, "", nil)
+			return api.Delete(c.Context(), path, "", queryOf(body))
 		default:
 			return api.Post(c.Context(), path, content)
 		}
@@ -76,4 +77,13 @@ func (p *program) runDeed(c *cobra.Command, n *noun, d deed, name string, body m
 
 func reason(required bool) field {
 	return field{name: "reason", usage: "why; kept in the audit log", required: required}
+}
+
+// queryOf is for deletions, which have no body.
+func queryOf(body map[string]any) url.Values {
+	query := url.Values{}
+	for name, value := range body {
+		query.Set(name, fmt.Sprint(value))
+	}
+	return query
 }

@@ -172,7 +172,7 @@ func TestActionsGoToTheirRoutes(t *testing.T) {
 		"operation skip " + op + " -y --reason r":      `POST /v1/operations/` + op + `/skip {"reason":"r"}`,
 		"task comment " + task + " --text hello":       `POST /v1/tasks/` + task + `/comments {"text":"hello"}`,
 		"task assign " + task + " --assignee ann":      `POST /v1/tasks/` + task + `/assign {"assignee":"ann"}`,
-		"task close " + task:                           "POST /v1/tasks/" + task + "/close",
+		"task close " + task + " --reason r":           `POST /v1/tasks/` + task + `/close {"reason":"r"}`,
 		"image retire img-0000000000000001 --yes":      "POST /v1/images/img-0000000000000001/retire",
 		"user disable usr-0000000000000001":            "POST /v1/users/usr-0000000000000001/disable",
 		"order cancel ord-0000000000000001 --reason r": `POST /v1/orders/ord-0000000000000001/cancel {"reason":"r"}`,

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,14 +22,14 @@ func (p *program) eventsCommand() *cobra.Command {
 				return err
 			}
 			query := url.Values{}
-			for _, t := range tables {
-				query.Add("table", t)
+			if len(tables) > 0 {
+				query.Set("tables", strings.Join(tables, ","))
 			}
 			return api.Events(c.Context(), query, from, p.printEvent)
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "revision after which to begin; without it now")
-	c.Flags().StringSliceVar(&tables, "table", nil, "only these: servers, orders, operations, …")
+	c.Flags().StringSliceVar(&tables, "tables", nil, "only these: servers, orders, operations, …")
 	return c
 }
 

@@ -113,17 +113,17 @@ func TestEventsGoOnWhereTheyBroke(t *testing.T) {
 		return answer{200, text, map[string]string{"Content-Type": "text/event-stream"}}
 	}
 	f := newFake(t).on("GET /v1/events",
-		stream(": hello\n\nid: 7\nevent: change\ndata: {\"type\":\"put\",\"table\":\"orders\",\"id\":\"o-1\",\ndata: \"object\":{\"state\":\"new\"}}\n\n"),
-		stream("id: 9\nevent: change\ndata: {\"type\":\"delete\",\"table\":\"tasks\",\"id\":\"t-1\"}\n\nid: 10\ndata: {\"half"),
+		stream(": hello\n\nid: 7\nevent: change\ndata: {\"type\":\"changed\",\"table\":\"orders\",\"id\":\"o-1\",\ndata: \"object\":{\"state\":\"new\"}}\n\n"),
+		stream("id: 9\nevent: change\ndata: {\"type\":\"deleted\",\"table\":\"tasks\",\"id\":\"t-1\"}\n\nid: 10\ndata: {\"half"),
 		problem(http.StatusUnauthorized, "login_required", "the token has expired"))
-	r := f.steelyard(t, "events", "--table", "orders,tasks", "--from", "3")
-	r.contains(t, failed, "7\tput\torders/o-1\tnew\n9\tdelete\ttasks/t-1\t\n", "the token has expired")
+	r := f.steelyard(t, "events", "--tables", "orders,tasks", "--from", "3")
+	r.contains(t, failed, "7\tchanged\torders/o-1\tnew\n9\tdeleted\ttasks/t-1\t\n", "the token has expired")
 	for i, want := range []string{"3", "7", "9"} {
 		if got := f.got[i].header.Get("Last-Event-ID"); got != want {
 			t.Errorf("connection %d asked for what follows %q, want %q", i, got, want)
 		}
 	}
-	if f.got[0].query != "table=orders&table=tasks" {
+	if f.got[0].query != "tables=orders%2Ctasks" {
 		t.Errorf("query %q", f.got[0].query)
 	}
 }

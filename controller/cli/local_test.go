@@ -55,8 +55,12 @@ func TestB27_MatchListsTheParts(t *testing.T) {
 }
 
 func TestMatchAsksTheController(t *testing.T) {
-	f := newFake(t).on("POST /v1/match", ok(`{"found":true,"exact":true,"best":{"server_id":"`+srv+`"}}`))
-	f.steelyard(t, "match", "--location", loc, "--cores", "8").contains(t, done, "server id:  "+srv, "")
+	f := newFake(t).on("POST /v1/match", ok(`{"found":true,"server":"web1","result":{"server_id":"`+srv+`","exact":true}}`), ok(`{"found":false}`))
+	f.steelyard(t, "match", "--location", loc, "--cores", "8").contains(t, done, "web1 fits exactly", "")
+	f.steelyard(t, "match", "--tariff", "tar-0000000000000001").contains(t, failed, "", "no available server could ever fit")
+	if got := f.got[1].body; got != `{"tariff":"tar-0000000000000001"}` {
+		t.Errorf("sent %s", got)
+	}
 	sent := body(t, f.got[0].body)
 	if sent["location"] != loc || !reflect.DeepEqual(sent["configuration"], map[string]any{"cores": 8.0}) {
 		t.Errorf("sent %v", sent)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/match/offline"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -17,6 +18,7 @@ import (
 type matchFlags struct {
 	inventory, order string
 	location, kind   string
+	tariff           string
 	wish             *wishFlags
 }
 
@@ -33,9 +35,11 @@ any controller: an inventory as steelyard-agent prints it, or several of them.`,
 	f := c.Flags()
 	f.StringVar(&m.inventory, "inventory", "", "file with the machines, - for standard input")
 	f.StringVar(&m.order, "order", "", "file with what is wanted, instead of the flags below")
+	f.StringVar(&m.tariff, "tariff", "", "what a tariff would get, by name or id")
 	f.StringVar(&m.location, "location", "", "data centre, by name or id")
 	f.StringVar(&m.kind, "server-type", "", "only servers of this type")
 	m.wish = addWish(f)
+	_ = c.RegisterFlagCompletionFunc("tariff", p.completeNoun("tariff"))     // the flag exists
 	_ = c.RegisterFlagCompletionFunc("location", p.completeNoun("location")) // the flag exists
 	return c
 }
@@ -56,7 +60,22 @@ func (p *program) runMatch(c *cobra.Command, m *matchFlags) error {
 	if err != nil || p.json() {
 		return p.rawUnless(err, a)
 	}
-	return outline(p.out, a.Body, p.now())
+	answer, err := client.Object[onlineAnswer](a)
+	if err != nil {
+		return err
+	}
+	if !answer.Found || answer.Result == nil {
+		return fault.Refused("no available server could ever fit; `steelyard catalogue` shows what there is")
+	}
+	p.printBest(first(answer.Server, answer.Result.ServerID), answer.Result)
+	return nil
+}
+
+// onlineAnswer is what /v1/match says.
+type onlineAnswer struct {
+	Found  bool          `json:"found"`
+	Server string        `json:"server"`
+	Result *match.Result `json:"result"`
 }
 
 // wanted is the order as JSON: a file, or made from the flags.
@@ -67,8 +86,14 @@ func (p *program) wanted(c *cobra.Command, m *matchFlags) ([]byte, error) {
 		return nil, usage(c, "give --order or the parts as flags, not both")
 	case m.order != "":
 		return p.readFile(m.order)
+	case m.tariff != "" && m.inventory == "":
+		id, err := p.resolve(c.Context(), "tariff", m.tariff)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(map[string]any{"tariff": id})
 	case !given:
-		return nil, usage(c, "say what is wanted: --order FILE, or parts such as --cores 24 --memory 256GiB")
+		return nil, usage(c, "say what is wanted: --order FILE, --tariff, or parts such as --cores 24 --memory 256GiB")
 	}
 	configuration, err := m.wish.configuration()
 	if err != nil {
@@ -144,21 +169,26 @@ func (p *program) printJSON(v any) error {
 
 func (p *program) printMatch(a offline.Answer, wanted hardware.Configuration) {
 	fmt.Fprintf(p.out, "wanted: %s\n", clean(wanted.String()))
-	if b := a.Best; b != nil {
-		verdict := "fits exactly"
-		if !b.Exact {
-			verdict = fmt.Sprintf("is the closest, at a distance of %d points", b.Distance)
-		}
-		fmt.Fprintf(p.out, "%s %s: %s\n", clean(b.ServerID), verdict, clean(b.Configuration.String()))
-		for _, change := range b.Changes {
-			fmt.Fprintf(p.out, "  %s (%d)\n", clean(change.Text), change.Cost)
-		}
+	if a.Best != nil {
+		p.printBest(a.Best.ServerID, a.Best)
 	}
 	for _, o := range a.Others {
 		fmt.Fprintf(p.out, "then %s, at %d points\n", clean(o.ServerID), o.Distance)
 	}
 	for _, r := range a.RuledOut {
 		fmt.Fprintf(p.out, "not %s: %s\n", clean(r.ServerID), clean(r.Reason))
+	}
+}
+
+// printBest tells how well a server fits, and what to change about it.
+func (p *program) printBest(name string, b *match.Result) {
+	verdict := "fits exactly"
+	if !b.Exact {
+		verdict = fmt.Sprintf("is the closest, at a distance of %d points", b.Distance)
+	}
+	fmt.Fprintf(p.out, "%s %s: %s\n", clean(name), verdict, clean(b.Configuration.String()))
+	for _, change := range b.Changes {
+		fmt.Fprintf(p.out, "  %s (%d)\n", clean(change.Text), change.Cost)
 	}
 }
 
@@ -197,21 +227,17 @@ func (p *program) catalogueCommand() *cobra.Command {
 }
 
 func (p *program) printStock(c *cobra.Command, a client.Answer) error {
-	page, err := client.Object[client.Page](a)
+	r, err := decode(a.Body)
 	if err != nil {
 		return err
 	}
 	var rows [][]string
-	for _, item := range page.Items {
-		r, err := decode(item)
-		if err != nil {
-			return err
-		}
+	for _, class := range r.list("classes") {
 		rows = append(rows, []string{
-			first(r.text("free"), r.text("count"), r.text("available")), p.nameOf(c.Context(), "location", r.text("location")),
-			r.text("server_type"), configurationText(r.at("configuration")),
+			class.text("free"), p.nameOf(c.Context(), "location", class.text("location")), class.text("server_type"),
+			first(class.text("text"), configurationText(class.at("configuration"))),
 		})
 	}
-	p.table([]string{"COUNT", "LOCATION", "SERVER TYPE", "CONFIGURATION"}, rows)
+	p.table([]string{"FREE", "LOCATION", "SERVER TYPE", "CONFIGURATION"}, rows)
 	return nil
 }

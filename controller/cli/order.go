@@ -20,14 +20,14 @@ func (p *program) orderActions() []*cobra.Command {
 	}
 	addWatching(watch, &w)
 	return []*cobra.Command{p.placeCommand(n), watch, p.deed(n, deed{
-		use: "cancel", short: "Withdraw it; what was held for it is given back", below: "/cancel", verb: "canceled", fields: []field{reason(true)},
+		use: "cancel", short: "Withdraw it; what was held for it is given back", below: "/cancel", verb: "canceled", fields: []field{reason(false)},
 	})}
 }
 
 var orderFields = []field{
 	{name: "tariff", kind: ref, of: "tariff", usage: "what is ordered", required: true},
 	{name: "image", kind: ref, of: "image", usage: "operating system", required: true},
-	{name: "customer", usage: "for whom", required: true},
+	{name: "customer", usage: "for whom; customers need not say"},
 	{name: "hostname", usage: "name of the installed system", required: true},
 	{name: "ssh_keys", kind: list, usage: "public keys that may log in, or @FILE with one a line"},
 	{name: "email_confirmed", kind: yes, usage: "the customer confirmed the e-mail address"},

@@ -21,18 +21,22 @@ func (p *program) serverActions() []*cobra.Command {
 }
 
 var serverDeeds = []deed{
-	{use: "approve", short: "Let a machine in that enrolled", below: "/approve", verb: "approved"},
+	{use: "approve", short: "Let a machine in that enrolled", below: "/approve", verb: "approved", fields: []field{{name: "commission", kind: yes, usage: "put it into service too; --commission=false does not"}, reason(false)}},
 	{use: "reject", short: "Refuse a machine that enrolled", below: "/reject", verb: "rejected", fields: []field{reason(true)}, question: "Reject %s? Its certificate is refused from then on."},
-	{use: "commission", short: "Put into service", below: "/commission", verb: "is in service"},
-	{use: "decommission", short: "Take out of service", below: "/decommission", verb: "is out of service", fields: []field{reason(true)}},
+	{use: "commission", short: "Put into service", below: "/commission", verb: "is in service", fields: []field{reason(false)}},
+	{use: "decommission", short: "Take out of service", below: "/decommission", verb: "is out of service", fields: []field{reason(false)}},
 	{use: "maintenance", short: "Begin maintenance: nobody gets it", method: http.MethodPut, below: "/maintenance", verb: "is in maintenance", fields: []field{reason(true)}},
-	{use: "end-maintenance", short: "End maintenance", method: http.MethodDelete, below: "/maintenance", verb: "is out of maintenance"},
+	{use: "end-maintenance", short: "End maintenance", method: http.MethodDelete, below: "/maintenance", verb: "is out of maintenance", fields: []field{reason(false)}},
 	{
 		use: "override", short: "Accept its failed checks and errors, at your own risk", method: http.MethodPut, below: "/override", verb: "counts as available in spite of its errors",
 		long:   "Accepts failed checks and status errors of the last diagnostics. Void after the next diagnostics.",
 		fields: []field{reason(true)},
 	},
-	{use: "end-override", short: "No longer accept its failed checks", method: http.MethodDelete, below: "/override", verb: "is judged by its checks again"},
+	{
+		use: "end-quarantine", short: "Let it go on after its identity or its erasure was settled", method: http.MethodDelete, below: "/quarantine", verb: "is out of quarantine",
+		long: "Its disks count as dirty until they were erased again.", fields: []field{reason(true)},
+	},
+	{use: "end-override", short: "No longer accept its failed checks", method: http.MethodDelete, below: "/override", verb: "is judged by its checks again", fields: []field{reason(false)}},
 }
 
 func (p *program) whyCommand(n *noun) *cobra.Command {

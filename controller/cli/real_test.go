@@ -1,0 +1,356 @@
+package cli
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/api"
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/task"
+	images "github.com/steelyard/steelyard/controller/image"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/controller/store/kv/memkv"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// real is the API of the controller over a store in memory. It remembers which
+// routes were asked for.
+type real struct {
+	t      *testing.T
+	url    string
+	token  string
+	config string
+	store  *store.Store
+	routes map[string]*regexp.Regexp // "GET /v1/servers/{id}"
+	mu     sync.Mutex
+	asked  map[string]bool
+}
+
+type imageStore struct{ *images.Store }
+
+func (s imageStore) Import(ctx context.Context, r io.Reader, m api.ImageMeta) (image.Image, error) {
+	return s.Store.Import(ctx, r, images.Meta{Name: m.Name, OSFamily: m.OSFamily, Format: m.Format, Actor: m.Actor})
+}
+
+type stock struct{ *match.Catalogue }
+
+func (s stock) BestOf(modules []match.Module) (match.Offer, bool) {
+	return s.Catalogue.BestOf(modules)
+}
+
+func newReal(t *testing.T) *real {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := images.Open(filepath.Join(t.TempDir(), "images"), func(b []byte) []byte { return ed25519.Sign(key, b) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := memkv.New(memkv.Options{})
+	r := &real{t: t, token: access.TokenPrefix + id.Secret(), config: t.TempDir(), store: store.New(backend, log), asked: map[string]bool{}}
+	in := intake.New(r.store, log, time.Now)
+	catalogue := match.NewCatalogue()
+	catalogue.Put(match.Server{ID: "srv-free", Configuration: hardware.Configuration{Arch: "x86_64", Sockets: 1, Cores: 8}})
+	door := api.New(api.Options{
+		Store: r.store, Intake: in, Logger: log, Now: time.Now, Version: "test", Images: imageStore{kept}, Catalogue: stock{catalogue},
+		Refresh: func(context.Context) error { return nil },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{}, 2)
+	go func() { _ = r.store.Run(ctx); done <- struct{}{} }()
+	go func() { _ = door.Run(ctx); done <- struct{}{} }()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.remember(req)
+		door.ServeHTTP(w, req)
+	}))
+	r.url = server.URL
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		cancel()
+		<-done
+		<-done
+		backend.Close()
+	})
+	r.change(func(tx *store.Tx) error {
+		tok := access.Token{ID: id.New("tok"), Kind: access.TokenAPI, Name: "root", Digest: access.Digest(r.token), Role: access.RoleAdmin, CreatedAt: time.Now()}
+		return store.Tokens.Create(tx, tok.ID, tok)
+	})
+	r.readRoutes(door)
+	return r
+}
+
+// readRoutes takes the routes from the API's own document.
+func (r *real) readRoutes(door http.Handler) {
+	r.t.Helper()
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/openapi.json", nil))
+	var doc struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Paths) < 20 {
+		r.t.Fatalf("the document of the API: %v, %d paths", err, len(doc.Paths))
+	}
+	r.routes = map[string]*regexp.Regexp{}
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			pattern := regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`)
+			r.routes[strings.ToUpper(method)+" "+path] = regexp.MustCompile("^" + strings.ToUpper(method) + " " + pattern + "$")
+		}
+	}
+}
+
+func (r *real) remember(req *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for route, pattern := range r.routes {
+		if pattern.MatchString(req.Method + " " + req.URL.Path) {
+			r.asked[route] = true
+		}
+	}
+}
+
+func (r *real) change(f func(tx *store.Tx) error) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := r.store.Change(ctx, f); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// do runs a command that must succeed; words with spaces are given as extra
+// arguments.
+func (r *real) do(stdin, command string, extra ...string) result {
+	r.t.Helper()
+	env := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token, "config": r.config}
+	res := runWith(r.t, env, stdin, Hooks{}, append(strings.Fields(command), extra...)...)
+	if res.status != done {
+		r.t.Errorf("steelyard %s: status %d: %s", command, res.status, res.err)
+	}
+	return res
+}
+
+// made is the id of what a command created.
+func (r *real) made(stdin, command string, extra ...string) string {
+	r.t.Helper()
+	res := r.do(stdin, command+" -o json", extra...)
+	var v struct{ ID string }
+	if err := json.Unmarshal([]byte(res.out), &v); err != nil || v.ID == "" {
+		r.t.Fatalf("steelyard %s: no id in %q: %v", command, res.out, err)
+	}
+	return v.ID
+}
+
+func (r *real) records() (op, work string) {
+	now := time.Now()
+	server := id.New("srv")
+	op, work = id.New("opn"), id.New("tsk")
+	r.change(func(tx *store.Tx) error {
+		s := fleet.Server{ID: server, Name: "web1", Environment: "simulated", Approval: fleet.Pending, Claim: fleet.Claim{Kind: fleet.ClaimNone}, Cleanliness: fleet.Dirty, CreatedAt: now}
+		if err := store.Servers.Create(tx, server, s); err != nil {
+			return err
+		}
+		o := operation.Operation{ID: op, Kind: operation.Diagnose, Server: id.New("srv"), State: operation.Held, Steps: []operation.Step{{Name: "diagnose", State: operation.StepFailed}}, CreatedAt: now}
+		if err := store.Operations.Create(tx, op, o); err != nil {
+			return err
+		}
+		return store.Tasks.Create(tx, work, task.Task{ID: work, Department: "hands", Kind: task.Failure, Subject: "look", State: task.Open, CreatedAt: now})
+	})
+	return op, work
+}
+
+// Every route of the API is served by a command, and the commands say what the API
+// understands.
+func TestEveryRouteHasACommand(t *testing.T) {
+	r := newReal(t)
+	op, work := r.records()
+	r.do("", "location create --name Frankfurt --external-id fra-1 --sort-order 3")
+	r.do("", "location edit frankfurt --sort-order 4")
+	r.do("", "module create --name m1 --location Frankfurt --department hands --diagtimeout 10 --installtimeout-linux 20 --installtimeout-windows 30 --weights dimm_add=6")
+	r.do("", "module edit m1 --diagtimeout 11")
+	file := write(t, "debian-12.raw", strings.Repeat("raw image ", 1000))
+	r.do("", "image import --name debian "+file)
+	r.do("", "tariff create --name small --modules m1 --images debian --cores 8 --memory 64GiB --disk 2x480GB:ssd")
+	r.do("", "tariff edit small --server-type s1")
+	order := r.made("", "order place --tariff small --image debian --customer me --hostname web1.example.net")
+	r.do("", "order show "+order)
+	r.do("", "order cancel "+order+" --reason tired")
+	if res := runWith(t, map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}, "", Hooks{}, "order", "watch", order); res.status != failed || !strings.Contains(res.err, "canceled") {
+		t.Errorf("watching a canceled order: %+v", res)
+	}
+	var service struct{ Service string }
+	if err := json.Unmarshal([]byte(r.do("", "order show -o json "+order).out), &service); err != nil {
+		t.Fatal(err)
+	}
+	r.do("", "service show "+service.Service)
+
+	r.do("", "server approve web1 --reason known --commission=false")
+	r.do("", "server edit web1 --location frankfurt --rack r1")
+	for _, command := range []string{"commission web1", "decommission web1", "maintenance web1 --reason fan", "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
+		r.do("", "server "+command)
+	}
+	r.refusedByRule("server override web1 --reason risk")
+	r.refusedByRule("server end-quarantine web1 --reason seen")
+	r.refusedByRule("server diagnose web1")
+	r.refusedByRule("server reject web1 --yes --reason unknown")
+	r.do("", "operation show "+op)
+	r.refusedByRule("operation retry " + op)
+	r.refusedByRule("operation skip --yes --reason old " + op)
+	r.refusedByRule("operation cancel " + op)
+	r.do("", "task comment "+work+" --text hello")
+	r.do("", "task assign "+work+" --assignee ann")
+	r.do("", "task show "+work)
+	r.do("", "task close "+work+" --reason done")
+
+	token := r.made("", "token create --api --name billing --role operations --expires 720h")
+	r.do("", "token show billing")
+	r.do("", "token revoke --yes "+token)
+	r.do("", "token create --join --name rack7 --location Frankfurt --max-uses 3 --auto-approve")
+	r.do("correct horse battery staple", "user create --name bob --role systems")
+	r.do("another long password 77", "user password bob")
+	r.do("", "user show bob")
+	r.do("another long password 77", "login --name bob")
+	r.do("", "logout")
+	r.do("", "user disable bob")
+	r.do("", "user enable bob")
+	r.do("", "image show debian")
+	r.do("", "match --cores 8 --arch x86_64")
+	r.do("", "catalogue refresh")
+	r.do("", "catalogue")
+	r.do("", "whoami")
+	r.do("", "image retire debian --yes")
+	r.do("", "tariff delete small --yes")
+	r.do("", "module delete m1 --yes")
+	r.events()
+	r.do("", "location show frankfurt")
+	r.do("", "server edit web1", "--location", "")
+	r.lists()
+	r.refusedByRule("location delete frankfurt --yes")
+	r.everyRoute()
+}
+
+// refusedByRule runs a command whose request the API understands; a rule may say
+// no to it.
+func (r *real) refusedByRule(command string) {
+	r.t.Helper()
+	env := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token, "config": r.config}
+	res := runWith(r.t, env, "", Hooks{}, append(strings.Fields(command), "-o", "json")...)
+	if res.status == done {
+		return
+	}
+	var p struct {
+		Status int
+		Detail string
+		Errors []struct{ Location string }
+	}
+	if err := json.Unmarshal([]byte(res.err), &p); err != nil || p.Status != http.StatusConflict || p.Detail == "" {
+		r.t.Errorf("steelyard %s: %+v", command, res)
+	}
+}
+
+// lists asks for each list with every filter and sorting that the API names.
+func (r *real) lists() {
+	r.t.Helper()
+	for i := range nouns {
+		n := &nouns[i]
+		r.do("", n.name+" list --all")
+		if n.name == "audit" {
+			var page struct{ Items []struct{ ID string } }
+			if err := json.Unmarshal([]byte(r.do("", "audit list --limit 1 -o json").out), &page); err != nil || len(page.Items) != 1 {
+				r.t.Fatalf("the audit log: %v", err)
+			}
+			r.do("", "audit show "+page.Items[0].ID)
+		}
+		for _, filter := range n.filters {
+			res := runWith(r.t, map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}, "", Hooks{}, n.name, "list", "--"+dashed(filter)+"="+id.New("x"))
+			if strings.Contains(res.err, "is not known") {
+				r.t.Errorf("%s cannot be filtered by %s: %s", n.plural, filter, res.err)
+			}
+		}
+	}
+}
+
+// events listens until the first change.
+func (r *real) events() {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	defer cancel()
+	heard := &signal{want: "locations/", found: make(chan struct{})}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, world{
+			args: []string{"events", "--tables", "locations", "--from", "1"}, in: strings.NewReader(""), out: heard, err: io.Discard, now: time.Now, pause: wait,
+			lookup: func(name string) (string, bool) {
+				v, ok := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}[name]
+				return v, ok
+			},
+		})
+	}()
+	time.Sleep(10 * time.Millisecond)
+	r.do("", "location edit frankfurt --sort-order 5")
+	select {
+	case <-heard.found:
+	case <-time.After(20 * time.Second):
+		r.t.Error("no event of a location was told")
+	}
+	cancel()
+	if status := <-ended; status != done {
+		r.t.Errorf("an interrupted watch ends with status %d", status)
+	}
+}
+
+// signal is a writer that tells when a text was written.
+type signal struct {
+	want  string
+	seen  strings.Builder
+	once  sync.Once
+	found chan struct{}
+}
+
+func (s *signal) Write(b []byte) (int, error) {
+	s.seen.Write(b)
+	if strings.Contains(s.seen.String(), s.want) {
+		s.once.Do(func() { close(s.found) })
+	}
+	return len(b), nil
+}
+
+func (r *real) everyRoute() {
+	r.t.Helper()
+	var missing []string
+	for route := range r.routes {
+		path := route[strings.IndexByte(route, ' ')+1:]
+		if !r.asked[route] && strings.HasPrefix(path, "/v1/") && path != "/v1/openapi.json" {
+			missing = append(missing, route)
+		}
+	}
+	slices.Sort(missing)
+	for _, route := range missing {
+		r.t.Errorf("no command asks for %s", route)
+	}
+	if len(r.asked) < 40 {
+		r.t.Errorf("only %d routes were asked for", len(r.asked))
+	}
+}
