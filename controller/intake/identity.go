@@ -132,14 +132,19 @@ func (in *Intake) Conflict(ctx context.Context, server, reason string) error {
 	})
 }
 
-// Renewed notes a new certificate; the old one is accepted until the new one was used.
+// Renewed notes a new certificate; the one in use is accepted until the new one was
+// used. An agent that lost the answer asks again: the certificate that it never
+// got is replaced, the one in use stays.
 func (in *Intake) Renewed(ctx context.Context, server, serial string, notAfter time.Time) error {
 	return in.change(ctx, func(tx *store.Tx) error {
 		s, err := store.Servers.Get(tx, server)
 		if err != nil || s.CertSerial == serial {
 			return err
 		}
-		s.PrevSerial, s.CertSerial, s.CertNotAfter = s.CertSerial, serial, notAfter
+		if s.PrevSerial == "" {
+			s.PrevSerial = s.CertSerial
+		}
+		s.CertSerial, s.CertNotAfter = serial, notAfter
 		return store.Servers.Put(tx, server, s)
 	})
 }

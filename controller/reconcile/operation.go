@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -47,10 +48,17 @@ func (r *Reconciler) operation(ctx context.Context, opID string) (next time.Time
 			return d.Until, err
 		}
 		if d.Verb == operation.Close {
-			r.observe.OperationEnded(d.Op.Kind, d.Op.State, d.Op.FinishedAt.Sub(d.Op.CreatedAt))
-			r.log.Info("operation ended", "operation", d.Op.ID, "kind", d.Op.Kind, "server", d.Op.Server, "state", d.Op.State, "message", d.Op.Message)
+			r.ended(d.Op)
 		}
 	}
+}
+
+func (r *Reconciler) ended(op operation.Operation) {
+	r.observe.OperationFinished(op.Kind, op.State, op.FinishedAt.Sub(op.CreatedAt))
+	if o, ok := store.Orders.View(r.store, op.Order); ok && o.State == order.Fulfilled {
+		r.observe.OrderFulfilled(op.FinishedAt.Sub(o.PlacedAt))
+	}
+	r.log.Info("operation ended", "operation", op.ID, "kind", op.Kind, "server", op.Server, "state", op.State, "message", op.Message)
 }
 
 func (t *turn) read(opID string) (found bool, err error) {

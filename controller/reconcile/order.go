@@ -79,7 +79,7 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 	for {
 		started := time.Now()
 		offer, ok := r.offer(modules, o.HoldExpired)
-		r.observe.Matched(time.Since(started), outcomeOf(offer, ok))
+		r.observe.Matched(ok, offer.Result.Exact, time.Since(started))
 		if !ok {
 			return r.wait(ctx, o)
 		}
@@ -112,16 +112,6 @@ func (r *Reconciler) offer(modules []match.Module, exactOnly bool) (match.Offer,
 			return o, true
 		}
 	}
-}
-
-func outcomeOf(o match.Offer, ok bool) string {
-	switch {
-	case !ok:
-		return "none"
-	case o.Result.Exact:
-		return "exact"
-	}
-	return "closest"
 }
 
 // modules are the order's modules as the matcher wants them (rules B2, B9, B11).

@@ -22,8 +22,9 @@ const retryAfter = 2 * time.Second
 
 // Observer is told what happened, for metrics.
 type Observer interface {
-	Matched(took time.Duration, outcome string) // "exact", "closest", "none"
-	OperationEnded(kind, state string, took time.Duration)
+	Matched(found, exact bool, took time.Duration)
+	OperationFinished(kind, state string, took time.Duration)
+	OrderFulfilled(took time.Duration)
 }
 
 // Signer signs permits with the fleet's Ed25519 key.

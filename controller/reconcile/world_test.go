@@ -40,12 +40,12 @@ type world struct {
 	answer  func(protocol.Command) (protocol.Result, bool) // false: no answer at all
 	stop    context.CancelFunc
 	servers int
-	traced  []string // outcomes of matches
 }
 
-func (w *world) Matched(_ time.Duration, outcome string)     { w.traced = append(w.traced, outcome) }
-func (w *world) OperationEnded(_, _ string, _ time.Duration) {}
-func (w *world) Sign([]byte) []byte                          { return []byte("signed") }
+func (w *world) Matched(bool, bool, time.Duration)              {}
+func (w *world) OperationFinished(_, _ string, _ time.Duration) {}
+func (w *world) OrderFulfilled(time.Duration)                   {}
+func (w *world) Sign([]byte) []byte                             { return []byte("signed") }
 
 // inWorld runs f in a bubble with its own clock.
 func inWorld(t *testing.T, f func(w *world)) {

@@ -22,6 +22,7 @@ type Stock struct {
 	store *store.Store
 	now   func() time.Time
 
+	taking    sync.Mutex
 	mu        sync.Mutex
 	listeners map[int]func(table, id string)
 	nextID    int
@@ -60,7 +61,7 @@ func (k *Stock) Run(ctx context.Context) error {
 			return err
 		}
 		if resync {
-			k.rebuild()
+			k.Rebuild()
 			continue
 		}
 		for _, c := range changes {
@@ -69,8 +70,9 @@ func (k *Stock) Run(ctx context.Context) error {
 	}
 }
 
-// rebuild takes everything from the present snapshot; what is gone is forgotten.
-func (k *Stock) rebuild() {
+// Rebuild takes everything from the present snapshot again; what is gone is
+// forgotten. Doing it twice changes nothing (rule B12).
+func (k *Stock) Rebuild() {
 	snap := k.store.Snapshot()
 	var known []string
 	k.Index.Each(func(s *fleet.Server, _, _ bool, _ []fleet.Reason) { known = append(known, s.ID) })
@@ -91,6 +93,8 @@ func (k *Stock) rebuild() {
 
 // take brings one record up to date and tells the listeners.
 func (k *Stock) take(table, id string) {
+	k.taking.Lock() // a record is read and applied at once, or an older state could win
+	defer k.taking.Unlock()
 	var touched []string
 	switch table {
 	case store.Servers.Name():

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/steelyard/steelyard/controller/api"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	coreimage "github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/image"
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+type leads = atomic.Bool
+
+// directory answers the gateway from the snapshot.
+type directory struct{ store *store.Store }
+
+func (d directory) Server(id string) (fleet.Server, bool) {
+	s, ok := store.Servers.View(d.store, id)
+	if !ok {
+		return fleet.Server{}, false
+	}
+	return *s, true
+}
+
+func (d directory) Commands(server string) []operation.Command {
+	var list []operation.Command
+	prefix := server + "/"
+	for i := range store.Commands.From(d.store.Snapshot(), prefix) {
+		if !strings.HasPrefix(i.ID, prefix) {
+			break
+		}
+		list = append(list, *i.Value)
+	}
+	slices.SortStableFunc(list, func(a, b operation.Command) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return list
+}
+
+// deliver wakes the session of a server whose outbox or standing changed.
+func (c *Controller) deliver(table, id string) {
+	switch table {
+	case store.Commands.Name():
+		server, _, _ := strings.Cut(id, "/")
+		c.Gateway.Wake(server)
+	case store.Servers.Name():
+		c.Gateway.Wake(id)
+	}
+}
+
+// uploads is the image store as the API wants it.
+type uploads struct{ images *image.Store }
+
+func (u uploads) Import(ctx context.Context, r io.Reader, m api.ImageMeta) (coreimage.Image, error) {
+	return u.images.Import(ctx, r, image.Meta{Name: m.Name, OSFamily: m.OSFamily, Format: m.Format, Actor: m.Actor})
+}

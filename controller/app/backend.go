@@ -1,0 +1,38 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/steelyard/steelyard/controller/metrics"
+	"github.com/steelyard/steelyard/controller/store/embedded"
+	"github.com/steelyard/steelyard/controller/store/kv"
+	"github.com/steelyard/steelyard/controller/store/kv/etcdkv"
+)
+
+// backend is where the state lies.
+type backend struct {
+	kv    kv.KV
+	close func()
+	died  <-chan error // nil for an external cluster
+	size  func(context.Context) (metrics.Etcd, error)
+}
+
+func openBackend(ctx context.Context, o Options) (*backend, error) {
+	if len(o.Etcd.Endpoints) > 0 {
+		s, err := etcdkv.Open(o.Etcd)
+		if err != nil {
+			return nil, err
+		}
+		return &backend{kv: s, close: func() { s.Close() }, size: func(context.Context) (metrics.Etcd, error) { return metrics.Etcd{}, nil }}, nil
+	}
+	e, err := embedded.Open(ctx, embedded.Options{Dir: filepath.Join(o.Data, "state"), Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s := e.KV()
+	return &backend{kv: s, died: e.Err(), close: func() { s.Close(); e.Close() }, size: func(context.Context) (metrics.Etcd, error) {
+		h := e.Health()
+		return metrics.Etcd{Size: h.DBSize, InUse: h.DBInUse, Quota: h.Quota}, nil
+	}}, nil
+}

@@ -1,0 +1,258 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/steelyard/steelyard/controller/api"
+	"github.com/steelyard/steelyard/controller/authority"
+	"github.com/steelyard/steelyard/controller/gateway"
+	"github.com/steelyard/steelyard/controller/image"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/metrics"
+	"github.com/steelyard/steelyard/controller/reconcile"
+	"github.com/steelyard/steelyard/controller/stock"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// schemaVersion of the records in the store.
+const schemaVersion = 1
+
+// drain is how long open requests may take when the controller stops.
+const drain = 2 * time.Second
+
+// Controller is one replica.
+type Controller struct {
+	Store     *store.Store
+	Stock     *stock.Stock
+	Intake    *intake.Intake
+	Authority *authority.Authority
+	Images    *image.Store
+	Gateway   *gateway.Gateway
+	API       *api.API
+
+	opt       Options
+	log       *slog.Logger
+	replica   string
+	backend   *backend
+	presence  *store.PresenceWriter
+	metrics   *metrics.Metrics
+	reconcile *reconcile.Reconciler
+	http      net.Listener
+	agents    net.Listener
+	certify   func() (*tls.Certificate, error)
+	leads     leads
+}
+
+// Open builds a controller and takes its addresses; nothing is served before Run.
+func Open(ctx context.Context, o Options) (*Controller, error) {
+	c := &Controller{opt: o, log: o.Logger, replica: id.New("rep")}
+	for _, step := range []func(context.Context) error{c.openState, c.openStores, c.build, c.listen} {
+		if err := step(ctx); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *Controller) openState(ctx context.Context) (err error) {
+	if err := os.MkdirAll(c.opt.Data, 0o700); err != nil {
+		return fault.Unavailable("the data directory cannot be made: %w", err)
+	}
+	if c.backend, err = openBackend(ctx, c.opt); err != nil {
+		return err
+	}
+	return store.EnsureSchema(ctx, c.backend.kv, schemaVersion, nil)
+}
+
+func (c *Controller) openStores(context.Context) (err error) {
+	if c.Authority, err = authority.Open(c.opt.authority()); err != nil {
+		return err
+	}
+	c.certify = c.Authority.ServerCertificate(c.opt.names()...)
+	c.Images, err = image.Open(filepath.Join(c.opt.Data, "images"), c.Authority.Sign)
+	return err
+}
+
+func (c *Controller) build(context.Context) (err error) {
+	c.Store = store.New(c.backend.kv, c.log)
+	c.Stock = stock.New(c.Store, now)
+	c.Intake = intake.New(c.Store, c.log, now)
+	c.presence = store.NewPresenceWriter(c.backend.kv, c.replica, 0, c.log)
+	c.metrics = metrics.New(c.figures())
+	c.reconcile = reconcile.New(c.Store, c.Stock, c.Authority, c.log, now, c.metrics)
+	c.Gateway, err = gateway.New(gateway.Options{
+		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
+		Presence: c.presence, Images: c.Images, Replica: c.replica, Logger: c.log,
+		FleetSize: func() int { return store.Servers.Len(c.Store.Snapshot()) },
+	})
+	if err != nil {
+		return err
+	}
+	c.Stock.Listen(c.deliver)
+	c.API = api.New(api.Options{
+		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Version: c.opt.Version,
+		Ready: c.ready, Metrics: c.metrics.Handler(), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
+		Refresh:   func(context.Context) error { c.Stock.Rebuild(); return nil },
+		Sample:    c.Gateway.Sample,
+		Progress:  c.Gateway.Progress,
+		JoinToken: c.Authority.JoinToken,
+	})
+	return nil
+}
+
+func now() time.Time { return time.Now().UTC() }
+
+func (c *Controller) listen(context.Context) (err error) {
+	if c.http, err = net.Listen("tcp", c.opt.HTTP); err != nil {
+		return fault.Unavailable("the API cannot listen on %s: %w", c.opt.HTTP, err)
+	}
+	if c.agents, err = net.Listen("tcp", c.opt.Agents); err != nil {
+		return fault.Unavailable("agents cannot be awaited on %s: %w", c.opt.Agents, err)
+	}
+	if c.opt.PlainHTTP {
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return c.certify()
+	}}
+	if c.opt.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(c.opt.TLSCert, c.opt.TLSKey); err != nil {
+			return fault.Invalid("the certificate of the API cannot be used: %w", err)
+		}
+		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(c.opt.TLSCert, c.opt.TLSKey)
+			return &pair, err
+		}
+	}
+	c.http = tls.NewListener(c.http, config)
+	return nil
+}
+
+// URL is the address of the API.
+func (c *Controller) URL() string {
+	scheme := "https://"
+	if c.opt.PlainHTTP {
+		scheme = "http://"
+	}
+	return scheme + c.http.Addr().String()
+}
+
+// AgentAddress is where agents connect.
+func (c *Controller) AgentAddress() string { return c.agents.Addr().String() }
+
+// WriteCA writes the fleet authority's certificate (PEM) for clients of the API.
+func (c *Controller) WriteCA(path string) error {
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Authority.Certificate().Raw}), 0o644)
+}
+
+// Run serves until ctx ends, and returns when everything is over. The state stays
+// open until Close.
+func (c *Controller) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	run := func(name string, f func(context.Context) error) {
+		g.Go(func() error {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return ctx.Err()
+		})
+	}
+	run("store", c.Store.Run)
+	run("state", c.watchState)
+	if err := c.Store.Ready(ctx); err != nil {
+		return errors.Join(err, g.Wait())
+	}
+	run("stock", c.Stock.Run)
+	run("presence", c.presence.Run)
+	run("api", c.API.Run)
+	run("http", c.serve)
+	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })
+	run("reconcile", c.elect)
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// watchState ends the controller when its embedded etcd died: another one can
+// take over only then.
+func (c *Controller) watchState(ctx context.Context) error {
+	select {
+	case err := <-c.backend.died:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (c *Controller) elect(ctx context.Context) error {
+	return store.Elect(ctx, c.backend.kv, store.Election{Name: "reconcile", Replica: c.replica, Logger: c.log},
+		func(ctx context.Context, fence store.Fence) error {
+			c.leads.Store(true)
+			defer c.leads.Store(false)
+			return c.reconcile.Run(ctx, fence)
+		})
+}
+
+func (c *Controller) serve(ctx context.Context) error {
+	s := &http.Server{
+		Handler: c.API, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx }, // event streams end with the controller
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		if s.Shutdown(limit) != nil {
+			_ = s.Close()
+		}
+	}()
+	err := s.Serve(c.http)
+	if ctx.Err() != nil {
+		<-stopped
+		return nil
+	}
+	return err
+}
+
+// ready tells whether requests can be answered, and what is missing.
+func (c *Controller) ready() error {
+	switch since := c.Store.Stale(); {
+	case !c.API.Ready():
+		return fault.Unavailable("the state is being read")
+	case !since.IsZero():
+		return fault.Unavailable("the state has not been heard of since %s; answers are of then", since.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Close gives everything back. It may follow Open without Run.
+func (c *Controller) Close() {
+	for _, l := range []net.Listener{c.http, c.agents} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if c.backend != nil {
+		c.backend.close()
+	}
+}

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"log/slog"
+	"net"
+	"path/filepath"
+
+	"github.com/steelyard/steelyard/controller/store/kv/etcdkv"
+)
+
+// Options say how one replica reaches others.
+type Options struct {
+	Data      string   // directory: embedded etcd, authority, images
+	HTTP      string   // address of API and console
+	Agents    string   // address where agents connect
+	Advertise []string // more names and addresses for the certificates
+	Authority string   // directory of the fleet's authority; "" is below Data
+
+	Etcd etcdkv.Config // external cluster, when it names endpoints
+
+	TLSCert, TLSKey string // PEM files for the API; "" takes a certificate of the fleet's authority
+	PlainHTTP       bool   // no TLS; only for loopback
+
+	Version string
+	Logger  *slog.Logger
+}
+
+func (o Options) authority() string {
+	if o.Authority != "" {
+		return o.Authority
+	}
+	return filepath.Join(o.Data, "authority")
+}
+
+// names are those under which this replica is reached.
+func (o Options) names() []string {
+	names := append([]string{"localhost", "127.0.0.1", "::1"}, o.Advertise...)
+	for _, addr := range []string{o.HTTP, o.Agents} {
+		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" && host != "0.0.0.0" && host != "::" {
+			names = append(names, host)
+		}
+	}
+	return names
+}
