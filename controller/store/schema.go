@@ -57,13 +57,16 @@ func EnsureSchema(ctx context.Context, backend kv.KV, version int, steps Migrati
 
 // migrate does one step from version from towards to.
 func migrate(ctx context.Context, backend kv.KV, from, to int, steps Migrations) (int, error) {
-	switch {
-	case from == to:
+	if from == to {
 		return to, nil
-	case from > to:
+	}
+	if from > to {
 		return 0, fault.Refused("the data has schema version %d and this steelyard knows %d at most; start a newer steelyard, or restore a backup from before the upgrade", from, to)
-	case steps[from] == nil:
-		return 0, fault.Refused("the data has schema version %d, from which this steelyard cannot migrate; upgrade by way of an older release first", from)
+	}
+	for v := from; v < to; v++ { // no step before all are known to be there
+		if steps[v] == nil {
+			return 0, fault.Refused("the data has schema version %d, from which this steelyard cannot migrate; upgrade by way of an older release first", from)
+		}
 	}
 	if err := steps[from](ctx, backend); err != nil {
 		return 0, err
