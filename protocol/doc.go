@@ -5,52 +5,109 @@
 // # Transport
 //
 // The agent dials; the controller never does. One TCP port serves three
-// application protocols, told apart by ALPN (RFC 7301), always TLS 1.3:
+// application protocols, told apart by ALPN (RFC 7301), always TLS 1.3. A client that
+// offers none of them is refused in the handshake.
 //
-//   - [ALPNEnrol]: the client shows no certificate. One request, one answer.
-//   - [ALPNControl]: mutual certificates. One yamux session, on which the agent
-//     opens one stream, the control stream; yamux keep-alive is off.
+//   - [ALPNEnrol]: the client shows no certificate. One request, one answer, as frames on
+//     the TLS connection itself.
+//   - [ALPNControl]: mutual certificates. One yamux session (version 0), on which the agent
+//     opens one stream, the control stream, within ten seconds. Nothing else of yamux is
+//     used: no second stream, no ping (keep-alive is off on both sides), no data frame larger than
+//     the window of 256 KiB. Either side ends the connection on any of these.
 //   - [ALPNBulk]: mutual certificates, no yamux. The agent sends one [Fetch] frame, the
-//     controller answers one [FetchReply] frame and then the bytes, and closes.
+//     controller answers one [FetchReply] frame and then the bytes, exactly as many as it said, and
+//     closes.
 //
-// The controller's certificate carries the DNS name [ControllerName] and is signed by the
+// Keys are ECDSA P-256 or Ed25519. The controller's certificate carries the DNS name
+// [ControllerName] (also the name that the agent sends as SNI) and is signed by the
 // fleet's authority. An agent's certificate carries one URI SAN,
-// "spiffe://steelyard/server/<server id>".
+// "spiffe://steelyard/server/<server id>", and the extended key usage clientAuth; the subject means
+// nothing. An agent checks the controller's chain against the authority that it pinned, and the end
+// of the certificate against its clock; a beginning in the future is its own clock's fault and
+// accepted. Sessions may be resumed by ticket on any replica; the controller checks the certificate
+// of a resumed session as it does that of a new one. An agent that got a new
+// certificate throws its tickets away, because they stand for the old one.
 //
 // # Frames
 //
-// A message is one frame: four bytes of length (big endian, of what follows,
-// 1 … [MaxFrame]), one byte of [Kind], and a msgpack map with the names that the
-// struct tags in this package give. Unknown names are ignored, missing ones are
-// zero: that is how versions differ. A frame is written with one Write. Before it
-// is decoded it is scanned: nesting deeper than [MaxDepth], or a length that the rest of
-// the frame cannot hold, ends the session with a [Goodbye].
+// A message is one frame:
+//
+//	 0      4      5
+//	+------+------+----------------
+//	| size | kind | msgpack map …      size: big endian, counts kind and map, 1 … MaxFrame
+//	+------+------+----------------
+//
+// The map has text keys: the json names of the struct tags in this package. A time is the msgpack
+// timestamp extension (type -1), bytes are bin, a list or map that is absent may be nil. Unknown names are
+// ignored, missing ones are zero: that is how versions differ. A frame is written with one Write.
+//
+// Before a frame is decoded it is scanned. Each of these ends the session with a
+// [Goodbye] whose fault is "invalid", and nothing else:
+//
+//   - size 0, larger than [MaxFrame], or larger than its kind allows: [MaxFrame] for Report, Command and
+//     Result, [MaxEnrolFrame] for EnrolRequest, [MaxControlFrame] for all others;
+//   - a kind that the receiver does not know, or that may not come at this point;
+//   - nesting deeper than [MaxDepth]; a length that the rest of the frame cannot hold; bytes after
+//     the map; more than [MaxEntries] entries in one map or [MaxElements] elements and entries in the frame;
+//   - a key that is not text, an extension other than the time;
+//   - a value of another type than the message has in that place;
+//   - a frame that takes longer than 30 seconds from its first byte to its last.
 //
 // # Handshake
 //
 // The agent sends [Hello] with the versions it speaks. The controller answers
 // [Welcome] with the highest version that both speak, or [Goodbye] with a fault. Nothing
 // else is sent before. [Hello].InventoryDigest tells whether the controller already has
-// the inventory; only if [Welcome].WantReport is true a full [Report] follows.
+// the inventory; only if [Welcome].WantReport is true a full [Report] follows. Commands that Hello names as
+// Running or Unacked are not sent again in this session; the others are.
 //
 // # Life
 //
-// The agent sends [Ping] every [Welcome].HeartbeatSeconds and is answered [Pong]; three
-// missing answers end the session. It sends [SampleReport] every
-// [Welcome].SampleSeconds, and [Report] whenever the inventory's digest changed. It takes
+// The agent sends [Ping] every [Welcome].HeartbeatSeconds, with a Seq that grows, and is answered
+// [Pong]. Any frame counts as a sign of life; a side that heard nothing for three heartbeats
+// ends the session. The agent sends [SampleReport] every
+// [Welcome].SampleSeconds, and [Report] whenever the inventory's digest changed, or when [Want] asks. It takes
 // [Command]s, answers each with any number of [Progress] and one [Result], and repeats the
-// Result after every reconnect until [Ack] names the command. [Cancel] asks to
-// stop a command; its Result says how that went. [Renew] asks for a new certificate
-// before the old one ends. Either side may say [Goodbye] and close.
+// Result every minute and after every reconnect until [Ack] names the command. [Cancel] asks to
+// stop a command; its Result says how that went. Either side may say [Goodbye] and close; who
+// hears it closes.
+//
+// What each side may send in a session, after the handshake:
+//
+//	agent       Ping Report SampleReport Progress Result Renew Goodbye
+//	controller  Pong Want Command Cancel Ack Renewed Goodbye
+//
+// An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40; more
+// ends the session.
+//
+// After a session, or a failed attempt, the agent waits a random time between zero and a bound: first
+// [Welcome].BackoffMaxSecs (one second before any Welcome), doubled with every failure, at most
+// the larger of that and 30 seconds. [Goodbye].RetrySeconds is the least time to wait.
+//
+// # One server, one session
+//
+// [Hello].InstanceID is made once, at random, together with the key. A second session of the same instance
+// replaces the first. A session of another instance for the same server, or one whose BootID was replaced
+// by another and comes back (boot ids never do), is a second machine: both sessions are ended
+// with a fault "refused" and the server is quarantined (rule X1).
+//
+// # Certificates
+//
+// When two thirds of its certificate's life are over the agent sends [Renew] with a PKCS#10 request for a new
+// key. After [Renewed] it keeps key and certificate together, says Goodbye and connects with them at once.
+// The certificate in use stays good until the new one was used; then it is void. An answer that
+// was lost therefore costs nothing: the agent asks again.
 //
 // # Enrolment
 //
-// A join token is text, "syj1.<id>.<secret>.<sha256 of the fleet authority's certificate, hex>". The
-// agent checks the authority that the controller presents against the token's
-// digest before it sends anything, then sends [EnrolRequest] with a PKCS#10 request for
+// A join token is text, "syj1.<id>.<secret>.<sha256 of the fleet authority's certificate (DER), hex>". The
+// controller's chain on [ALPNEnrol] ends with the authority's certificate. The agent
+// checks it against the token's digest, and the leaf against it, before it sends anything; then it sends
+// [EnrolRequest] with "<id>.<secret>" and a PKCS#10 request for
 // its own key. The key never leaves the machine. The [EnrolReply] carries a certificate,
-// the authority and the key that signs permits and images. A new server is *pending*: it
-// may report, and gets no command until somebody approves it. A machine whose
+// the authority and the key that signs permits and images, or a fault. The same instance may ask again with the same
+// token when an answer was lost, and gets the same server. A new server is *pending*: it
+// may report, and gets no command and no image until somebody approves it. A machine whose
 // identity partly equals that of another one is refused nothing here, but both
 // are quarantined (rule X1).
 //

@@ -202,7 +202,7 @@ func (g *Gateway) backoff() int {
 	if g.opt.FleetSize != nil {
 		n = max(n, g.opt.FleetSize())
 	}
-	return min(max(5, int(1.5*float64(n)/g.opt.HandshakesPerSecond)), 600)
+	return min(max(seconds(g.opt.ReturnWithin), int(1.5*float64(n)/g.opt.HandshakesPerSecond)), 600)
 }
 
 func host(addr net.Addr) string {

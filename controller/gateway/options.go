@@ -23,6 +23,7 @@ type Options struct {
 	Heartbeat     time.Duration // 15 s
 	SampleEvery   time.Duration // 60 s
 	AgentLifetime time.Duration // of agent certificates; authority.AgentLifetime
+	ReturnWithin  time.Duration // a small fleet that lost its controller comes back within this; 5 s
 
 	HandshakesPerSecond float64 // accepted connections, as many at once; 500
 	MaxHandshakes       int     // in work at a time; 4096
@@ -35,6 +36,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.Heartbeat, 15*time.Second)
 	orDefault(&o.SampleEvery, time.Minute)
 	orDefault(&o.AgentLifetime, authority.AgentLifetime)
+	orDefault(&o.ReturnWithin, 5*time.Second)
 	orDefault(&o.HandshakesPerSecond, 500)
 	orDefault(&o.MaxHandshakes, 4096)
 	orDefault(&o.EnrolPerSecond, 100)

@@ -19,7 +19,9 @@ const (
 	muxGoAway = 3
 	flagSYN   = 1
 	maxWindow = 256 << 10
-	maxRecord = 4 << 10
+
+	firstStream = 1 // the id that a dialling side gives its first stream
+	maxRecord   = 4 << 10
 )
 
 // guard sits between yamux and the connection. It ends the connection on

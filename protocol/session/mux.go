@@ -84,6 +84,7 @@ func Server(ctx context.Context, raw net.Conn, traffic *Traffic) (*Conn, error) 
 // Client takes the dialling side and opens the one stream. It owns raw from then on.
 func Client(raw net.Conn, traffic *Traffic) (*Conn, error) {
 	g := newGuard(raw, traffic)
+	g.stream = firstStream
 	mux, err := yamux.Client(g, config)
 	if err != nil {
 		_ = raw.Close()
@@ -94,7 +95,6 @@ func Client(raw net.Conn, traffic *Traffic) (*Conn, error) {
 		_ = mux.Close()
 		return nil, fault.Unavailable("open the control stream: %w", err)
 	}
-	g.stream = s.StreamID()
 	return NewConn(&stream{s, mux, g}, 0), nil
 }
 

@@ -73,7 +73,7 @@ func newController(t *testing.T) *controller {
 	}
 	c.options = gateway.Options{
 		Authority: a, Certificate: a.ServerCertificate("127.0.0.1"), Directory: f, Intake: f, Presence: f, Images: f, Replica: "r1",
-		Heartbeat: time.Second, SampleEvery: time.Second,
+		Heartbeat: time.Second, SampleEvery: time.Second, ReturnWithin: time.Second,
 	}
 	return c
 }
