@@ -23,6 +23,7 @@ const (
 	OpDiscard  Op = "discard"
 	OpSync     Op = "sync"
 	OpIdentify Op = "identify"
+	opZero     Op = "zero" // OpWrite to Fault
 )
 
 // Disk is one disk in memory. Set the exported fields before the first use, or
@@ -30,6 +31,7 @@ const (
 type Disk struct {
 	Ref         protocol.DiskRef
 	BytesPerSec uint64 // 0: as fast as memory
+	ZeroPerSec  uint64 // of overwriting by itself, bytes; 0: as fast as memory
 	ReadOnly    bool
 	InUse       string // why it cannot be opened for writing; "" when it can
 	Lies        bool   // writes and discards succeed, the data stays
@@ -112,10 +114,16 @@ func (d *Disk) access(op Op, off, n int64) error {
 		return fmt.Errorf("%s of %d bytes at %d: %w", op, n, off, syscall.ENOSPC)
 	}
 	wait := d.charge(op, n)
+	if wait < nap {
+		wait = 0 // slept with the next access
+	}
 	check := d.Fault
 	d.mu.Unlock()
 	if wait > 0 {
 		time.Sleep(wait)
+	}
+	if op == opZero {
+		op = OpWrite
 	}
 	if check != nil {
 		return check(op, off, n)
@@ -123,16 +131,23 @@ func (d *Disk) access(op Op, off, n int64) error {
 	return nil
 }
 
+// nap is the shortest sleep: shorter ones take longer than they say.
+const nap = 2 * time.Millisecond
+
 // charge books the time of n bytes behind what is already being done.
 func (d *Disk) charge(op Op, n int64) time.Duration {
-	if d.BytesPerSec == 0 || (op != OpRead && op != OpWrite) {
+	rate := d.BytesPerSec
+	if op == opZero {
+		rate = d.ZeroPerSec
+	}
+	if rate == 0 || (op != OpRead && op != OpWrite && op != opZero) {
 		return 0
 	}
 	now := time.Now()
 	if d.busy.Before(now) {
 		d.busy = now
 	}
-	d.busy = d.busy.Add(time.Duration(float64(n) / float64(d.BytesPerSec) * float64(time.Second)))
+	d.busy = d.busy.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	return d.busy.Sub(now)
 }
 
@@ -254,7 +269,7 @@ func (h *handle) Zero(off, n int64) error {
 	if h.disk.NoZero {
 		return driver.ErrUnsupported
 	}
-	return h.change(OpWrite, off, n, func() { h.disk.zero(off, n) })
+	return h.change(opZero, off, n, func() { h.disk.zero(off, n) })
 }
 
 // change does one altering access, unless the disk lies.

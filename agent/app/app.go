@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/steelyard/steelyard/agent/collect"
+	"github.com/steelyard/steelyard/agent/driver/linux"
+	"github.com/steelyard/steelyard/agent/execute"
+	"github.com/steelyard/steelyard/agent/journal"
+	"github.com/steelyard/steelyard/agent/link"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Options say how the agent reaches its controllers and what it may touch.
+type Options struct {
+	Controllers  []string // host:port
+	Join         string   // join token; needed until the agent has enrolled
+	State        string   // directory of identity and journal, made when missing
+	Environment  string   // protocol.EnvInstalled, EnvRAM or EnvSandbox
+	SandboxDisks []string // FILE[:SIZE], in a sandbox only
+	Version      string
+	Logger       *slog.Logger
+}
+
+// check tells everything that is wrong with the options.
+func (o Options) check() error {
+	var c fault.Check
+	c.Require(len(o.Controllers) > 0, "controller", "is missing: give host:port")
+	for _, address := range o.Controllers {
+		c.Require(strings.Contains(address, ":"), "controller", "%q is not host:port", address)
+	}
+	c.Require(o.State != "", "state", "is missing: give a directory that survives restarts")
+	switch o.Environment {
+	case protocol.EnvInstalled, protocol.EnvRAM:
+		c.Require(len(o.SandboxDisks) == 0, "sandbox-disk", "is for --environment sandbox only")
+	case protocol.EnvSandbox:
+	default:
+		c.Add("environment", "%q is none of installed, ram, sandbox", o.Environment)
+	}
+	return c.Err("the agent cannot start")
+}
+
+// Run runs the agent until ctx ends, and then returns nil. Faults: invalid for options that cannot
+// work, conflict when another agent uses the state directory, and the reason when the
+// controller refuses the enrolment for good.
+func Run(ctx context.Context, o Options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.State, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	j, err := journal.Open(filepath.Join(o.State, "journal"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := j.Close(); err != nil {
+			o.Logger.Error("cannot close the journal", "error", err)
+		}
+	}()
+	disks, err := sandbox(o)
+	if err != nil {
+		return err
+	}
+	source, err := newSource(disks)
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	return source.listening(ctx, o.Logger, func(ctx context.Context) error {
+		return serve(ctx, o, j, source)
+	})
+}
+
+// serve keeps the session and does the commands.
+func serve(ctx context.Context, o Options, j *journal.Journal, source *source) error {
+	images := &fetcher{}
+	hands := execute.New(j, execute.Deeds(o.Environment, source.machine, images), o.Logger)
+	defer hands.Close()
+	l, err := link.New(link.Options{
+		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
+		Source: source, Executor: hands, Environment: o.Environment, AgentVersion: o.Version,
+		BootID: bootID(), Capabilities: execute.Capabilities(o.Environment), Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	images.Link = l
+	o.Logger.Info("agent started", "version", o.Version, "environment", o.Environment, "state", o.State)
+	return l.Run(ctx)
+}
+
+// fetcher stands in for a link that is not made yet; nothing is fetched before it runs.
+type fetcher struct{ *link.Link }
+
+// sandbox prepares the sandbox disks; nil outside a sandbox.
+func sandbox(o Options) ([]*linux.SandboxDisk, error) {
+	if o.Environment != protocol.EnvSandbox {
+		return nil, nil
+	}
+	disks := []*linux.SandboxDisk{} // not nil: a sandbox without disks has none
+	for n, spec := range o.SandboxDisks {
+		d, err := linux.OpenSandbox(n, spec)
+		if err != nil {
+			return nil, err
+		}
+		disks = append(disks, d)
+	}
+	return disks, nil
+}
+
+// bootID is the kernel's; where there is none, every start of the agent counts as a boot.
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Sprintf("process-%d", os.Getpid())
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// Inventory reads the machine, or a copy of one below root, once.
+func Inventory(ctx context.Context, root string) hardware.Inventory {
+	return collect.New(collect.Options{Root: root}).Inventory(ctx)
+}

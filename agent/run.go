@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/steelyard/steelyard/agent/app"
+	"github.com/steelyard/steelyard/agent/simulate"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
+	fs := flags("run", errs)
+	var w wire
+	var disks list
+	w.add(fs)
+	state := fs.String("state", "/var/lib/steelyard-agent", "`DIR` that keeps identity and journal")
+	environment := fs.String("environment", protocol.EnvInstalled, "what this machine is in: `installed`, ram or sandbox")
+	fs.Var(&disks, "sandbox-disk", "`FILE[:SIZE]` or loop device that plays a disk, in a sandbox; made when missing (64MiB)")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	join, err := w.token()
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, app.Options{
+		Controllers: w.controllers, Join: join, State: *state, Environment: strings.ToLower(*environment),
+		SandboxDisks: disks, Version: version, Logger: w.logger(errs),
+	})
+}
+
+func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error {
+	fs := flags("simulate", errs)
+	var w wire
+	w.add(fs)
+	count := fs.Int("count", 10, "`N`umber of agents")
+	seed := fs.Uint64("seed", 1, "`NUMBER` that the hardware is invented from; the same one gives the same fleet")
+	faults := fs.String("fault", "", "`SHARES` of the fleet that misbehave, for example slow=0.05,flapping=0.02,failing-disk=0.03,die-install=0.01")
+	state := fs.String("state", "", "`DIR` that keeps the identities; none keeps them in memory")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	join, err := w.token()
+	if err != nil {
+		return err
+	}
+	shares, err := simulate.ParseFaults(*faults)
+	if err != nil {
+		return err
+	}
+	return simulate.Run(ctx, simulate.Options{
+		Count: *count, Seed: *seed, Faults: shares, Controllers: w.controllers, Join: join,
+		State: *state, Version: version, Logger: w.logger(errs),
+	})
+}

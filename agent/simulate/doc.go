@@ -1,0 +1,17 @@
+// Package simulate runs many agents in one process, for demonstrations, load and fault
+// tests. A simulated agent is a real one in all but its hands: the same link, journal, executor, erase,
+// install and diagnostics, over a machine in memory (driver/fake) whose hardware profile.Generate
+// invents. It says so: environment and inventory are marked as simulated.
+//
+// Thousands are cheap: an idle agent is its link and a few small values; machine and disks are made with the
+// first command, and at most [heavy] commands are worked on at once. The identities are kept in a
+// directory when there is one, so that a fleet comes back as itself; disks and journals live in
+// memory, as in the RAM environment, and are empty after a restart of the process.
+//
+// Overwriting a simulated disk takes seconds, whatever its size; everything else has the
+// speed of its kind.
+//
+// [Faults] give shares of the fleet that misbehave, always the same servers for one seed:
+// slow ones, ones whose connection breaks every minute or so, ones with a dying disk, and ones
+// that die in the middle of their first installation and come back with another boot id.
+package simulate
