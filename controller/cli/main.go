@@ -92,7 +92,7 @@ func (p *program) root() *cobra.Command {
   steelyard dev                          a living fleet on this machine
   steelyard server list --available      what can be handed out
   steelyard server why NAME              why one cannot
-  steelyard order place --tariff small --image debian --customer me --wait
+  steelyard order place --tariff small --image debian --customer me --hostname web1.example.net --wait
 
 Where the controller is: STEELYARD_URL; who you are: STEELYARD_TOKEN, or steelyard login.
 Exit status: 0 done, 1 refused or failed, 2 wrong command line.`,

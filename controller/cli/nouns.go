@@ -42,7 +42,6 @@ type noun struct {
 	create, edit        bool // by the generic commands
 	delete              bool
 	hide                []string // fields that show leaves out, unless --all
-	quiet               bool     // has no show
 }
 
 func (n *noun) path() string { return "/v1/" + n.plural }
@@ -67,8 +66,14 @@ var nouns = []noun{
 	{
 		name: "server", plural: "servers", group: fleetGroup, aliases: []string{"servers", "srv"}, short: "Physical machines",
 		columns: []column{
-			{"NAME", "name", ""}, {"LOCATION", "location", "location"}, {"APPROVAL", "approval", ""}, {"CLAIM", "claim.kind", ""},
-			{"CONNECTED", "connected", ""}, {"AVAILABLE", "available", ""}, {"CONFIGURATION", "configuration_text", ""}, {"ID", "id", ""},
+			{"NAME", "name", ""},
+			{"LOCATION", "location", "location"},
+			{"APPROVAL", "approval", ""},
+			{"CLAIM", "claim.kind", ""},
+			{"CONNECTED", "connected", ""},
+			{"AVAILABLE", "available", ""},
+			{"CONFIGURATION", "configuration_text", ""},
+			{"ID", "id", ""},
 		},
 		filters: []string{"location", "rack", "server_type", "environment", "approval", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine"},
 		refs:    map[string]string{"location": "location"},
@@ -83,8 +88,13 @@ var nouns = []noun{
 	{
 		name: "order", plural: "orders", group: fleetGroup, aliases: []string{"orders"}, short: "Wishes for a server",
 		columns: []column{
-			{"ID", "id", ""}, {"STATE", "state", ""}, {"CUSTOMER", "customer", ""}, {"TARIFF", "tariff", "tariff"},
-			{"SERVER", "server", "server"}, {"PLACED", "placed_at", ""}, {"MESSAGE", "message", ""},
+			{"ID", "id", ""},
+			{"STATE", "state", ""},
+			{"CUSTOMER", "customer", ""},
+			{"TARIFF", "tariff", "tariff"},
+			{"SERVER", "server", "server"},
+			{"PLACED", "placed_at", ""},
+			{"MESSAGE", "message", ""},
 		},
 		filters: []string{"state", "customer", "tariff", "module", "server"},
 		refs:    map[string]string{"tariff": "tariff", "module": "module", "server": "server"},
@@ -92,8 +102,13 @@ var nouns = []noun{
 	{
 		name: "service", plural: "services", group: fleetGroup, aliases: []string{"services"}, short: "What customers have",
 		columns: []column{
-			{"HOSTNAME", "hostname", ""}, {"STATE", "state", ""}, {"CUSTOMER", "customer", ""}, {"SERVER", "server", "server"},
-			{"SINCE", "changed_at", ""}, {"MESSAGE", "message", ""}, {"ID", "id", ""},
+			{"HOSTNAME", "hostname", ""},
+			{"STATE", "state", ""},
+			{"CUSTOMER", "customer", ""},
+			{"SERVER", "server", "server"},
+			{"SINCE", "changed_at", ""},
+			{"MESSAGE", "message", ""},
+			{"ID", "id", ""},
 		},
 		filters: []string{"state", "customer", "order", "server"},
 		refs:    map[string]string{"server": "server"},
@@ -101,8 +116,12 @@ var nouns = []noun{
 	{
 		name: "operation", plural: "operations", group: fleetGroup, aliases: []string{"operations", "op"}, short: "Work on servers, step by step",
 		columns: []column{
-			{"ID", "id", ""}, {"KIND", "kind", ""}, {"STATE", "state", ""}, {"SERVER", "server", "server"},
-			{"CREATED", "created_at", ""}, {"MESSAGE", "message", ""},
+			{"ID", "id", ""},
+			{"KIND", "kind", ""},
+			{"STATE", "state", ""},
+			{"SERVER", "server", "server"},
+			{"CREATED", "created_at", ""},
+			{"MESSAGE", "message", ""},
 		},
 		filters: []string{"kind", "state", "server", "order", "service"},
 		refs:    map[string]string{"server": "server"},
@@ -110,8 +129,13 @@ var nouns = []noun{
 	{
 		name: "task", plural: "tasks", group: fleetGroup, aliases: []string{"tasks"}, short: "Work that only a person can do",
 		columns: []column{
-			{"ID", "id", ""}, {"STATE", "state", ""}, {"KIND", "kind", ""}, {"DEPARTMENT", "department", ""},
-			{"ASSIGNEE", "assignee", ""}, {"CREATED", "created_at", ""}, {"SUBJECT", "subject", ""},
+			{"ID", "id", ""},
+			{"STATE", "state", ""},
+			{"KIND", "kind", ""},
+			{"DEPARTMENT", "department", ""},
+			{"ASSIGNEE", "assignee", ""},
+			{"CREATED", "created_at", ""},
+			{"SUBJECT", "subject", ""},
 		},
 		filters: []string{"state", "kind", "department", "assignee", "server", "order", "service", "operation"},
 		refs:    map[string]string{"server": "server"},
@@ -131,8 +155,15 @@ var nouns = []noun{
 	{
 		name: "module", plural: "modules", group: setupGroup, aliases: []string{"modules"}, short: "Processing modules: what handles the orders of a location",
 		columns: []column{
-			{"NAME", "name", ""}, {"LOCATION", "location", "location"}, {"DEPARTMENT", "department", ""}, {"SORT", "sort_order", ""},
-			{"BY TYPE", "by_server_type", ""}, {"DIAG", "diagtimeout", ""}, {"LINUX", "installtimeout_linux", ""}, {"WINDOWS", "installtimeout_windows", ""}, {"ID", "id", ""},
+			{"NAME", "name", ""},
+			{"LOCATION", "location", "location"},
+			{"DEPARTMENT", "department", ""},
+			{"SORT", "sort_order", ""},
+			{"BY TYPE", "by_server_type", ""},
+			{"DIAG", "diagtimeout", ""},
+			{"LINUX", "installtimeout_linux", ""},
+			{"WINDOWS", "installtimeout_windows", ""},
+			{"ID", "id", ""},
 		},
 		filters: []string{"location", "department"},
 		refs:    map[string]string{"location": "location"},

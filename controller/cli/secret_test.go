@@ -2,7 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,4 +140,16 @@ func TestX9_UserPasswordIsReadNotGiven(t *testing.T) {
 	}
 	runWith(t, env, "", Hooks{}, "user", "password", "usr-0000000000000001").contains(t, failed, "", "--password-file")
 	runWith(t, env, "another one\n", Hooks{}, "user", "password", "usr-0000000000000001").contains(t, done, "has a new password", "")
+}
+
+func TestCertificateOfTheControllerIsChecked(t *testing.T) {
+	server := httptest.NewTLSServer(newFake(t).on("GET /v1/whoami", ok(`{"name":"ann"}`)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	env := map[string]string{"STEELYARD_URL": server.URL}
+	runWith(t, env, "", Hooks{}, "whoami").contains(t, failed, "", "give its file in STEELYARD_CA")
+	env["STEELYARD_CA"] = write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	runWith(t, env, "", Hooks{}, "whoami").contains(t, done, "name:  ann", "")
+	env["STEELYARD_CA"] = write(t, "ca.pem", "nonsense")
+	runWith(t, env, "", Hooks{}, "whoami").contains(t, failed, "", "no certificate in PEM format")
 }

@@ -41,8 +41,10 @@ func sampleFleet() Fleet {
 	free := &fleet.Server{Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimNone}}
 	f.AddServer(free, true, nil)
 	f.AddServer(free, false, []fleet.Reason{{Rule: "B23", Since: &at}, {Rule: "B23"}, {Rule: "B18"}})
-	risky := &fleet.Server{Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimNone},
-		Override: &fleet.Override{DiagnosisID: "d"}, Diagnosis: &fleet.DiagnosisSummary{ID: "d"}}
+	risky := &fleet.Server{
+		Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimNone},
+		Override: &fleet.Override{DiagnosisID: "d"}, Diagnosis: &fleet.DiagnosisSummary{ID: "d"},
+	}
 	f.AddServer(risky, true, []fleet.Reason{{Rule: "B23", Waived: true}})
 	f.AddOrder("waiting")
 	f.AddService("active")
@@ -52,8 +54,10 @@ func sampleFleet() Fleet {
 }
 
 func sampleSessions() Sessions {
-	return Sessions{Open: 2, Handshakes: 5, Resumed: 1, Enrolled: 2, Lost: 1, Reports: 4, BytesIn: 100, BytesOut: 50,
-		Refused: map[string]uint64{"revoked": 1}, BadFrames: map[string]uint64{"too deep": 2}}
+	return Sessions{
+		Open: 2, Handshakes: 5, Resumed: 1, Enrolled: 2, Lost: 1, Reports: 4, BytesIn: 100, BytesOut: 50,
+		Refused: map[string]uint64{"revoked": 1}, BadFrames: map[string]uint64{"too deep": 2},
+	}
 }
 
 func scrapeText(t *testing.T, m *Metrics) string {
