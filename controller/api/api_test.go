@@ -214,3 +214,9 @@ func factsOf(s fleet.Server) fleet.Facts {
 	return fleet.Facts{Server: s.ID, At: s.CreatedAt, AgentVersion: "1.0", Configuration: c, Key: c.Key(),
 		Inventory: hardware.Inventory{Identity: hardware.Identity{MACs: []string{"02:00:" + s.ID[len(s.ID)-8:]}}}}
 }
+
+func stockOf(h *house) *match.Catalogue { return h.api.opt.Catalogue.(*match.Catalogue) }
+
+func matchServer(id, location string) match.Server {
+	return match.Server{ID: id, Location: location, Configuration: hardware.Configuration{Arch: "x86_64", CPUModel: "Xeon E5-2650 v4", Sockets: 2, Cores: 24, MemoryBytes: 256 << 30}}
+}

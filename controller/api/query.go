@@ -110,52 +110,69 @@ func (s *sheet) scan(q *query, fit func(int) bool, p *page) {
 	}
 }
 
+// ranked is a row with the keys that it is sorted by.
+type ranked struct {
+	row  *row
+	keys []key
+}
+
 // best is the page of a sorted list: it keeps the first limit rows after the
-// mark while it looks at each row once.
+// mark, with their keys, while it looks at each row once.
 func (s *sheet) best(q *query, fit func(int) bool, p *page) {
+	var kept []ranked
+	var spare []key // of the row that was pushed out last
+	keys := make([]key, len(q.sort))
 	for i, r := range s.rows {
 		if fit != nil && !fit(i) {
 			continue
 		}
 		p.total++
-		if q.after != nil && q.compareMark(r, q.after) <= 0 {
+		q.keysOf(r, keys)
+		if q.after != nil && q.compare(keys, r.id, q.after.keys, q.after.id) <= 0 {
 			continue
 		}
-		if q.limit == 0 {
-			p.rows = append(p.rows, r)
-			continue
-		}
-		if len(p.rows) == q.limit {
+		if q.limit > 0 && len(kept) == q.limit {
 			p.more = true
-			if q.compare(r, p.rows[q.limit-1]) > 0 {
+			last := kept[q.limit-1]
+			if q.compare(keys, r.id, last.keys, last.row.id) > 0 {
 				continue
 			}
-			p.rows = p.rows[:q.limit-1]
+			kept, spare = kept[:q.limit-1], last.keys
 		}
-		at, _ := slices.BinarySearchFunc(p.rows, r, q.compare)
-		p.rows = slices.Insert(p.rows, at, r)
+		one := ranked{r, append(spare[:0], keys...)}
+		spare = nil
+		at := len(kept)
+		if q.limit > 0 {
+			at, _ = slices.BinarySearchFunc(kept, one, q.compareRanked)
+		}
+		kept = slices.Insert(kept, at, one)
 	}
 	if q.limit == 0 {
-		slices.SortFunc(p.rows, q.compare)
+		slices.SortFunc(kept, q.compareRanked)
+	}
+	for _, k := range kept {
+		p.rows = append(p.rows, k.row)
 	}
 }
 
-func (q *query) compare(a, b *row) int {
-	for _, o := range q.sort {
-		if c := o.sign(o.column.sort(a.value).compare(o.column.sort(b.value))); c != 0 {
-			return c
-		}
-	}
-	return strings.Compare(a.id, b.id)
-}
-
-func (q *query) compareMark(r *row, m *mark) int {
+func (q *query) keysOf(r *row, keys []key) {
 	for i, o := range q.sort {
-		if c := o.sign(o.column.sort(r.value).compare(m.keys[i])); c != 0 {
+		keys[i] = o.column.sort(r.value)
+	}
+}
+
+func (q *query) compareRanked(a, b ranked) int {
+	return q.compare(a.keys, a.row.id, b.keys, b.row.id)
+}
+
+// compare orders by the keys, then by id.
+func (q *query) compare(a []key, aID string, b []key, bID string) int {
+	for i, o := range q.sort {
+		if c := o.sign(a[i].compare(b[i])); c != 0 {
 			return c
 		}
 	}
-	return strings.Compare(r.id, m.id)
+	return strings.Compare(aID, bID)
 }
 
 func (o sortKey) sign(c int) int {
@@ -167,10 +184,8 @@ func (o sortKey) sign(c int) int {
 
 // markOf is the place of r.
 func (q *query) markOf(r *row) mark {
-	m := mark{id: r.id}
-	for _, o := range q.sort {
-		m.keys = append(m.keys, o.column.sort(r.value))
-	}
+	m := mark{id: r.id, keys: make([]key, len(q.sort))}
+	q.keysOf(r, m.keys)
 	return m
 }
 

@@ -20,14 +20,14 @@ func render(v any) []byte {
 	return b
 }
 
-// fillLists makes the nil slices of a struct, and of the structs embedded in it,
-// empty. It does not follow pointers or other fields: those are shared.
+// fillLists makes the nil slices of a struct, and of the structs in it, empty. It
+// does not follow pointers or slices: what they point to is shared.
 func fillLists(v reflect.Value) {
 	t := v.Type()
 	for i := range t.NumField() {
 		f := v.Field(i)
 		switch {
-		case f.Kind() == reflect.Struct && t.Field(i).Anonymous:
+		case f.Kind() == reflect.Struct && f.CanSet():
 			fillLists(f)
 		case f.Kind() == reflect.Slice && f.IsNil() && f.CanSet() && f.Type().Elem().Kind() != reflect.Uint8:
 			f.Set(reflect.MakeSlice(f.Type(), 0, 0))
