@@ -135,8 +135,8 @@ func (g *group) fly(ctx context.Context, members []*member) {
 		switch {
 		case ok && err == nil:
 			g.stats.transactions.Add(1)
+			g.outdate(t.Ops, rev)
 			answer(members, outcome{rev: rev})
-			g.outdate(t.Ops)
 			return
 		case err != nil && len(members) > 1 && !fault.Is(err, fault.KindUnavailable):
 			// One of them cannot be committed at all: let it fail alone.
@@ -214,9 +214,9 @@ func (g *group) current(ctx context.Context, compares []kv.Compare) (map[string]
 	return now, nil
 }
 
-// outdate answers waiting changes that read what ops have just written: they
-// would only spoil the next transaction.
-func (g *group) outdate(ops []kv.Op) {
+// outdate answers waiting changes that read what ops have overwritten at rev:
+// they would only spoil the next transaction.
+func (g *group) outdate(ops []kv.Op, rev int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.queue) == 0 {
@@ -228,7 +228,7 @@ func (g *group) outdate(ops []kv.Op) {
 	}
 	g.queue = slices.DeleteFunc(g.queue, func(m *member) bool {
 		for _, c := range m.txn.Compares {
-			if _, ok := written[c.Key]; ok && c.Target == kv.ModRev {
+			if _, ok := written[c.Key]; ok && c.Target == kv.ModRev && c.Rev < rev {
 				m.done <- outcome{lost: []string{c.Key}}
 				return true
 			}
