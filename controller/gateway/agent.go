@@ -77,21 +77,26 @@ func (a *agent) introduce(h protocol.Hello) error {
 	return nil
 }
 
-// run reads until the session ends.
-func (a *agent) run() { a.end(a.read()) }
-
-func (a *agent) read() error {
-	for {
-		m, err := a.conn.Receive()
-		if err != nil {
-			return err
-		}
-		a.gate.wheel.Touch(&a.entry)
-		if err := a.handle(m); err != nil {
-			return err
-		}
-		a.gate.wheel.Touch(&a.entry) // the intake may have taken its time
+// run takes one message and goes on in a new goroutine: decoding needs a larger stack
+// than waiting, and stacks that have grown stay large. It saves 2 KiB for each idle agent, and costs a
+// microsecond for each message.
+func (a *agent) run() {
+	m, err := a.conn.Receive()
+	if err == nil {
+		err = a.take(m)
 	}
+	if err != nil {
+		a.end(err)
+		return
+	}
+	a.gate.work.Go(a.run) // this goroutine is counted still, so that Run waits
+}
+
+func (a *agent) take(m session.Message) error {
+	a.gate.wheel.Touch(&a.entry)
+	err := a.handle(m)
+	a.gate.wheel.Touch(&a.entry) // the intake may have taken its time
+	return err
 }
 
 // end leaves no trace of the session but its counts and one line.

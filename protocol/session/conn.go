@@ -86,6 +86,35 @@ func (m Message) Decode(to any) error { return unmarshal(m.body, to) }
 // unavailable fault.
 func (c *Conn) Receive() (Message, error) {
 	c.release()
+	err := c.raw.SetReadDeadline(c.patience())
+	// An idle session waits in this Read, with few and small frames below it: so its stack stays at 2 KiB.
+	for n := 0; n == 0 && err == nil; {
+		n, err = c.raw.Read(c.head[:1])
+	}
+	if err != nil {
+		return Message{}, c.silence(err)
+	}
+	return c.rest()
+}
+
+// patience is the deadline of a frame's first byte.
+func (c *Conn) patience() time.Time {
+	if c.idle == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(c.idle)
+}
+
+// silence is what the end of waiting means.
+func (c *Conn) silence(err error) error {
+	if isTimeout(err) {
+		return fault.Unavailable("nothing was heard from %v for %v: %w", c.RemoteAddr(), c.idle, err)
+	}
+	return err
+}
+
+// rest reads what follows the first byte.
+func (c *Conn) rest() (Message, error) {
 	size, kind, err := c.header()
 	if err != nil {
 		return Message{}, err
@@ -144,11 +173,8 @@ func LeftBy(g protocol.Goodbye) *Left {
 	return &Left{Retry: time.Duration(min(max(g.RetrySeconds, 0), 86400)) * time.Second, fault: g.Fault}
 }
 
-// header reads length and kind and checks both before a byte more is read.
+// header reads the rest of length and kind, and checks both before a byte more is read.
 func (c *Conn) header() (size int, kind protocol.Kind, err error) {
-	if err := c.first(); err != nil {
-		return 0, 0, err
-	}
 	if err := c.raw.SetReadDeadline(time.Now().Add(FrameTimeout)); err != nil {
 		return 0, 0, err
 	}
@@ -177,22 +203,6 @@ func checkSize(kind protocol.Kind, n int) error {
 		return Bad(ReasonTooLarge, "a frame of kind %d with %d bytes; %d are allowed", kind, n, limit)
 	}
 	return nil
-}
-
-// first waits for the first byte of a frame.
-func (c *Conn) first() error {
-	deadline := time.Time{}
-	if c.idle > 0 {
-		deadline = time.Now().Add(c.idle)
-	}
-	if err := c.raw.SetReadDeadline(deadline); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(c.raw, c.head[:1])
-	if isTimeout(err) {
-		return fault.Unavailable("nothing was heard from %v for %v: %w", c.RemoteAddr(), c.idle, err)
-	}
-	return err
 }
 
 // fill reads bytes that must come.
