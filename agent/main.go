@@ -21,10 +21,8 @@ import (
 	"syscall"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/version"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 // errUsage says that the command line is wrong and that it was told.
 var errUsage = errors.New("wrong usage")
@@ -40,7 +38,7 @@ func commands() []command {
 		{"inventory", "print what this machine is", printInventory},
 		{"simulate", "run many simulated agents in one process", runSimulation},
 		{"version", "print the version", func(_ context.Context, _ []string, out, _ io.Writer) error {
-			_, err := fmt.Fprintln(out, version)
+			_, err := fmt.Fprintln(out, version.Version)
 			return err
 		}},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/steelyard/steelyard/agent/app"
 	"github.com/steelyard/steelyard/agent/simulate"
+	"github.com/steelyard/steelyard/pkg/version"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -27,7 +28,7 @@ func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
 	}
 	return app.Run(ctx, app.Options{
 		Controllers: w.controllers, Join: join, State: *state, Environment: strings.ToLower(*environment),
-		SandboxDisks: disks, Version: version, Logger: w.logger(errs),
+		SandboxDisks: disks, Version: version.Version, Logger: w.logger(errs),
 	})
 }
 
@@ -52,6 +53,6 @@ func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error 
 	}
 	return simulate.Run(ctx, simulate.Options{
 		Count: *count, Seed: *seed, Faults: shares, Controllers: w.controllers, Join: join,
-		State: *state, Version: version, Logger: w.logger(errs),
+		State: *state, Version: version.Version, Logger: w.logger(errs),
 	})
 }

@@ -130,14 +130,12 @@ func (d *disk) zero(ctx context.Context, off, n int64) (int64, error) {
 		}
 		n = min(batch, d.size()-off)
 	}
-	return n, pieces(ctx, off, n, chunk, depth, func(buf []byte, at int64) error {
-		if _, err := d.dev.WriteAt(zeros[:len(buf)], at); err != nil {
+	return n, pieces(ctx, every(off, n, chunk), off+n, chunk, func(buf []byte, at int64) error {
+		clear(buf)
+		if _, err := d.dev.WriteAt(buf, at); err != nil {
 			return fmt.Errorf("write at byte %d: %w", at, err)
 		}
 		d.advance(uint64(len(buf)), d.note("overwriting"))
 		return nil
 	})
 }
-
-// zeros is what every write of every disk sends.
-var zeros = driver.Buffer(chunk)

@@ -2,20 +2,30 @@ package erase
 
 import (
 	"context"
+	"iter"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steelyard/steelyard/agent/driver"
 )
 
-// pieces calls do for each piece of the range [off, off+n), depth of them at a time, until one
-// fails or ctx ends. Each call has a buffer of the piece's length to itself.
-func pieces(ctx context.Context, off, n int64, piece, depth int, do func(buf []byte, at int64) error) error {
+// every gives the places of the pieces of the range [off, off+n).
+func every(off, n int64, piece int) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for at := off; at < off+n && yield(at); at += int64(piece) {
+		}
+	}
+}
+
+// pieces calls do for the piece at each place, depth of them at a time, until one fails or ctx
+// ends. A piece that would go past end is shorter. Each call has a buffer of the piece's length
+// to itself, with anything in it.
+func pieces(ctx context.Context, places iter.Seq[int64], end int64, piece int, do func(buf []byte, at int64) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	next := make(chan int64)
 	g.Go(func() error {
 		defer close(next)
-		for at := off; at < off+n; at += int64(piece) {
+		for at := range places {
 			select {
 			case next <- at:
 			case <-ctx.Done():
@@ -28,7 +38,7 @@ func pieces(ctx context.Context, off, n int64, piece, depth int, do func(buf []b
 		g.Go(func() error {
 			buf := driver.Buffer(piece)
 			for at := range next {
-				if err := do(buf[:min(int64(piece), off+n-at)], at); err != nil {
+				if err := do(buf[:min(int64(piece), end-at)], at); err != nil {
 					return err
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"slices"
 
@@ -22,6 +23,8 @@ const (
 	sampleBytes = 64 << 10 // of one piece
 	endBytes    = 16 << 20 // read at both ends: partition tables, RAID and file system labels
 )
+
+var zeros [chunk]byte
 
 // poison is what a buffer holds before a read.
 var poison = bytes.Repeat([]byte{0xA5}, chunk)
@@ -63,19 +66,16 @@ func (d *disk) confidence() string {
 
 func (d *disk) readBack(ctx context.Context) error {
 	if d.ref.SizeBytes <= FullProof {
-		return d.readZeros(ctx, 0, d.size(), chunk)
+		return d.readZeros(ctx, every(0, d.size(), chunk), d.size(), chunk)
 	}
-	for _, off := range []int64{0, (d.size() - endBytes) / driver.Block * driver.Block} {
-		if err := d.readZeros(ctx, off, min(endBytes, d.size()-off), chunk); err != nil {
-			return err
-		}
+	last := (d.size() - endBytes) / driver.Block * driver.Block
+	if err := d.readZeros(ctx, every(0, endBytes, chunk), endBytes, chunk); err != nil {
+		return err
 	}
-	for _, off := range sample(d.size()) {
-		if err := d.readZeros(ctx, off, sampleBytes, sampleBytes); err != nil {
-			return err
-		}
+	if err := d.readZeros(ctx, slices.Values(sample(d.size())), d.size(), sampleBytes); err != nil {
+		return err
 	}
-	return nil
+	return d.readZeros(ctx, every(last, d.size()-last, chunk), d.size(), chunk)
 }
 
 // sample chooses the pieces: unpredictable for the drive, in ascending order for its heads.
@@ -91,12 +91,8 @@ func sample(size int64) []int64 {
 	return list
 }
 
-func (d *disk) readZeros(ctx context.Context, off, n int64, piece int) error {
-	parallel := 1
-	if n > int64(piece) {
-		parallel = depth
-	}
-	return pieces(ctx, off, n, piece, parallel, func(buf []byte, at int64) error {
+func (d *disk) readZeros(ctx context.Context, places iter.Seq[int64], end int64, piece int) error {
+	return pieces(ctx, places, end, piece, func(buf []byte, at int64) error {
 		copy(buf, poison) // a read that fills nothing must not look empty
 		got, err := d.dev.ReadAt(buf, at)
 		if err != nil && !(errors.Is(err, io.EOF) && got == len(buf)) {

@@ -102,7 +102,7 @@ func (a *agent) deeds(images install.Fetcher) map[string]execute.Deed {
 }
 
 // eraseTime is how long overwriting a disk takes.
-const eraseTime = 6 * time.Second
+const eraseTime = 4 * time.Second
 
 func (a *agent) hands() *fake.Machine {
 	a.make.Do(func() {
