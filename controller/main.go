@@ -35,7 +35,8 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 func dev(ctx context.Context, o cli.DevOptions) error {
 	return app.Dev(ctx, app.DevOptions{
 		Options: app.Options{
-			Data: o.Data, HTTP: o.HTTP, Agents: o.Agents, Version: version.Version, Logger: logger(max(o.LogLevel, slog.LevelWarn)),
+			Data: o.Data, HTTP: o.HTTP, Agents: o.Agents, Version: version.Version, EtcdLevel: slog.LevelError, // a busy desktop is slow at times; nobody needs a line for each
+			Logger: logger(max(o.LogLevel, slog.LevelWarn)),
 		},
 		Simulate: o.Simulate, ReadyFile: o.ReadyFile, AgentBinary: o.AgentBinary,
 	}, os.Stdout)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/steelyard/steelyard/controller/metrics"
@@ -9,6 +10,16 @@ import (
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/controller/store/kv/etcdkv"
 )
+
+// atLeast drops lines below a level.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
 
 // backend is where the state lies.
 type backend struct {
@@ -26,7 +37,7 @@ func openBackend(ctx context.Context, o Options) (*backend, error) {
 		}
 		return &backend{kv: s, close: func() { s.Close() }, size: func(context.Context) (metrics.Etcd, error) { return metrics.Etcd{}, nil }}, nil
 	}
-	e, err := embedded.Open(ctx, embedded.Options{Dir: filepath.Join(o.Data, "state"), Logger: o.Logger})
+	e, err := embedded.Open(ctx, embedded.Options{Dir: filepath.Join(o.Data, "state"), Logger: slog.New(atLeast{o.Logger.Handler(), o.EtcdLevel})})
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (d *fleetOnOneMachine) children() []child {
 	if d.opt.Simulate == 0 {
 		return []child{agent}
 	}
-	return []child{agent, base("simulated", "simulate", "--count", strconv.Itoa(d.opt.Simulate))}
+	return []child{agent, base("simulated", "simulate", "--count", strconv.Itoa(d.opt.Simulate), "--fault", "failing-disk=0.02")}
 }
 
 // run keeps the process alive until ctx ends.

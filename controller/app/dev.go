@@ -87,6 +87,9 @@ func (d *fleetOnOneMachine) populate(ctx context.Context, g *errgroup.Group) err
 	if err := d.secrets(ctx); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Join(d.opt.Data, "disks"), 0o700); err != nil {
+		return fault.Unavailable("the sandbox disks cannot be made: %w", err)
+	}
 	for _, child := range d.children() {
 		g.Go(func() error { return child.run(ctx) })
 	}

@@ -11,6 +11,10 @@ import (
 func (c *Controller) figures() metrics.Options {
 	return metrics.Options{
 		Version: c.opt.Version, Fleet: c.fleetFigures, Sessions: c.sessionFigures, Leader: c.leads.Load, Etcd: c.backend.size,
+		Store: func() metrics.Store {
+			n := c.Store.Stats()
+			return metrics.Store{Commits: n.Transactions, Changes: n.Changes, Conflicts: n.Conflicts + n.GaveUp, Retries: n.Conflicts}
+		},
 		View: func() metrics.View {
 			rev := c.Store.Snapshot().Rev
 			return metrics.View{Revision: rev, Committed: rev, StaleSince: c.Store.Stale()}

@@ -21,8 +21,9 @@ type Options struct {
 	TLSCert, TLSKey string // PEM files for the API; "" takes a certificate of the fleet's authority
 	PlainHTTP       bool   // no TLS; only for loopback
 
-	Version string
-	Logger  *slog.Logger
+	EtcdLevel slog.Level // least level of the embedded etcd's own lines; 0 is info
+	Version   string
+	Logger    *slog.Logger
 }
 
 func (o Options) authority() string {

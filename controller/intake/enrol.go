@@ -87,9 +87,11 @@ func (e *enrolment) decide(tx *store.Tx) error {
 	if token.MaxUses > 0 && token.Uses >= token.MaxUses {
 		return fault.Denied("join token %s was used %d times, and no more are allowed; make a new one: steelyard token create --join", token.ID, token.Uses)
 	}
-	token.Uses++
-	if err := store.Tokens.Put(tx, token.ID, token); err != nil {
-		return err
+	if token.MaxUses > 0 { // only then: a rack that joins at once would fight over the record
+		token.Uses++
+		if err := store.Tokens.Put(tx, token.ID, token); err != nil {
+			return err
+		}
 	}
 	if s, ok := e.returning(known); ok {
 		return e.back(tx, s, token)

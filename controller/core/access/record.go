@@ -51,7 +51,7 @@ type Token struct {
 	Customer    string    `json:"customer,omitempty"`
 	Location    string    `json:"location,omitempty"`     // join: where the machines are
 	MaxUses     int       `json:"max_uses,omitempty"`     // join: 0 is no limit
-	Uses        int       `json:"uses,omitempty"`         // join
+	Uses        int       `json:"uses,omitempty"`         // join; counted only with MaxUses
 	AutoApprove bool      `json:"auto_approve,omitempty"` // join: machines need no approval
 	CreatedAt   time.Time `json:"created_at"`
 	CreatedBy   string    `json:"created_by"`
