@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/steelyard/steelyard/agent/app"
@@ -51,6 +52,7 @@ func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error 
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(50) // thousands of small idle agents: memory matters more than a collection
 	return simulate.Run(ctx, simulate.Options{
 		Count: *count, Seed: *seed, Faults: shares, Controllers: w.controllers, Join: join,
 		State: *state, Version: version.Version, Logger: w.logger(errs),

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,8 +73,12 @@ func (s *source) listening(ctx context.Context, log *slog.Logger, work func(cont
 	return g.Wait()
 }
 
-// Inventory implements link.Source.
-func (s *source) Inventory(ctx context.Context) hardware.Inventory { return s.machine.Inventory(ctx) }
+// Inventory implements link.Source. Reading a machine takes some megabytes for a moment, every
+// few minutes; they are given back at once, because the agent is a guest.
+func (s *source) Inventory(ctx context.Context) hardware.Inventory {
+	defer debug.FreeOSMemory()
+	return s.machine.Inventory(ctx)
+}
 
 // Sample implements link.Source.
 func (s *source) Sample(to *hardware.Sample) error { return s.sampler.Sample(to) }
