@@ -104,7 +104,9 @@ func (m *machine) with(f func()) { m.mu.Lock(); defer m.mu.Unlock(); f() }
 
 func (m *machine) Inventory(ctx context.Context) (inv hardware.Inventory) {
 	sleep(ctx, m.slow)
-	m.with(func() { inv = hardware.Inventory{Schema: 1, CPUs: []hardware.CPU{{Model: m.model}}} })
+	m.with(func() {
+		inv = hardware.Inventory{Schema: 1, Identity: hardware.Identity{UUID: "4c4c4544-0042-3510-8054-b4c04f4a4e31"}, CPUs: []hardware.CPU{{Model: m.model}}}
+	})
 	return inv
 }
 func (m *machine) Sample(s *hardware.Sample) error {

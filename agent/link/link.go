@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -30,6 +31,7 @@ type Link struct {
 	// Used by Run alone.
 	back      backoff
 	digest    string // of the inventory that was read last
+	hardware  hardware.Identity
 	readAt    time.Time
 	renewedAt time.Time
 

@@ -76,7 +76,7 @@ func TestHelloSaysWhatIsKnownAndOnlyAWantedInventoryIsSent(t *testing.T) {
 		conn, hello := b.welcome(func(w *protocol.Welcome) { w.WantReport = true })
 		var rep protocol.Report
 		b.until(conn, protocol.KindReport, &rep)
-		if rep.Digest != hello.InventoryDigest || rep.Digest != rep.Inventory.Digest() || len(hello.Unacked) != 1 || hello.Unacked[0] != "cmd-9" {
+		if rep.Digest != hello.InventoryDigest || hello.Identity.UUID != rep.Inventory.Identity.UUID || rep.Digest != rep.Inventory.Digest() || len(hello.Unacked) != 1 || hello.Unacked[0] != "cmd-9" {
 			t.Errorf("hello %+v, report %s", hello, rep.Digest)
 		}
 		_ = conn.Close()
@@ -260,6 +260,7 @@ func TestRenewalAtTwoThirdsOfTheLife(t *testing.T) {
 func TestStopSaysGoodbye(t *testing.T) {
 	onBench(t, week, func(b *bench) {
 		conn, _ := b.welcome()
+		synctest.Wait()
 		go b.stop()
 		b.until(conn, protocol.KindGoodbye, new(protocol.Goodbye))
 		b.stop()

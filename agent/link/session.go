@@ -23,7 +23,7 @@ var errRenewed = errors.New("the certificate was renewed")
 func (l *Link) inventory(ctx context.Context) hardware.Inventory {
 	inv := l.opt.Source.Inventory(ctx)
 	inv.Clean() // as the controller will: both compute the same digest
-	l.digest, l.readAt = inv.Digest(), time.Now()
+	l.digest, l.hardware, l.readAt = inv.Digest(), inv.Identity, time.Now()
 	return inv
 }
 
@@ -92,7 +92,7 @@ func (s *live) greet() error {
 	hello := protocol.Hello{
 		VersionMin: protocol.VersionMin, VersionMax: protocol.VersionMax,
 		AgentVersion: s.opt.AgentVersion, Environment: s.opt.Environment, BootID: s.opt.BootID, InstanceID: rec.InstanceID,
-		Capabilities: s.opt.Capabilities, InventoryDigest: s.digest, Running: s.opt.Executor.Running(),
+		Capabilities: s.opt.Capabilities, InventoryDigest: s.digest, Identity: s.hardware, Running: s.opt.Executor.Running(),
 	}
 	for _, r := range s.opt.Executor.Unacked() {
 		hello.Unacked = append(hello.Unacked, r.Command)
@@ -220,85 +220,4 @@ func (s *live) sendSample() {
 		return
 	}
 	s.send(protocol.KindSample, &protocol.SampleReport{Sample: sample})
-}
-
-// push sends progress, and the results that are new or were not acknowledged in time.
-func (s *live) push() {
-	if p, ok := s.opt.Executor.Progress(); ok {
-		s.send(protocol.KindProgress, &p)
-	}
-	now := time.Now()
-	s.resendAt = time.Time{}
-	open := make(map[string]time.Time)
-	for _, r := range s.opt.Executor.Unacked() {
-		at, known := s.sent[r.Command]
-		if !known || now.Sub(at) >= ResendAfter {
-			s.send(protocol.KindResult, &r)
-			at = now
-		}
-		open[r.Command] = at
-		if again := at.Add(ResendAfter); s.resendAt.IsZero() || again.Before(s.resendAt) {
-			s.resendAt = again
-		}
-	}
-	s.sent = open
-}
-
-// look reads the inventory in a goroutine, so that heartbeats go on.
-func (s *live) look(ctx context.Context) {
-	if s.busy {
-		return
-	}
-	s.busy = true
-	s.work.Go(func() {
-		inv := s.opt.Source.Inventory(ctx)
-		inv.Clean()
-		s.reading <- reading{inv, inv.Digest()}
-	})
-}
-
-// report sends the inventory if it changed or was asked for.
-func (s *live) report(r reading) {
-	s.busy = false
-	changed := r.digest != s.digest
-	s.digest, s.readAt = r.digest, time.Now()
-	if !changed && !s.full {
-		return
-	}
-	s.full = false
-	s.send(protocol.KindReport, &protocol.Report{Digest: r.digest, Inventory: r.inventory})
-}
-
-// renew asks for a certificate of a new key.
-func (s *live) renew() {
-	key, err := newKey()
-	if err != nil {
-		s.log.Error("no key to renew the certificate with", "error", err)
-		return
-	}
-	csr, err := request(key)
-	if err != nil {
-		s.log.Error("certificate not renewed", "error", err)
-		return
-	}
-	s.newKey = key
-	s.send(protocol.KindRenew, &protocol.Renew{CSR: csr})
-}
-
-// takeRenewed keeps the new key and certificate together and ends the session.
-func (s *live) takeRenewed(r protocol.Renewed) error {
-	if r.Fault != nil || s.newKey == nil {
-		s.log.Warn("certificate not renewed", "error", r.Fault)
-		return nil
-	}
-	rec := s.record()
-	rec.Key, rec.Certificate, s.newKey = s.newKey, r.Certificate, nil
-	if err := s.adopt(rec); err != nil {
-		s.log.Error("the new certificate cannot be used; the present one stays", "error", err)
-		return nil
-	}
-	s.renewedAt = time.Now()
-	s.log.Info("certificate renewed", "server", rec.ServerID)
-	_ = s.conn.Send(protocol.KindGoodbye, &protocol.Goodbye{Fault: fault.Unavailable("the agent comes back with a new certificate")})
-	return errRenewed
 }

@@ -1,0 +1,102 @@
+package gateway_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/gateway"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+func record(server, name string) operation.Command {
+	return operation.Command{Command: protocol.Command{ID: name, Server: server, Kind: protocol.CommandDiagnose, Deadline: time.Now().UTC()}}
+}
+
+func TestX5_CommandsAreSentOncePerSessionAndWhileTheirRecordExists(t *testing.T) {
+	h := open(t)
+	m := h.member(0)
+	for _, name := range []string{"cmd-1", "cmd-2", "cmd-3", "cmd-4"} {
+		h.fleet.PutCommand(record(m.id, name))
+	}
+	conn, _, err := m.greet(func(p *protocol.Hello) { p.Running, p.Unacked = "cmd-1", []string{"cmd-2"} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"cmd-3", "cmd-4"} {
+		var c protocol.Command
+		if err := conn.Expect(protocol.KindCommand, &c); err != nil || c.ID != want {
+			t.Fatalf("%q, %v; want %s", c.ID, err, want)
+		}
+	}
+	if err := conn.Send(protocol.KindResult, &protocol.Result{Command: "cmd-4"}); err != nil {
+		t.Fatal(err)
+	}
+	var ack protocol.Ack
+	if err := conn.Expect(protocol.KindAck, &ack); err != nil || ack.Command != "cmd-4" {
+		t.Fatal(err, ack)
+	}
+	stop := record(m.id, "cmd-1")
+	stop.Cancel = &operation.Ask{Reason: "enough"}
+	h.fleet.PutCommand(stop)
+	var cancel protocol.Cancel
+	if err := conn.Expect(protocol.KindCancel, &cancel); err != nil || cancel.Command != "cmd-1" || cancel.Reason != "enough" {
+		t.Fatal(err, cancel)
+	}
+	_ = conn.Close()
+	eventually(t, "the end", func() bool { return !h.Connected(m.id) })
+	conn = m.session() // it forgot everything: all that has a record comes again
+	got := map[string]bool{}
+	for range 3 {
+		var c protocol.Command
+		msg, err := conn.Receive()
+		if err == nil && msg.Kind == protocol.KindCancel {
+			msg, err = conn.Receive()
+		}
+		if err != nil || msg.Decode(&c) != nil {
+			t.Fatal(err)
+		}
+		got[c.ID] = true
+	}
+	if !got["cmd-1"] || !got["cmd-2"] || !got["cmd-3"] {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestResultThatCannotBeKeptIsNotAcknowledgedAndReportIsAskedForAgain(t *testing.T) {
+	h := open(t, func(o *gateway.Options) { o.Heartbeat = 200 * time.Millisecond })
+	m := h.member(0)
+	h.fleet.Err = fault.Unavailable("the store is full")
+	conn := m.session()
+	for _, err := range []error{
+		conn.Send(protocol.KindResult, &protocol.Result{Command: "cmd-1"}),
+		conn.Send(protocol.KindReport, &protocol.Report{Digest: "d2", Inventory: hardware.Inventory{Schema: 1}}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { // heartbeats, so that the session lives
+		defer close(done)
+		for i := uint64(1); conn.Send(protocol.KindPing, &protocol.Ping{Seq: i}) == nil; i++ {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	for {
+		msg, err := conn.Receive()
+		if err != nil || msg.Kind == protocol.KindAck {
+			t.Fatalf("kind %d, %v", msg.Kind, err)
+		}
+		if msg.Kind == protocol.KindWant {
+			break
+		}
+	}
+	_ = conn.Close()
+	<-done
+	if h.Stats().Unaccepted != 2 {
+		t.Errorf("%d counted", h.Stats().Unaccepted)
+	}
+}
