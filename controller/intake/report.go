@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -22,11 +23,31 @@ func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep p
 		if err != nil {
 			return err
 		}
+		if s, err = soiled(tx, s, &rep.Inventory, now); err != nil {
+			return err
+		}
 		if err := putFacts(tx, server, agentVersion, rep, now); err != nil {
 			return err
 		}
 		return in.identify(tx, s, rep.Inventory.Identity, now)
 	})
+}
+
+// soiled notes that disks came whose content nobody knows: what was proven of the
+// others says nothing about them (rule B45).
+func soiled(tx *store.Tx, s fleet.Server, inv *hardware.Inventory, now time.Time) (fleet.Server, error) {
+	old, _, err := store.Facts.Find(tx, s.ID)
+	if err != nil || s.Cleanliness != fleet.Clean {
+		return s, err
+	}
+	fresh := fleet.NewDisks(s.Environment, &old.Inventory, inv)
+	if len(fresh) == 0 {
+		return s, nil
+	}
+	before := s
+	s = s.Soiled(now)
+	reason := fmt.Sprintf("disk %s (serial %q) is new; nobody knows what is on it", fresh[0].Name, fresh[0].Serial)
+	return s, errorsOf(store.Servers.Put(tx, s.ID, s), audit(tx, access.System, "server.soil", "servers/"+s.ID, before, s, reason, now))
 }
 
 // putFacts writes only what changed.

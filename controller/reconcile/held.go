@@ -8,8 +8,10 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/id"
 )
 
 // held looks at an order whose server is being rebuilt: when the new inventory
@@ -36,9 +38,18 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 			return err
 		case fits:
 			o.Distance, o.Parts = 0, nil
-			return r.prepare(tx, o, s, m)
+			_, err := r.prepare(tx, o, s, m)
+			return err
 		case !r.now().Before(o.HeldUntil):
 			return r.expire(tx, o, s)
+		case distance > 0:
+			closed, err := closedByHand(tx, o)
+			if err != nil {
+				return err
+			}
+			if closed {
+				return r.release(tx, o, s, "the build task was closed; the order waits for a server that fits")
+			}
 		}
 		next = o.HeldUntil
 		return r.retell(tx, o, parts, distance)
@@ -100,18 +111,37 @@ func (r *Reconciler) expire(tx *store.Tx, o order.Order, s fleet.Server) error {
 		o.HeldUntil = now.Add(HoldFor)
 		return store.Orders.Put(tx, o.ID, o)
 	}
-	was, before := o, s
+	return r.release(tx, o, s, "nobody rebuilt the held server in time; the order waits for one that fits")
+}
+
+// closedByHand reports whether a person closed the build task: the rebuild is called
+// off (rule B27).
+func closedByHand(tx *store.Tx, o order.Order) (bool, error) {
+	k, ok, err := store.Tasks.Find(tx, o.Task)
+	return ok && k.State == task.Closed, err
+}
+
+// release gives the held server back, and lets the order wait with a task (rule B9).
+func (r *Reconciler) release(tx *store.Tx, o order.Order, s fleet.Server, message string) error {
+	now := r.now()
+	was := o
+	k := task.New(id.At("tsk", now), r.department(o), task.Build, order.BuildKey(o.ID), "No server for order "+o.ID,
+		"The server that was held for it was not rebuilt. It is served as soon as one becomes available that fits: "+o.Configuration.String()+".", now)
+	k.Order, k.Service = o.ID, o.Service
 	o.State, o.HoldExpired, o.Server, o.ChangedAt, o.HeldUntil = order.Waiting, true, "", now, time.Time{}
-	o.Message = "nobody rebuilt the held server in time; the order waits for one that fits"
-	if err := store.Orders.Put(tx, o.ID, o); err != nil {
-		return err
+	o.Message, o.Task = message, k.ID
+	return errorsOf(store.Orders.Put(tx, o.ID, o), r.unhold(tx, o, s, message),
+		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "the hold is over", now), intake.FileTask(tx, k),
+		intake.Audit(tx, access.System, "order.hold_end", "orders/"+o.ID, was, o, message, now))
+}
+
+// unhold releases a server that is held for the order; another one is left alone.
+func (r *Reconciler) unhold(tx *store.Tx, o order.Order, s fleet.Server, reason string) error {
+	if s.Claim.Kind != fleet.ClaimHeld || s.Claim.Ref != o.ID {
+		return nil
 	}
-	if s.Claim.Kind == fleet.ClaimHeld && s.Claim.Ref == o.ID {
-		s = s.Released(now)
-		if err := store.Servers.Put(tx, s.ID, s); err != nil {
-			return err
-		}
-	}
-	return errorsOf(intake.Audit(tx, access.System, "order.hold_expired", "orders/"+o.ID, was, o, o.Message, now),
-		intake.Audit(tx, access.System, "server.release", "servers/"+s.ID, before, s, o.Message, now))
+	now := r.now()
+	before := s
+	s = s.Released(now)
+	return errorsOf(store.Servers.Put(tx, s.ID, s), intake.Audit(tx, access.System, "server.release", "servers/"+s.ID, before, s, reason, now))
 }

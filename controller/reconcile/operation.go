@@ -251,6 +251,9 @@ func (t *turn) diagnosed() error {
 	if err != nil {
 		return err
 	}
+	if len(fleet.NewDisks(t.server.Environment, &old.Inventory, &d.Inventory)) > 0 {
+		t.server = t.server.Soiled(t.now)
+	}
 	return errorsOf(store.Servers.Put(t.tx, t.server.ID, t.server), store.Facts.Put(t.tx, t.server.ID, fleet.Facts{
 		Server: t.server.ID, At: t.now, AgentVersion: old.AgentVersion, Digest: d.Inventory.Digest(),
 		Inventory: d.Inventory, Configuration: c, Key: c.Key(),
@@ -261,7 +264,12 @@ func (t *turn) erased() error {
 	if len(t.result.Erasures) == 0 {
 		return nil
 	}
-	if verdict(t.op, t.result) == nil {
+	f, _, err := store.Facts.Find(t.tx, t.server.ID)
+	if err != nil {
+		return err
+	}
+	// A disk that came after the permit was signed is erased by the next one.
+	if verdict(t.op, t.result) == nil && fleet.Covers(t.op.Params.Disks, t.server.Environment, &f.Inventory) {
 		t.server.Cleanliness, t.server.CleanSince = fleet.Clean, t.now
 		if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
 			return err

@@ -83,10 +83,17 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 		if !ok {
 			return r.wait(ctx, o)
 		}
-		err := r.change(ctx, func(tx *store.Tx) error { return r.claim(tx, o.ID, offer, settings[offer.Module]) })
+		var given bool
+		err := r.change(ctx, func(tx *store.Tx) (err error) {
+			given, err = r.claim(tx, o.ID, offer, settings[offer.Module])
+			return err
+		})
 		switch {
-		case err == nil:
+		case err == nil && given:
 			return nil // stock forgets the server when it sees the claim
+		case err == nil:
+			r.stock.Catalogue.Release(offer.Result.ServerID)
+			return nil
 		case errors.Is(err, errOrderMoved):
 			r.stock.Catalogue.Release(offer.Result.ServerID)
 			return nil
@@ -142,24 +149,24 @@ var errOrderMoved = errors.New("the order moved on")
 
 // claim gives a server to an order: an exact one to be prepared (rule B26), the
 // closest one to be rebuilt (B27). Order, service, server, operation or task, and
-// the audit lines are one commit.
-func (r *Reconciler) claim(tx *store.Tx, orderID string, offer match.Offer, m order.Module) error {
+// the audit lines are one commit. given is false when the order cannot be served at all.
+func (r *Reconciler) claim(tx *store.Tx, orderID string, offer match.Offer, m order.Module) (given bool, err error) {
 	o, err := store.Orders.Get(tx, orderID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if o.State != order.New && o.State != order.Waiting {
-		return errOrderMoved
+		return false, errOrderMoved
 	}
 	s, err := r.free(tx, offer.Result.ServerID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o.Server, o.Module, o.Distance, o.Parts = s.ID, m.ID, offer.Result.Distance, offer.Result.Changes
 	if offer.Result.Exact {
 		return r.prepare(tx, o, s, m)
 	}
-	return r.hold(tx, o, s, m)
+	return true, r.hold(tx, o, s, m)
 }
 
 // free reads a server and everything that its availability depends on in this
@@ -190,26 +197,27 @@ func cmpErr(err, otherwise error) error {
 	return otherwise
 }
 
-func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) error {
+// prepare starts the installation; given is false when it can never succeed.
+func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) (given bool, err error) {
 	now := r.now()
 	svc, err := store.Services.Get(tx, o.Service)
 	if err != nil {
-		return err
+		return false, err
 	}
 	before, was := s, o
 	op, err := intake.Begin(tx, &s, id.At("opn", now), operation.Install,
 		operation.Params{Image: o.Image, Hostname: o.Hostname, SSHKeys: o.SSHKeys}, r.installTime(tx, o, m), now)
 	if fault.Is(err, fault.KindRefused) || fault.Is(err, fault.KindNotFound) {
-		return r.impossible(tx, o, m, err)
+		return false, r.impossible(tx, was, before, svc, m, err)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	op.Order, op.Service, op.Department, op.RequestedBy = o.ID, svc.ID, m.Department, "order "+o.ID
 	s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID, Since: now}
 	o.State, o.Operation, o.Message, o.ChangedAt, o.HeldUntil = order.Preparing, op.ID, "server "+s.Name+" is being prepared", now, time.Time{}
 	svc.State, svc.Server, svc.Message, svc.ChangedAt = order.ServicePreparing, s.ID, o.Message, now
-	return errorsOf(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
+	return true, errorsOf(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
 		store.Operations.Create(tx, op.ID, op),
 		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "server "+s.ID+" fits and is being prepared", now),
 		intake.Audit(tx, access.System, "order.prepare", "orders/"+o.ID, was, o, "", now),
@@ -225,13 +233,18 @@ func (r *Reconciler) installTime(tx *store.Tx, o order.Order, m order.Module) ti
 	return time.Duration(minutes) * time.Minute
 }
 
-// impossible ends an order that no waiting can help.
-func (r *Reconciler) impossible(tx *store.Tx, o order.Order, m order.Module, cause error) error {
+// impossible ends an order that no waiting can help, and lets a server go that was
+// held for it (rule B43).
+func (r *Reconciler) impossible(tx *store.Tx, o order.Order, s fleet.Server, svc order.Service, m order.Module, cause error) error {
 	now := r.now()
-	o.State, o.Message, o.ChangedAt, o.Server = order.Failed, cause.Error(), now, ""
+	was := o
+	o.State, o.Message, o.ChangedAt, o.Server, o.HeldUntil = order.Failed, cause.Error(), now, "", time.Time{}
+	svc.State, svc.Message, svc.ChangedAt = order.ServiceNeedsAttention, o.Message, now
 	k := task.New(id.At("tsk", now), m.Department, task.Failure, order.FailureKey(o.ID), "Order "+o.ID+" cannot be prepared", cause.Error(), now)
 	k.Order, k.Service = o.ID, o.Service
-	return errorsOf(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k))
+	return errorsOf(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc), r.unhold(tx, o, s, o.Message),
+		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "the order cannot be prepared", now), intake.FileTask(tx, k),
+		intake.Audit(tx, access.System, "order.fail", "orders/"+o.ID, was, o, o.Message, now))
 }
 
 func (r *Reconciler) hold(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) error {

@@ -72,6 +72,10 @@ func (r *Reconciler) noticed(table, id string) {
 		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
 	case store.Facts.Name(), store.Presences.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
+	case store.Tasks.Name():
+		if k, ok := store.Tasks.View(r.store, id); ok && k.Order != "" {
+			r.queue.add(store.Orders.Name() + "/" + k.Order)
+		}
 	case stock.Available:
 		r.queue.add(waitingKey)
 	}

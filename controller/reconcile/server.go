@@ -7,8 +7,10 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -35,22 +37,42 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 	if kind == "" || at.After(r.now()) {
 		return at, nil
 	}
-	return time.Time{}, r.begin(ctx, serverID, kind)
+	err := r.begin(ctx, serverID, kind)
+	if fault.Is(err, fault.KindRefused) {
+		return r.now().Add(diagnoseAgain), r.cannot(ctx, s, kind, err)
+	}
+	return time.Time{}, err
 }
+
+// cannot asks a person for what an operation needs and the server does not have.
+func (r *Reconciler) cannot(ctx context.Context, s *fleet.Server, kind string, cause error) error {
+	key := cleanupKey(s.ID)
+	if r.open(key) {
+		return nil
+	}
+	now := r.now()
+	return r.change(ctx, func(tx *store.Tx) error {
+		k := task.New(id.At("tsk", now), "operations", task.Cleanup, key, "Server "+s.Name+": no "+kind+" is possible", cause.Error(), now)
+		k.Server = s.ID
+		return intake.FileTask(tx, k)
+	})
+}
+
+func cleanupKey(server string) string { return "cleanup/" + server }
 
 // needed tells which operation a server needs, and from when on.
 func needed(s *fleet.Server, f *fleet.Facts, connected bool) (kind string, at time.Time) {
 	if s.Approval != fleet.Approved || s.Operation != "" || s.Quarantine != nil || s.Maintenance != nil || !connected || f == nil {
 		return "", at
 	}
-	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != ""
+	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" && s.Claim.Kind != fleet.ClaimHeld
 	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled {
 		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
 			return "", at
 		}
 		return operation.Erase, at
 	}
-	if owned && s.Claim.Kind != fleet.ClaimHeld || s.Diagnosis != nil && s.Diagnosis.ConfigurationKey == f.Key {
+	if owned || s.Diagnosis != nil && s.Diagnosis.ConfigurationKey == f.Key {
 		return "", at
 	}
 	if l := s.Last; l != nil && l.Kind == operation.Diagnose && l.State != operation.Done {
@@ -101,13 +123,16 @@ func (r *Reconciler) allowed(s fleet.Server, kind string) time.Duration {
 	return time.Duration(m.DiagTimeout) * time.Minute
 }
 
-// settle closes the tasks about approval and identity when they are settled (rule X6).
+// settle closes the tasks about approval, identity and disks when they are settled (rule X6).
 func (r *Reconciler) settle(ctx context.Context, s *fleet.Server) error {
 	var keys []string
 	if k := "approval/" + s.ID; s.Approval != fleet.Pending && r.open(k) {
 		keys = append(keys, k)
 	}
 	if k := "conflict/" + s.ID; s.Quarantine == nil && r.open(k) {
+		keys = append(keys, k)
+	}
+	if k := cleanupKey(s.ID); s.Cleanliness == fleet.Clean && r.open(k) {
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {

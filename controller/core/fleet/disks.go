@@ -47,6 +47,37 @@ func Untouchable(environment string, inv *hardware.Inventory) []hardware.Disk {
 	return list
 }
 
+// NewDisks lists fixed disks that are in now and were not in before: nobody knows
+// what is on them. A disk that went and came back is new.
+func NewDisks(environment string, before, now *hardware.Inventory) []hardware.Disk {
+	known := map[protocol.DiskRef]bool{}
+	for _, d := range holders(environment, before) {
+		known[nameless(d)] = true
+	}
+	return slices.DeleteFunc(holders(environment, now), func(d hardware.Disk) bool { return known[nameless(d)] })
+}
+
+// holders are the disks that must be proven empty before the machine is given away.
+func holders(environment string, inv *hardware.Inventory) []hardware.Disk {
+	return append(Targets(environment, inv), Untouchable(environment, inv)...)
+}
+
+func nameless(d hardware.Disk) protocol.DiskRef {
+	r := Ref(d)
+	r.Name = ""
+	return r
+}
+
+// Covers reports whether erased names every disk that must be proven empty.
+func Covers(erased []protocol.DiskRef, environment string, inv *hardware.Inventory) bool {
+	return !slices.ContainsFunc(holders(environment, inv), func(d hardware.Disk) bool {
+		return !slices.ContainsFunc(erased, func(r protocol.DiskRef) bool {
+			r.Name = ""
+			return r == nameless(d)
+		})
+	})
+}
+
 // Ref names a disk in commands and permits.
 func Ref(d hardware.Disk) protocol.DiskRef {
 	return protocol.DiskRef{Name: d.Name, Serial: d.Serial, WWN: d.WWN, SizeBytes: d.SizeBytes}

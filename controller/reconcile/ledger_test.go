@@ -1,0 +1,297 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/store/kv"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// ledger reads every revision of the state, as an auditor who trusts nobody, and
+// notes each one in which a law does not hold. It knows the stored records only.
+type ledger struct {
+	mu       sync.Mutex
+	rev      int64
+	servers  map[string]fleet.Server
+	facts    map[string]fleet.Facts
+	orders   map[string]order.Order
+	services map[string]order.Service
+	ops      map[string]operation.Operation
+	tasks    map[string]task.Task
+	commands map[string]operation.Command
+	results  map[string]protocol.Result
+
+	running map[string]map[string]bool // server → operations that are not over
+	written map[string]int64           // server → revision of the last command that lets data onto a disk
+	proof   map[string]proof           // server → last proven erase
+	audit   []access.Audit             // of this revision
+	moved   map[string]bool            // servers whose claim changed in this revision
+	broken  []string
+}
+
+type proof struct {
+	rev   int64
+	disks map[string]bool
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		servers: map[string]fleet.Server{}, facts: map[string]fleet.Facts{}, orders: map[string]order.Order{},
+		services: map[string]order.Service{}, ops: map[string]operation.Operation{}, tasks: map[string]task.Task{},
+		commands: map[string]operation.Command{}, results: map[string]protocol.Result{},
+		running: map[string]map[string]bool{}, written: map[string]int64{}, proof: map[string]proof{}, moved: map[string]bool{},
+	}
+}
+
+// follow reads until ctx ends.
+func (l *ledger) follow(ctx context.Context, backend kv.KV) error {
+	ch, err := backend.Watch(ctx, "", 1)
+	if err != nil {
+		return err
+	}
+	for b := range ch {
+		if b.Err != nil {
+			return b.Err
+		}
+		l.take(b.Events)
+	}
+	return nil
+}
+
+// take splits a batch into its revisions; what is one revision is seen together.
+func (l *ledger) take(events []kv.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(events) > 0 {
+		n := 1
+		for n < len(events) && events[n].ModRev == events[0].ModRev {
+			n++
+		}
+		l.revision(events[:n])
+		events = events[n:]
+	}
+}
+
+func (l *ledger) revision(events []kv.Event) {
+	l.rev, l.audit = events[0].ModRev, nil
+	clear(l.moved)
+	touched := map[string]bool{} // servers and orders
+	for _, e := range events {
+		table, id, _ := strings.Cut(e.Key, "/")
+		switch table {
+		case "servers":
+			before := l.servers[id].Claim
+			record(l.servers, id, e)
+			if now := l.servers[id].Claim; before.Kind != "" && (now.Kind != before.Kind || now.Ref != before.Ref) {
+				l.moved[id] = true
+			}
+			touched[id] = true
+		case "facts":
+			record(l.facts, id, e)
+			touched[id] = true
+		case "orders":
+			record(l.orders, id, e)
+			touched[id] = true
+		case "services":
+			record(l.services, id, e)
+			touched[l.services[id].Order] = true
+		case "operations":
+			l.operation(id, e)
+			touched[l.ops[id].Server] = true
+		case "tasks":
+			record(l.tasks, id, e)
+		case "commands":
+			l.command(id, e)
+		case "results":
+			l.result(id, e)
+		case "audit":
+			var a access.Audit
+			must(json.Unmarshal(e.Value, &a))
+			l.audit = append(l.audit, a)
+		}
+	}
+	for id := range touched {
+		l.judge(id)
+	}
+}
+
+func record[T any](into map[string]T, id string, e kv.Event) {
+	if e.Deleted {
+		delete(into, id)
+		return
+	}
+	var v T
+	must(json.Unmarshal(e.Value, &v))
+	into[id] = v
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (l *ledger) operation(id string, e kv.Event) {
+	record(l.ops, id, e)
+	op := l.ops[id]
+	if l.running[op.Server] == nil {
+		l.running[op.Server] = map[string]bool{}
+	}
+	if operation.Final(op.State) {
+		delete(l.running[op.Server], id)
+	} else {
+		l.running[op.Server][id] = true
+	}
+}
+
+func (l *ledger) command(id string, e kv.Event) {
+	record(l.commands, id, e)
+	c, ok := l.commands[id]
+	if !ok {
+		return
+	}
+	if c.Kind == protocol.CommandImage {
+		l.written[c.Server] = l.rev
+	}
+	if op, known := l.ops[c.Operation]; known && op.Epoch != c.Epoch {
+		l.fault("X5: command %s has epoch %d, its operation %d", id, c.Epoch, op.Epoch)
+	}
+}
+
+func (l *ledger) result(id string, e kv.Event) {
+	record(l.results, id, e)
+	r, ok := l.results[id]
+	if !ok || len(r.Erasures) == 0 || r.Fault != nil {
+		return
+	}
+	p := proof{rev: l.rev, disks: map[string]bool{}}
+	for _, d := range r.Erasures {
+		if d.Proven {
+			p.disks[d.Disk.Serial+d.Disk.WWN] = true
+		}
+	}
+	server, _, _ := strings.Cut(id, "/")
+	l.proof[server] = p
+}
+
+func (l *ledger) fault(format string, args ...any) {
+	if len(l.broken) < 20 {
+		l.broken = append(l.broken, fmt.Sprintf("revision %d: ", l.rev)+fmt.Sprintf(format, args...))
+	}
+}
+
+// judge holds the laws against one server or order that changed.
+func (l *ledger) judge(id string) {
+	if s, ok := l.servers[id]; ok {
+		l.oneOperation(s)
+		l.claimed(s)
+		l.erased(s)
+	}
+	if o, ok := l.orders[id]; ok {
+		l.ordered(o)
+	}
+}
+
+// oneOperation is rule X4.
+func (l *ledger) oneOperation(s fleet.Server) {
+	switch n := len(l.running[s.ID]); {
+	case n > 1:
+		l.fault("X4: %d operations run on server %s", n, s.ID)
+	case n == 1 && !l.running[s.ID][s.Operation], n == 0 && s.Operation != "":
+		l.fault("X4: server %s names operation %q; running are %v", s.ID, s.Operation, l.running[s.ID])
+	}
+}
+
+// claimed is rule X2 from the server's side: whose it is knows of it, and a change of
+// claim has its audit line in the same revision.
+func (l *ledger) claimed(s fleet.Server) {
+	switch s.Claim.Kind {
+	case fleet.ClaimHeld:
+		if o := l.orders[s.Claim.Ref]; o.State != order.Held || o.Server != s.ID {
+			l.fault("X2: server %s is held for order %s, which is %s on %q", s.ID, s.Claim.Ref, o.State, o.Server)
+		}
+	case fleet.ClaimClient:
+		if l.moved[s.ID] {
+			l.proven(s, "given to "+s.Claim.Ref)
+		}
+		svc := l.services[s.Claim.Ref]
+		o := l.orders[svc.Order]
+		owns := o.State == order.Preparing || o.State == order.Fulfilled || o.State == order.Failed || o.State == order.Canceled && l.running[s.ID][o.Operation]
+		if svc.Server != s.ID || o.Server != s.ID || !owns {
+			l.fault("X2: server %s belongs to service %s of order %s, which is %s on %q", s.ID, svc.ID, o.ID, o.State, o.Server)
+		}
+	}
+	if l.moved[s.ID] && !slices.ContainsFunc(l.audit, func(a access.Audit) bool { return tells(a, s) }) {
+		l.fault("X2, X8: the claim of server %s became %s %s without an audit line", s.ID, s.Claim.Kind, s.Claim.Ref)
+	}
+}
+
+// tells: the line shows the new claim.
+func tells(a access.Audit, s fleet.Server) bool {
+	var after struct {
+		Claim *fleet.Claim `json:"claim"`
+	}
+	_ = json.Unmarshal(a.After, &after)
+	return after.Claim != nil && after.Claim.Kind == s.Claim.Kind && after.Claim.Ref == s.Claim.Ref && (a.Object == "servers/"+s.ID || strings.HasPrefix(a.Object, "operations/"))
+}
+
+// erased is rules B41 and B45: nothing is available that was not proven erased, every
+// disk of it, after the last time that data could reach it.
+func (l *ledger) erased(s fleet.Server) {
+	f, known := l.facts[s.ID]
+	if !known || !fleet.Available(fleet.Unavailable(&s, fleet.Surroundings{Facts: &f, Connected: true})) {
+		return
+	}
+	l.proven(s, "available")
+}
+
+func (l *ledger) proven(s fleet.Server, is string) {
+	p, f := l.proof[s.ID], l.facts[s.ID]
+	if p.rev == 0 || p.rev < l.written[s.ID] {
+		l.fault("B41: server %s is %s; erased at %d, written at %d", s.ID, is, p.rev, l.written[s.ID])
+	}
+	for _, d := range fleet.Targets(s.Environment, &f.Inventory) {
+		if !p.disks[d.Serial+d.WWN] {
+			l.fault("B45: server %s is %s although disk %s was never proven erased", s.ID, is, d.Serial)
+		}
+	}
+}
+
+// ordered is rule X2 from the order's side.
+func (l *ledger) ordered(o order.Order) {
+	s, svc := l.servers[o.Server], l.services[o.Service]
+	held := s.Claim.Kind == fleet.ClaimHeld && s.Claim.Ref == o.ID
+	owned := s.Claim.Kind == fleet.ClaimClient && s.Claim.Ref == o.Service
+	ok := true
+	switch o.State {
+	case order.Preparing:
+		ok = owned && svc.Server == s.ID && l.running[s.ID][o.Operation]
+	case order.Held:
+		_, filed := l.tasks[o.Task]
+		ok = held && filed
+	case order.Fulfilled:
+		ok = owned && svc.State == order.ServiceActive && svc.Server == s.ID
+	case order.New, order.Waiting:
+		ok = o.Server == "" && svc.Server == ""
+	}
+	if !ok {
+		l.fault("X2: order %s is %s on server %q (claim %s %s, service %s on %q, running %v)", o.ID, o.State, o.Server, s.Claim.Kind, s.Claim.Ref, svc.State, svc.Server, l.running[s.ID])
+	}
+}
+
+// read asks about the state as the ledger has seen it last.
+func read[T any](l *ledger, f func(l *ledger) T) T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return f(l)
+}

@@ -1,0 +1,115 @@
+package reconcile
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// tooLarge makes the ordered image larger than any disk.
+func tooLarge(w *world) {
+	w.change(func(tx *store.Tx) error {
+		return store.Images.Put(tx, "img-1", image.Image{ImageManifest: protocol.ImageManifest{ID: "img-1", Name: "debian", OSFamily: "linux", RawBytes: 1 << 50}})
+	})
+}
+
+func TestB43_AnOrderThatNoWaitingCanHelpFailsAndKeepsNoServer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 1, 1))
+		tooLarge(w)
+		o := w.order(w.place())
+		if o.State != order.Failed || w.service(o.Service).State != order.ServiceNeedsAttention || w.openTasks()[order.FailureKey(o.ID)] == "" {
+			t.Fatalf("order %s, service %s, tasks %v", o.State, w.service(o.Service).State, w.openTasks())
+		}
+		if !w.stock.Index.Available(id) || w.stock.Catalogue.Free() != 1 {
+			t.Fatalf("the server is lost: %+v, %d free", w.stock.Index.Reasons(id), w.stock.Catalogue.Free())
+		}
+	})
+}
+
+func TestB43_AHeldServerIsLetGoWhenItsOrderCannotBePrepared(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 2, 1))
+		placed := w.place()
+		tooLarge(w)
+		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: machine(1, 1, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		o := w.order(placed)
+		if o.State != order.Failed || w.server(id).Claim.Kind != fleet.ClaimNone || !w.stock.Index.Available(id) || w.openTasks()[order.BuildKey(o.ID)] != "" {
+			t.Fatalf("order %s, claim %+v, tasks %v", o.State, w.server(id).Claim, w.openTasks())
+		}
+	})
+}
+
+func TestB27_ClosingTheBuildTaskReleasesTheHold(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 2, 1))
+		o := w.order(w.place())
+		if _, _, err := w.intake.EndTask(context.Background(), ann, o.Task, "no parts"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		now := w.order(o.ID)
+		if now.State != order.Waiting || !w.stock.Index.Available(id) || w.openTasks()[order.BuildKey(o.ID)] != now.Task || now.Task == o.Task {
+			t.Fatalf("order %s with task %s, tasks %v, %+v", now.State, now.Task, w.openTasks(), w.stock.Index.Reasons(id))
+		}
+		exact := w.enrol(machine(2, 1, 1))
+		if now = w.order(o.ID); now.State != order.Fulfilled || now.Server != exact || len(w.openTasks()) != 0 {
+			t.Fatalf("order %s on %s, tasks %v", now.State, now.Server, w.openTasks())
+		}
+	})
+}
+
+func TestB45_ADiskThatCameAfterThePermitIsErasedByTheNextOne(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.answer = w.silentFor(protocol.CommandErase)
+		id := w.enrol(machine(1, 1, 1))
+		first := w.operationOf(id)
+		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: machine(1, 1, 2)}); err != nil {
+			t.Fatal(err)
+		}
+		w.answer = w.obedient
+		c, _ := store.Commands.View(w.store, store.CommandKey(id, first.Steps[0].CommandID))
+		res, _ := w.obedient(c.Command)
+		if err := w.intake.Result(context.Background(), id, res); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		erased := 0
+		for range store.Erasures.Items(w.store.Snapshot()) {
+			erased++
+		}
+		if erased != 2 || !w.stock.Index.Available(id) {
+			t.Fatalf("%d erases, %+v", erased, w.stock.Index.Reasons(id))
+		}
+	})
+}
+
+func TestX6_AServerThatCannotBeErasedSafelyHasOneTask(t *testing.T) {
+	inWorld(t, func(w *world) {
+		inv := machine(1, 1, 2)
+		inv.Disks[1].Serial = ""
+		id := w.enrol(inv)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if tasks := w.openTasks(); len(tasks) != 1 || tasks["cleanup/"+id] == "" || w.stock.Index.Available(id) {
+			t.Fatalf("tasks %v, %+v", tasks, w.stock.Index.Reasons(id))
+		}
+		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: machine(1, 1, 2)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(w.openTasks()) != 0 || !w.stock.Index.Available(id) {
+			t.Fatalf("tasks %v, %+v", w.openTasks(), w.stock.Index.Reasons(id))
+		}
+	})
+}
