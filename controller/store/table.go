@@ -15,6 +15,7 @@ type Table[T any] struct{ def *definition[T] }
 type definition[T any] struct {
 	name, noun string
 	indexes    []index[T]
+	clone      func(*T) T // nil: decode
 }
 
 // declared are all tables of the program; every Store holds them in memory.
@@ -33,7 +34,7 @@ func NewTable[T any](name, noun string) Table[T] {
 	if name == "" || strings.Contains(name, "/") || declared[name] != nil {
 		panic("store: table name " + name + " is taken or not one segment")
 	}
-	t := Table[T]{&definition[T]{name: name, noun: noun}}
+	t := Table[T]{&definition[T]{name: name, noun: noun, clone: cloner[T]()}}
 	declared[name] = t
 	return t
 }
@@ -61,8 +62,24 @@ func (t Table[T]) Find(tx *Tx, id string) (T, bool, error) {
 	if err != nil || !e.Exists() {
 		return v, false, err
 	}
+	if it := t.decoded(tx, id, e); it != nil {
+		return t.def.clone(it.Value), true, nil
+	}
 	v, err = t.decode(id, e.Value)
 	return v, err == nil, err
+}
+
+// decoded finds e in the snapshot of tx, if it is there as it was read and may be
+// cloned.
+func (t Table[T]) decoded(tx *Tx, id string, e kv.Entry) *Item[T] {
+	if tx.view == nil || t.def.clone == nil {
+		return nil
+	}
+	it, ok := t.rows(tx.view).items.Get(id)
+	if !ok || it.ModRev != e.ModRev {
+		return nil
+	}
+	return it
 }
 
 // Get reads a record; its absence is a fault of kind not_found.
