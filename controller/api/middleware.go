@@ -146,6 +146,10 @@ func (a *API) admit(c *call) *Problem {
 		}
 		return nil
 	}
+	if !a.Ready() { // nobody is known yet; a denial would be untrue
+		c.w.Header().Set("Retry-After", retrySeconds)
+		return newProblem(http.StatusServiceUnavailable, "the controller is starting and has not read its state; try again shortly")
+	}
 	if p := a.authenticate(c, now); p != nil {
 		if slow := c.paced(a.peers, peer(c.r), now); slow != nil {
 			return slow

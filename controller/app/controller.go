@@ -73,10 +73,23 @@ func (c *Controller) openState(ctx context.Context) (err error) {
 	if err := os.MkdirAll(c.opt.Data, 0o700); err != nil {
 		return fault.Unavailable("the data directory cannot be made: %w", err)
 	}
-	if c.backend, err = openBackend(ctx, c.opt); err != nil {
-		return err
+	c.backend, err = openBackend(ctx, c.opt)
+	return err
+}
+
+// awaitState waits until the backend answers and its records are of a version that
+// this program knows. An external cluster may come later than its controllers.
+func (c *Controller) awaitState(ctx context.Context) error {
+	for {
+		err := store.EnsureSchema(ctx, c.backend.kv, schemaVersion, nil)
+		if !fault.Is(err, fault.KindUnavailable) {
+			return err
+		}
+		c.log.Warn("the state cannot be reached; trying again", "error", err)
+		if err := sleep(ctx, 2*time.Second); err != nil {
+			return err
+		}
 	}
-	return store.EnsureSchema(ctx, c.backend.kv, schemaVersion, nil)
 }
 
 func (c *Controller) openStores(context.Context) (err error) {
@@ -172,19 +185,28 @@ func (c *Controller) Run(ctx context.Context) error {
 			return ctx.Err()
 		})
 	}
-	run("store", c.Store.Run)
+	run("http", c.serve) // answers /healthz and /readyz from the start
 	run("state", c.watchState)
+	if err := c.awaitState(ctx); err != nil {
+		g.Go(func() error { return err }) // ends the others
+		return ended(g.Wait())
+	}
+	run("store", c.Store.Run)
 	if err := c.Store.Ready(ctx); err != nil {
-		return errors.Join(err, g.Wait())
+		g.Go(func() error { return err })
+		return ended(g.Wait())
 	}
 	run("stock", c.Stock.Run)
 	run("presence", c.presence.Run)
 	run("api", c.API.Run)
-	run("http", c.serve)
 	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })
 	run("reconcile", c.elect)
-	err := g.Wait()
-	if errors.Is(err, context.Canceled) {
+	return ended(g.Wait())
+}
+
+// ended is nil when a controller ended because it was asked to.
+func ended(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
 	return err
