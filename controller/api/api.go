@@ -74,6 +74,7 @@ type API struct {
 	logins   *limiter // by address
 	names    *limiter // by user name
 	hashing  chan struct{}
+	pace     pace
 	flight   *flight
 	streams  atomic.Int64            // open event streams
 	patches  map[string]*huma.Schema // of the bodies of PATCH routes
@@ -90,7 +91,7 @@ func New(o Options) *API {
 		o.Burst = 1000
 	}
 	a := &API{
-		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(),
+		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
 		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5),
 		hashing: make(chan struct{}, 2), patches: map[string]*huma.Schema{}, metrics: o.Metrics,

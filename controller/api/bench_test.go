@@ -136,7 +136,7 @@ func TestX11_ListsAndChangesMeet(t *testing.T) {
 			h.api.board.apply([]delta{{table: "servers", id: s.ID, value: &s, rev: int64(1000 + i)}}, int64(1000+i))
 		}
 	})
-	for range 50 {
+	for range 15 {
 		for _, path := range []string{"/v1/servers?all=true", "/v1/servers?sort=-name&limit=10", "/v1/servers?connected=true"} {
 			var l struct {
 				Items []Server

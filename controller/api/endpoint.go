@@ -44,7 +44,7 @@ func (in *input[B]) Resolve(ctx huma.Context) []error {
 	var c fault.Check
 	body.check(&c, st.call.api.in.Lookup(), st)
 	err := c.Err("the request is not valid")
-	if err == nil {
+	if err == nil || st.answeredMeanwhile() {
 		return nil
 	}
 	var errs []error
@@ -52,6 +52,17 @@ func (in *input[B]) Resolve(ctx huma.Context) []error {
 		errs = append(errs, &huma.ErrorDetail{Location: locate("body", f.Name), Message: f.Message})
 	}
 	return errs
+}
+
+// answeredMeanwhile reports whether another replica answered this very request
+// since it came in: then what looks like a clash is the request's own deed, and
+// intake finds the answer.
+func (st *state) answeredMeanwhile() bool {
+	if st.once == nil {
+		return false
+	}
+	_, _, found, err := st.call.api.in.Recall(st.once)
+	return found && err == nil
 }
 
 // withBody registers a route whose requests have a body of type B; a pointer type

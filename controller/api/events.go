@@ -22,6 +22,9 @@ const (
 	maxStreams = 512 // of one replica
 )
 
+// pace of an API's event streams; tests have less patience.
+type pace struct{ pulse, write time.Duration }
+
 // EventData is the data of one event. The event's id is the store's revision.
 type EventData struct {
 	Type   string          `json:"type" enum:"changed,deleted,resync"`
@@ -108,7 +111,7 @@ func (a *API) run(w *watcher) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.c.w.WriteHeader(http.StatusOK)
-	pulse := time.NewTicker(eventPulse)
+	pulse := time.NewTicker(a.pace.pulse)
 	defer pulse.Stop()
 	if !w.write([]byte(": steelyard events\n\n")) {
 		return
@@ -182,7 +185,7 @@ func (w *watcher) sees(a *API, e event) bool {
 // write sends a part within its time. A client that is slower is dropped: it can
 // come back with Last-Event-ID.
 func (w *watcher) write(b []byte) bool {
-	_ = w.control.SetWriteDeadline(time.Now().Add(eventWrite)) // refused by writers that have no connection
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.c.api.pace.write)) // refused by writers that have no connection
 	if _, err := w.c.w.Write(b); err != nil {
 		return false
 	}

@@ -208,3 +208,35 @@ func TestRingForgetsTheOldestAndSaysSo(t *testing.T) {
 		t.Errorf("a revision is split: %d events", len(list))
 	}
 }
+
+func TestAStreamHasAPulse(t *testing.T) {
+	h := newHouse(t)
+	h.api.pace.pulse = 20 * time.Millisecond
+	srv := httptest.NewServer(h.api)
+	t.Cleanup(srv.Close)
+	l := h.listen(t, srv, access.RoleAdmin, "", 0)
+	for range 4 { // the rest of the first comment, then pulses
+		if line, err := l.in.ReadString('\n'); err != nil || line != "\n" && !strings.HasPrefix(line, ":") {
+			t.Fatalf("the pulse is %q: %v", line, err)
+		}
+	}
+}
+
+// TestASlowListenerIsDropped lets a client stop reading: its stream ends, and
+// nobody waits for it.
+func TestASlowListenerIsDropped(t *testing.T) {
+	h := newHouse(t)
+	h.api.pace.write = 100 * time.Millisecond
+	srv := httptest.NewServer(h.api)
+	t.Cleanup(srv.Close)
+	h.listen(t, srv, access.RoleAdmin, "", 0) // and never reads on
+	big := order.Order{ID: "ord-big", Hostname: strings.Repeat("x", 100_000)}
+	deadline := time.Now().Add(15 * time.Second)
+	for h.api.streams.Load() > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the slow client is still served")
+		}
+		h.putOrders([]order.Order{big})
+	}
+	h.must(200, "GET", "/v1/orders?limit=1", "")
+}

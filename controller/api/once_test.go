@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store/kv"
+	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 )
 
 func TestX10_TheSameKeyAnswersTheSame(t *testing.T) {
@@ -141,5 +143,34 @@ func TestX9_SecretsAreNeverStored(t *testing.T) {
 	p := h.must(409, "POST", "/v1/tokens", `{"kind":"api","name":"billing","role":"operations"}`, "Idempotency-Key", "k").problem(t)
 	if strings.Contains(p.Detail, tok.Secret) {
 		t.Error("the refusal shows the secret")
+	}
+}
+
+// TestX10_TwoReplicasMakeOneThing sends one request to two replicas at once.
+func TestX10_TwoReplicasMakeOneThing(t *testing.T) {
+	backend := memkv.New(memkv.Options{})
+	one := houseOver(t, backend)
+	two := houseOver(t, backend)
+	two.token = one.token
+	const body = `{"name":"Paris","external_id":"par-1"}`
+	for round := range 20 {
+		text := strings.ReplaceAll(strings.ReplaceAll(body, "Paris", fmt.Sprint("Paris ", round)), "par-1", fmt.Sprint("par-", round))
+		key := fmt.Sprint("k", round)
+		var wg sync.WaitGroup
+		answers := make([]answer, 2)
+		for i, h := range []*house{one, two} {
+			wg.Go(func() {
+				for { // a client that asks again as it is told to
+					answers[i] = h.ask(access.RoleAdmin, "POST", "/v1/locations", text, "Idempotency-Key", key)
+					if answers[i].status != http.StatusServiceUnavailable {
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if answers[0].status != 201 || answers[1].status != 201 || string(answers[0].body) != string(answers[1].body) {
+			t.Fatalf("one is answered %d %s, two %d %s", answers[0].status, answers[0].body, answers[1].status, answers[1].body)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,11 +88,61 @@ func (a *away) Read(ctx context.Context, keys []string) ([]kv.Entry, int64, erro
 	return a.KV.Read(ctx, keys)
 }
 
+// Watch ends its stream when the backend is cut off.
+func (a *away) Watch(ctx context.Context, prefix string, from int64) (<-chan kv.Batch, error) {
+	if a.cut.Load() {
+		return nil, fault.Unavailable("etcd cannot be reached")
+	}
+	in, err := a.KV.Watch(ctx, prefix, from)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan kv.Batch)
+	go func() {
+		defer close(out)
+		for b := range in {
+			if a.cut.Load() {
+				b = kv.Batch{Err: fault.Unavailable("etcd cannot be reached")}
+			}
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				return
+			}
+			if b.Err != nil {
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// List fails while the backend is cut off.
+func (a *away) List(ctx context.Context, prefix string, opt kv.ListOptions) (kv.Page, error) {
+	if a.cut.Load() {
+		return kv.Page{}, fault.Unavailable("etcd cannot be reached")
+	}
+	return a.KV.List(ctx, prefix, opt)
+}
+
 func TestReadsGoOnWhileTheStoreIsAway(t *testing.T) {
 	backend := &away{KV: memkv.New(memkv.Options{})}
 	h := houseOver(t, backend)
 	h.must(201, "POST", "/v1/locations", `{"name":"Paris","external_id":"par-1"}`)
 	backend.cut.Store(true)
+	if _, _, err := backend.KV.Commit(context.Background(), kv.Txn{Ops: []kv.Op{kv.Put("steelyard/tick", nil)}}); err != nil {
+		t.Fatal(err) // moves the watch, so that it notices
+	}
+	for h.store.Stale().IsZero() {
+		runtime.Gosched()
+	}
+	a := h.must(200, "GET", "/v1/locations", "")
+	if since, err := time.Parse(time.RFC3339, a.header.Get("X-Steelyard-Stale-Since")); err != nil || time.Since(since) > time.Minute {
+		t.Errorf("stale since %q", a.header.Get("X-Steelyard-Stale-Since"))
+	}
+	if a := h.ask("", "GET", "/readyz", ""); a.status != 503 {
+		t.Errorf("ready although the store is away: %d", a.status)
+	}
 	h.must(200, "GET", "/v1/locations", "")
 	for range 2 {
 		a := h.must(503, "POST", "/v1/locations", `{"name":"Rome","external_id":"rom-1"}`, "Idempotency-Key", "k")
@@ -100,6 +151,9 @@ func TestReadsGoOnWhileTheStoreIsAway(t *testing.T) {
 		}
 	}
 	backend.cut.Store(false)
+	for !h.store.Stale().IsZero() {
+		time.Sleep(10 * time.Millisecond) // the store tries again twice a second
+	}
 	h.must(201, "POST", "/v1/locations", `{"name":"Rome","external_id":"rom-1"}`, "Idempotency-Key", "k")
 }
 

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Server is an http.Server with the deadlines that the API needs: none that would
+// NewServer is an http.Server with the deadlines that the API needs: none that would
 // end a long list, an upload or an event stream, which set their own, but one for
 // each thing that a stranger could drag out.
-func Server(h http.Handler, log *slog.Logger) *http.Server {
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,

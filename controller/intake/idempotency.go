@@ -73,7 +73,10 @@ func remember(tx *store.Tx, table, id string, value any, now time.Time) error {
 	return rememberSecret(tx, table, id, value, "", now)
 }
 
-func rememberSecret(tx *store.Tx, table, id string, value any, secret string, now time.Time) error {
+// answered fails with ErrAnswered when the request of tx was answered before. It
+// comes first in a commit that creates: otherwise a repetition would stumble over
+// what the first request made, for example over its name.
+func answered(tx *store.Tx, now time.Time) error {
 	o, _ := tx.Context().Value(onceKey{}).(*Once)
 	if o == nil {
 		return nil
@@ -84,6 +87,18 @@ func rememberSecret(tx *store.Tx, table, id string, value any, secret string, no
 	}
 	if known && now.Sub(old.At) < AnswerLife {
 		return fault.Conflict("%w", ErrAnswered)
+	}
+	return nil
+}
+
+func rememberSecret(tx *store.Tx, table, id string, value any, secret string, now time.Time) error {
+	o, _ := tx.Context().Value(onceKey{}).(*Once)
+	if o == nil {
+		return nil
+	}
+	err := answered(tx, now)
+	if err != nil {
+		return err
 	}
 	a := Answer{Digest: o.Digest, Table: table, ID: id, At: now}
 	if a.Value, err = json.Marshal(value); err != nil {

@@ -14,6 +14,9 @@ import (
 func (in *Intake) AddImage(ctx context.Context, actor access.Actor, img image.Image) (rev int64, err error) {
 	now := in.now()
 	return in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the image cannot be added", func(c *fault.Check, look Lookup) {
 			checkTaken(c, look, "images", "query.name", img.Name, img.ID)
 		}); err != nil {

@@ -44,6 +44,9 @@ func (in *Intake) CreateLocation(ctx context.Context, actor access.Actor, d Loca
 		d.Generation = order.LocalGeneration
 	}
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the location cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, "") }); err != nil {
 			return err
 		}

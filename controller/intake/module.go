@@ -99,6 +99,9 @@ func (d ModuleDraft) Check(c *fault.Check, look Lookup, self string) {
 func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d ModuleDraft) (m order.Module, rev int64, err error) {
 	now, fresh := in.now(), id.New("mod")
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the module cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, "") }); err != nil {
 			return err
 		}

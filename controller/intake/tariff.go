@@ -67,6 +67,9 @@ func (d TariffDraft) Check(c *fault.Check, look Lookup, self string) {
 func (in *Intake) CreateTariff(ctx context.Context, actor access.Actor, d TariffDraft) (t order.Tariff, rev int64, err error) {
 	now, fresh := in.now(), id.New("tar")
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the tariff cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, "") }); err != nil {
 			return err
 		}

@@ -76,6 +76,9 @@ func (in *Intake) CreateToken(ctx context.Context, actor access.Actor, d TokenDr
 		d.ExpiresAt = now.Add(map[string]time.Duration{access.TokenJoin: 24 * time.Hour, access.TokenAPI: 90 * 24 * time.Hour}[d.Kind])
 	}
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the token cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, now) }); err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraf
 		return u, 0, err
 	}
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		if err := checked(tx, "the user cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look) }); err != nil {
 			return err
 		}
