@@ -84,8 +84,9 @@ func TestX4_OneCommandAtATimeInOrder(t *testing.T) {
 			t.Errorf("running %q", e.Running())
 		}
 		time.Sleep(10 * time.Second)
-		if strings.Join(order, "") != "abc" || e.Running() != "" || len(e.Unacked()) != 3 {
-			t.Errorf("order %v, unacked %v", order, e.Unacked())
+		running, unacked := e.Running(), e.Unacked() // the deeds are over: order is ours
+		if strings.Join(order, "") != "abc" || running != "" || len(unacked) != 3 {
+			t.Errorf("order %v, running %q, unacked %v", order, running, unacked)
 		}
 	})
 }
