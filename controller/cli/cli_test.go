@@ -30,8 +30,8 @@ func TestX11_ListIsOneRequestAndPrintedAsItCame(t *testing.T) {
 func TestTableWithoutTerminalIsPlainAndClean(t *testing.T) {
 	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage))
 	f.steelyard(t, "server", "list").want(t, done,
-		"NAME\tLOCATION\tAPPROVAL\tCLAIM\tCONNECTED\tAVAILABLE\tCONFIGURATION\tID\n"+
-			"web1\tFrankfurt\tapproved\tnone\tyes\tno\t1 × X[31m\tsrv-0000000000000001\n",
+		"NAME\tLOCATION\tAPPROVAL\tCLAIM\tCONNECTED\tAVAILABLE\tID\tCONFIGURATION\n"+
+			"web1\tFrankfurt\tapproved\tnone\tyes\tno\tsrv-0000000000000001\t1 × X[31m\n",
 		"1 of 7 shown; --all shows the rest, --cursor abc the next page\n")
 }
 

@@ -124,6 +124,8 @@ func (b *bars) update(s stage) {
 	t.UpdateMessage(clean(s.name + tail(s.note)))
 	switch s.state {
 	case "done", "skipped":
+		t.UpdateTotal(s.total)
+		t.SetValue(s.total)
 		t.MarkAsDone()
 	case "failed":
 		t.MarkAsErrored()

@@ -97,7 +97,7 @@ func (p *program) follow(ctx context.Context, path string, ended func(record) (b
 	if len(last.Body) > 0 && p.json() {
 		p.raw(p.out, last.Body)
 	} else if outcome == nil {
-		p.finished(last)
+		p.finished(ctx, last)
 	}
 	return outcome
 }
@@ -134,12 +134,12 @@ func stopped(path string, err error) error {
 	return err
 }
 
-func (p *program) finished(a client.Answer) {
+func (p *program) finished(ctx context.Context, a client.Answer) {
 	r, err := decode(a.Body)
 	if err != nil {
 		return // it was decoded before
 	}
-	p.table([]string{"ID", "STATE", "SERVER", "SERVICE"}, [][]string{{r.text("id"), r.text("state"), r.text("server"), r.text("service")}})
+	p.table([]string{"ID", "STATE", "SERVER", "SERVICE"}, [][]string{{r.text("id"), r.text("state"), p.nameOf(ctx, "server", r.text("server")), r.text("service")}})
 }
 
 // stagesOf are the steps of an operation; the current one carries the progress

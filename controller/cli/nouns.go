@@ -72,8 +72,8 @@ var nouns = []noun{
 			{"CLAIM", "claim.kind", ""},
 			{"CONNECTED", "connected", ""},
 			{"AVAILABLE", "available", ""},
-			{"CONFIGURATION", "configuration_text", ""},
 			{"ID", "id", ""},
+			{"CONFIGURATION", "configuration_text", ""},
 		},
 		filters: []string{"location", "rack", "server_type", "environment", "approval", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine"},
 		refs:    map[string]string{"location": "location"},
@@ -107,8 +107,8 @@ var nouns = []noun{
 			{"CUSTOMER", "customer", ""},
 			{"SERVER", "server", "server"},
 			{"SINCE", "changed_at", ""},
-			{"MESSAGE", "message", ""},
 			{"ID", "id", ""},
+			{"MESSAGE", "message", ""},
 		},
 		filters: []string{"state", "customer", "order", "server"},
 		refs:    map[string]string{"server": "server"},
@@ -182,7 +182,7 @@ var nouns = []noun{
 	},
 	{
 		name: "tariff", plural: "tariffs", group: setupGroup, aliases: []string{"tariffs"}, short: "What is sold",
-		columns: []column{{"NAME", "name", ""}, {"REVISION", "revision", ""}, {"RETIRED", "retired", ""}, {"SERVER TYPE", "server_type", ""}, {"CONFIGURATION", "configuration", ""}, {"ID", "id", ""}},
+		columns: []column{{"NAME", "name", ""}, {"REVISION", "revision", ""}, {"RETIRED", "retired", ""}, {"SERVER TYPE", "server_type", ""}, {"ID", "id", ""}, {"CONFIGURATION", "configuration", ""}},
 		filters: []string{"retired", "server_type"},
 		fields: []field{
 			{name: "name", usage: "shown to people", required: true},

@@ -17,8 +17,14 @@ func (p *program) terminal(w io.Writer) (width int, ok bool) {
 	if !isFile || p.plain() {
 		return 0, false
 	}
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
 	width, _, err := term.GetSize(int(f.Fd()))
-	return width, err == nil && width > 0
+	if err != nil || width <= 0 {
+		width = 80 // a terminal that does not know
+	}
+	return width, true
 }
 
 // plain is asked for by a terminal that can do nothing.
