@@ -39,7 +39,9 @@ type Options struct {
 	Test bool
 }
 
-const testSegment = 1 << 20
+// SmallLogs makes etcd allocate log segments of 1 MiB instead of 64 from now on.
+// It is one variable of the whole process, so it is set once; only for tests.
+var SmallLogs = sync.OnceFunc(func() { wal.SegmentSizeBytes = 1 << 20 })
 
 // Server is a running etcd.
 type Server struct {
@@ -86,7 +88,7 @@ func (o Options) withDefaults() Options {
 		o.Reserve = 256 << 20
 	}
 	if o.Test {
-		wal.SegmentSizeBytes = testSegment
+		SmallLogs()
 	}
 	return o
 }

@@ -11,9 +11,9 @@ import (
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 
+	"github.com/steelyard/steelyard/controller/store/embedded"
 	"github.com/steelyard/steelyard/controller/store/kv/etcdkv"
 )
 
@@ -28,7 +28,7 @@ type Cluster struct {
 // when the test ends.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
-	wal.SegmentSizeBytes = 1 << 20
+	embedded.SmallLogs()
 	c := &Cluster{certs: newCerts(t, t.TempDir())}
 	var initial []string
 	peers := make([]url.URL, 3)
