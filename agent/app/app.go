@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/steelyard/steelyard/agent/collect"
@@ -83,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 // serve keeps the session and does the commands.
 func serve(ctx context.Context, o Options, j *journal.Journal, source *source) error {
 	images := &fetcher{}
-	hands := execute.New(j, execute.Deeds(o.Environment, source.machine, images), o.Logger)
+	hands := execute.New(j, tidy(execute.Deeds(o.Environment, source.machine, images)), o.Logger)
 	defer hands.Close()
 	l, err := link.New(link.Options{
 		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
@@ -96,6 +97,17 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 	images.Link = l
 	o.Logger.Info("agent started", "version", o.Version, "environment", o.Environment, "state", o.State)
 	return l.Run(ctx)
+}
+
+// tidy gives the buffers of each deed back to the system when it is over.
+func tidy(deeds map[string]execute.Deed) map[string]execute.Deed {
+	for kind, deed := range deeds {
+		deeds[kind] = func(ctx context.Context, job *execute.Job) error {
+			defer debug.FreeOSMemory()
+			return deed(ctx, job)
+		}
+	}
+	return deeds
 }
 
 // fetcher stands in for a link that is not made yet; nothing is fetched before it runs.

@@ -13,8 +13,8 @@ import (
 // batch is how many servers are bought at once: they are alike, but for one in odd, which
 // somebody has built by hand.
 const (
-	batch = 20
-	odd   = 25
+	batch = 8
+	odd   = 16
 )
 
 // Generate invents the i-th server of a fleet.
