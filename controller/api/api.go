@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -103,9 +105,16 @@ func New(o Options) *API {
 	return a
 }
 
-// Run follows the store until ctx ends. Until the first list is complete the API
-// shows nothing; see Ready.
+// Run follows the store, and tidies up what the door itself left in it, until ctx
+// ends. Until the first list is complete the API shows nothing; see Ready.
 func (a *API) Run(ctx context.Context) error {
+	var tidier sync.WaitGroup
+	defer tidier.Wait()
+	tidier.Go(func() { a.tidy(ctx) })
+	return a.follow(ctx)
+}
+
+func (a *API) follow(ctx context.Context) error {
 	sub := a.opt.Store.Subscribe()
 	defer sub.Close()
 	for {
@@ -135,4 +144,30 @@ func (a *API) settle(ctx context.Context, table, id string) (*row, error) {
 		return nil, err
 	}
 	return a.board.sheets[table].get(id), nil
+}
+
+// Pace of tidying, and how much at most at a time, so that it never crowds out
+// what people ask.
+const (
+	tidyEvery = 10 * time.Minute
+	tidyMost  = 500
+)
+
+// tidy deletes logins and stored answers whose time is over. Several replicas may
+// do it at once: what is gone stays gone.
+func (a *API) tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, forget := range []func(context.Context, int) (int, error){a.in.ForgetTokens, a.in.ForgetAnswers} {
+			if _, err := forget(ctx, tidyMost); err != nil && ctx.Err() == nil {
+				a.opt.Logger.Warn("old logins and answers were not deleted", logging.KeyError, err)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,6 +71,24 @@ func TestX7_ALoginIsWorthWhatItsUserIsNow(t *testing.T) {
 	third.json(t, &s)
 	h.pass(intake.SessionLife)
 	check(s.Token, 401, "after 12 hours")
+}
+
+func TestX7_OldLoginsAreForgotten(t *testing.T) {
+	h := newHouse(t)
+	h.must(201, "POST", "/v1/users", kim)
+	h.login("kim", "correct horse battery")
+	count := func() int {
+		var l struct{ Total int }
+		h.must(200, "GET", "/v1/tokens?kind=session", "").json(t, &l)
+		return l.Total
+	}
+	if n, err := h.in.ForgetTokens(context.Background(), 10); err != nil || n != 0 || count() != 1 {
+		t.Errorf("a fresh login: %d forgotten, %v", n, err)
+	}
+	h.pass(intake.SessionLife + 25*time.Hour)
+	if n, err := h.in.ForgetTokens(context.Background(), 10); err != nil || n != 1 {
+		t.Errorf("an old login: %d forgotten, %v", n, err)
+	}
 }
 
 func TestX9_UnknownAndWrongSoundTheSame(t *testing.T) {

@@ -21,7 +21,7 @@ type (
 	}
 	approveBody struct {
 		Reason     string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
-		Commission *bool  `json:"commission,omitempty" doc:"Put it into service too (B21); true unless given."`
+		Commission *bool  `json:"commission,omitempty" doc:"Put it into service too (B21): all its disks are then erased. False unless given."`
 	}
 	operationBody struct {
 		Kind   string          `json:"kind" doc:"diagnose, erase or install."`
@@ -65,13 +65,13 @@ func (a *API) registerServers() {
 	withBody(a, "POST /v1/servers/{id}/approve", about{summary: "Let an enrolled machine in", tag: "servers", answer: Server{}},
 		func(c *call, b **approveBody) (reply, error) {
 			body := orZero(*b)
-			commission := body.Commission == nil || *body.Commission
+			commission := body.Commission != nil && *body.Commission
 			return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
 				return a.in.ApproveServer(ctx, c.actor(), id, body.Reason, commission)
 			})
 		})
 	a.decision("POST", "reject", "Refuse an enrolled machine", a.in.RejectServer)
-	a.decision("POST", "commission", "Put a server into service", commission(a.in, true))
+	a.decision("POST", "commission", "Put a server into service: its disks are erased, then it may be handed out", commission(a.in, true))
 	a.decision("POST", "decommission", "Take a server out of service", commission(a.in, false))
 	a.decision("PUT", "maintenance", "Put a server into maintenance", a.in.SetMaintenance)
 	a.decision("PUT", "override", "Accept errors of the last diagnostics (B24)", a.in.SetOverride)
