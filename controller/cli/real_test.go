@@ -206,9 +206,9 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	}
 	r.do("", "service show "+service.Service)
 
-	r.do("", "server approve web1 --reason known --commission=false")
+	r.do("", "server approve web1 --reason known")
 	r.do("", "server edit web1 --location frankfurt --rack r1")
-	for _, command := range []string{"commission web1", "decommission web1", "maintenance web1 --reason fan", "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
+	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan", "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
 		r.do("", "server "+command)
 	}
 	r.refusedByRule("server override web1 --reason risk")

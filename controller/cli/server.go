@@ -21,9 +21,16 @@ func (p *program) serverActions() []*cobra.Command {
 }
 
 var serverDeeds = []deed{
-	{use: "approve", short: "Let a machine in that enrolled", below: "/approve", verb: "approved", fields: []field{{name: "commission", kind: yes, usage: "put it into service too; --commission=false does not"}, reason(false)}},
+	{
+		use: "approve", short: "Let a machine in that enrolled", below: "/approve", verb: "approved", fields: []field{reason(false)},
+		long: "Its hardware is then tested. Nobody gets it, and its disks are not touched, before it is commissioned.",
+	},
 	{use: "reject", short: "Refuse a machine that enrolled", below: "/reject", verb: "rejected", fields: []field{reason(true)}, question: "Reject %s? Its certificate is refused from then on."},
-	{use: "commission", short: "Put into service", below: "/commission", verb: "is in service", fields: []field{reason(false)}},
+	{
+		use: "commission", short: "Put into service: erase its disks, then hand it out", below: "/commission", verb: "is in service", fields: []field{reason(false)},
+		long:     "All its disks are erased and read back, and its hardware is tested; then it is available. An agent on an installed system refuses to erase.",
+		question: "Put %s into service? All its disks are erased.",
+	},
 	{use: "decommission", short: "Take out of service", below: "/decommission", verb: "is out of service", fields: []field{reason(false)}},
 	{use: "maintenance", short: "Begin maintenance: nobody gets it", method: http.MethodPut, below: "/maintenance", verb: "is in maintenance", fields: []field{reason(true)}},
 	{use: "end-maintenance", short: "End maintenance", method: http.MethodDelete, below: "/maintenance", verb: "is out of maintenance", fields: []field{reason(false)}},
