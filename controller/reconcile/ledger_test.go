@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -36,7 +37,23 @@ type ledger struct {
 	proof   map[string]proof           // server → last proven erase
 	audit   []access.Audit             // of this revision
 	moved   map[string]bool            // servers whose claim changed in this revision
+	led     []term
 	broken  []string
+}
+
+// term is a time of office: from a revision on somebody leads, or nobody.
+type term struct {
+	rev     int64
+	replica string
+}
+
+func leaderAt(terms []term, rev int64) (replica string) {
+	for _, t := range terms {
+		if t.rev < rev {
+			replica = t.replica
+		}
+	}
+	return replica
 }
 
 type proof struct {
@@ -110,6 +127,12 @@ func (l *ledger) revision(events []kv.Event) {
 			touched[l.ops[id].Server] = true
 		case "tasks":
 			record(l.tasks, id, e)
+		case "leaders":
+			var who store.Leader
+			if !e.Deleted {
+				must(json.Unmarshal(e.Value, &who))
+			}
+			l.led = append(l.led, term{l.rev, who.Replica})
 		case "commands":
 			l.command(id, e)
 		case "results":

@@ -74,6 +74,7 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 	defer func() {
 		for _, s := range stale {
 			r.stock.Catalogue.Release(s)
+			r.queue.addAt(waitingKey, r.now().Add(retryAfter)) // stock has seen what changed by then
 		}
 	}()
 	for {
@@ -91,19 +92,22 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 		switch {
 		case err == nil && given:
 			return nil // stock forgets the server when it sees the claim
-		case err == nil:
-			r.stock.Catalogue.Release(offer.Result.ServerID)
-			return nil
-		case errors.Is(err, errOrderMoved):
-			r.stock.Catalogue.Release(offer.Result.ServerID)
+		case err == nil, errors.Is(err, errOrderMoved):
+			r.giveBack(offer.Result.ServerID)
 			return nil
 		case errors.Is(err, errStale):
 			stale = append(stale, offer.Result.ServerID)
 		default:
-			r.stock.Catalogue.Release(offer.Result.ServerID)
+			r.giveBack(offer.Result.ServerID)
 			return err
 		}
 	}
+}
+
+// giveBack ends a reservation, and tells those who were answered "none" meanwhile.
+func (r *Reconciler) giveBack(server string) {
+	r.stock.Catalogue.Release(server)
+	r.queue.add(waitingKey)
 }
 
 func (r *Reconciler) offer(modules []match.Module, exactOnly bool) (match.Offer, bool) {

@@ -1,15 +1,22 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/controller/store/kv"
+	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -111,5 +118,49 @@ func TestX6_AServerThatCannotBeErasedSafelyHasOneTask(t *testing.T) {
 		if len(w.openTasks()) != 0 || !w.stock.Index.Available(id) {
 			t.Fatalf("tasks %v, %+v", w.openTasks(), w.stock.Index.Reasons(id))
 		}
+	})
+}
+
+// slow lets the commit of an install wait until pass is closed.
+type slow struct {
+	kv.KV
+	armed atomic.Bool
+	pass  chan struct{}
+}
+
+func (k *slow) Commit(ctx context.Context, t kv.Txn) (int64, bool, error) {
+	claims := slices.ContainsFunc(t.Ops, func(o kv.Op) bool {
+		return strings.HasPrefix(o.Key, store.Operations.Name()+"/") && bytes.Contains(o.Value, []byte(operation.Install))
+	})
+	if claims && k.armed.CompareAndSwap(true, false) {
+		<-k.pass
+	}
+	return k.KV.Commit(ctx, t)
+}
+
+func TestB28b_AServerThatALoserGivesBackGoesToWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &slow{KV: memkv.New(memkv.Options{}), pass: make(chan struct{})}
+		w := &world{t: t, kv: backend}
+		w.answer = w.obedient
+		w.start(backend)
+		w.seed()
+		id := w.enrol(machine(1, 1, 1))
+		backend.armed.Store(true)
+		first := w.place() // its claim is under way
+		if _, err := w.intake.CancelOrder(context.Background(), ann, first, "changed mind"); err != nil {
+			t.Fatal(err)
+		}
+		second := w.place()
+		if o := w.order(second); o.State != order.Waiting {
+			t.Fatalf("order %s while the only server is being claimed", o.State)
+		}
+		close(backend.pass)
+		synctest.Wait()
+		if a, b := w.order(first), w.order(second); a.State != order.Canceled || b.State != order.Fulfilled || b.Server != id {
+			t.Errorf("the first order is %s, the second %s on %q", a.State, b.State, b.Server)
+		}
+		w.stop()
+		_ = backend.Close()
 	})
 }

@@ -61,13 +61,15 @@ func inSaga(t *testing.T, fates func(life int) (fate, int), f func(s *saga)) (co
 		running.Go(func() { _ = s.ledger.follow(ctx, s.kv) })
 		running.Go(s.reincarnate)
 		running.Go(s.animate)
+		defer func() {
+			cancel()
+			running.Wait()
+			_ = s.kv.Close()
+			commits = s.commits
+		}()
 		synctest.Wait()
 		f(s)
 		s.verify()
-		cancel()
-		running.Wait()
-		_ = s.kv.Close()
-		commits = s.commits
 	})
 	return commits
 }

@@ -92,8 +92,15 @@ func (w *world) change(f func(tx *store.Tx) error) {
 const secret = "sesame"
 
 func (w *world) seed() {
+	w.put()
+	synctest.Wait()
+}
+
+// put stores what is sold, and a join token.
+func (w *world) put() {
+	w.t.Helper()
 	sum := sha256.Sum256([]byte(secret))
-	w.change(func(tx *store.Tx) error {
+	_, err := w.store.Change(context.Background(), func(tx *store.Tx) error {
 		return errorsOf(
 			store.Tokens.Put(tx, "tok-0000000000000000", access.Token{ID: "tok-0000000000000000", Kind: access.TokenJoin, Digest: hex.EncodeToString(sum[:]), Location: "loc-1", AutoApprove: true}),
 			store.Modules.Put(tx, "mod-1", order.Module{ID: "mod-1", Kind: order.ModuleLocal, Location: "loc-1", Department: "dc", DiagTimeout: 30, InstallTimeoutLinux: 20, InstallTimeoutWindows: 90}),
@@ -101,6 +108,9 @@ func (w *world) seed() {
 			store.Images.Put(tx, "img-1", image.Image{ImageManifest: protocol.ImageManifest{ID: "img-1", Name: "debian", OSFamily: "linux", RawBytes: 1 << 30}}),
 		)
 	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // small is what tariff tar-1 sells.
