@@ -42,6 +42,9 @@ func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	order.CheckSSHKeys(c, "ssh_keys", b.SSHKeys)
 	r := st.call.api.board.sheets["tariffs"].get(b.Tariff)
 	c.Require(r != nil, "tariff", "%.80q does not exist; see: steelyard tariff list", b.Tariff)
+	settings, ok := store.Settings.View(st.call.api.opt.Store, store.FleetSettings)
+	c.Require(!ok || !settings.RequireConfirmedEmail || b.EmailConfirmed, "email_confirmed",
+		"is false; this fleet takes orders only after the customer confirmed the e-mail address")
 	if own := access.ScopeOf(st.actor, "orders"); own.Field != "" {
 		c.Require(b.Customer == "" || own.Sees(b.Customer), "customer", "is not you; leave it out")
 		return

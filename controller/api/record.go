@@ -1,0 +1,75 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+)
+
+// viewOf is what the API shows of a record.
+func viewOf(value any, rev int64) any {
+	switch v := value.(type) {
+	case *fleet.Location:
+		return &Location{*v, rev}
+	case *order.Module:
+		return &Module{*v, rev}
+	case *order.Tariff:
+		return &Tariff{*v, rev}
+	case *order.Order:
+		return &Order{*v, rev}
+	case *order.Service:
+		return &Service{*v, rev}
+	case *operation.Operation:
+		return &Operation{*v, rev}
+	case *task.Task:
+		return &Task{*v, rev}
+	case *image.Image:
+		return &Image{*v, rev}
+	case *access.Token:
+		t := tokenView(v, rev)
+		return &t
+	case *access.User:
+		u := userView(v, rev)
+		return &u
+	case *access.Audit:
+		return &AuditLine{*v, rev}
+	}
+	return nil
+}
+
+func renderRecord(r *row) []byte { return render(viewOf(r.value, r.rev)) }
+
+// searchRecord is what q looks at.
+func searchRecord(id string, value any) string {
+	var more string
+	switch v := value.(type) {
+	case *fleet.Location:
+		more = v.Name + "\n" + v.ExternalID
+	case *order.Module:
+		more = v.Name
+	case *order.Tariff:
+		more = v.Name
+	case *order.Order:
+		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server
+	case *order.Service:
+		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server
+	case *operation.Operation:
+		more = v.Server + "\n" + v.Message
+	case *task.Task:
+		more = v.Subject + "\n" + v.Server
+	case *image.Image:
+		more = v.Name
+	case *access.Token:
+		more = v.Name
+	case *access.User:
+		more = v.Name
+	case *access.Audit:
+		more = v.Action + "\n" + v.Object + "\n" + v.Actor.Name + "\n" + v.Request
+	}
+	return strings.ToLower(id + "\n" + more)
+}
