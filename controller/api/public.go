@@ -29,6 +29,7 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 // register adds every route.
 func (a *API) register() {
 	a.registerPublic()
+	a.registerSettings()
 	a.registerLogin()
 	a.registerServers()
 	a.registerSetup()

@@ -72,6 +72,9 @@ var permissions = map[string]access.Permission{
 	"PATCH /v1/tariffs/{id}":  access.SetupWrite,
 	"DELETE /v1/tariffs/{id}": access.SetupWrite,
 
+	"GET /v1/settings": access.SetupRead,
+	"PUT /v1/settings": access.SetupWrite,
+
 	"GET /v1/images":              access.ImageRead,
 	"POST /v1/images":             access.ImageWrite,
 	"GET /v1/images/{id}":         access.ImageRead,

@@ -120,7 +120,7 @@ func (p *program) addAsking(root *cobra.Command) {
 		c.GroupID = nouns[i].group
 		root.AddCommand(c)
 	}
-	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.loginCommand(), p.logoutCommand(), p.whoamiCommand())
+	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.settingsCommand())
 	if p.hooks.State != nil {
 		root.AddCommand(p.stateCommand())
 	}

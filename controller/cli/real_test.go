@@ -240,6 +240,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "catalogue refresh")
 	r.do("", "catalogue")
 	r.do("", "whoami")
+	r.do("", "settings --require-confirmed-email=false")
 	r.do("", "image retire debian --yes")
 	r.do("", "tariff delete small --yes")
 	r.do("", "module delete m1 --yes")

@@ -1,0 +1,30 @@
+package api
+
+import (
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+// Settings hold for the whole fleet.
+type Settings struct {
+	RequireConfirmedEmail bool `json:"require_confirmed_email" doc:"Orders are taken only from customers who confirmed their e-mail address (B5)."`
+}
+
+func (a *API) registerSettings() {
+	without(a, "GET /v1/settings", about{summary: "What holds for the whole fleet", tag: "settings", answer: Settings{}}, func(*call) (reply, error) {
+		return a.settings(), nil
+	})
+	withBody(a, "PUT /v1/settings", about{summary: "Change what holds for the whole fleet", tag: "settings", answer: Settings{}}, func(c *call, s *Settings) (reply, error) {
+		if err := a.in.ChangeSettings(c.ctx(), c.actor(), store.FleetSetting(*s)); err != nil {
+			return reply{}, err
+		}
+		return a.settings(), nil
+	})
+}
+
+func (a *API) settings() reply {
+	var s Settings
+	if kept, ok := store.Settings.View(a.opt.Store, store.FleetSettings); ok {
+		s = Settings(*kept)
+	}
+	return reply{body: render(&s)}
+}
