@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -233,11 +232,8 @@ func (c *Controller) elect(ctx context.Context) error {
 }
 
 func (c *Controller) serve(ctx context.Context) error {
-	s := &http.Server{
-		Handler: c.API, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
-		BaseContext: func(net.Listener) context.Context { return ctx }, // event streams end with the controller
-	}
+	s := api.NewServer(c.API, c.log)
+	s.BaseContext = func(net.Listener) context.Context { return ctx } // event streams end with the controller
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
