@@ -93,6 +93,7 @@ func operationOf(key string) string {
 
 // everything is looked at once at the start: what was missed while nobody led.
 func (r *Reconciler) everything() {
+	r.queue.add(sweepKey)
 	snap := r.store.Snapshot()
 	for id := range store.Operations.Keys(snap) {
 		r.queue.add(store.Operations.Name() + "/" + id)
@@ -129,8 +130,11 @@ func (r *Reconciler) work(ctx context.Context) error {
 
 // look does what the record asks for now, and tells when to look again.
 func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err error) {
-	if key == waitingKey {
+	switch key {
+	case waitingKey:
 		return time.Time{}, r.waiting(ctx)
+	case sweepKey:
+		return r.sweep(ctx)
 	}
 	table, id, _ := strings.Cut(key, "/")
 	switch table {
