@@ -36,7 +36,7 @@ func TestB1_TheTourOfTheREADMEWorksAsWritten(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out.String(), errs.String())
 	}
-	for _, want := range []string{"in maintenance: fan is loud", "fulfilled", "Rebuild server", "steelyard_servers{", "demo-linux", "standard"} {
+	for _, want := range []string{"in maintenance: fan is loud", "fulfilled", "Rebuild server", "steelyard_servers{", "order.hold", "standard"} {
 		if !strings.Contains(out.String()+errs.String(), want) {
 			t.Errorf("the tour does not show %q:\n%s\n%s", want, out.String(), errs.String())
 		}
