@@ -2,6 +2,7 @@ package etcdkv
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -11,19 +12,39 @@ import (
 )
 
 // Watch implements kv.KV. It returns when etcd has confirmed the watch.
+//
+// It asks etcd for one revision more, and drops what is in it: while a watch begins in
+// the future, which the next revision is when nobody writes, etcd answers no request for
+// progress on the whole connection, and an idle cluster would look like a dead one.
 func (s *Store) Watch(ctx context.Context, prefix string, fromRev int64) (<-chan kv.Batch, error) {
+	if fromRev <= 1 {
+		return s.watch(ctx, prefix, fromRev, fromRev)
+	}
+	ch, err := s.watch(ctx, prefix, fromRev, fromRev-1)
+	if errors.Is(err, kv.ErrCompacted) { // perhaps only the one that is dropped
+		return s.watch(ctx, prefix, fromRev, fromRev)
+	}
+	return ch, err
+}
+
+// watch asks from begin on and delivers from fromRev on. It fails with ErrCompacted only when
+// begin is not fromRev; a watch from a compacted revision is else one that ends so.
+func (s *Store) watch(ctx context.Context, prefix string, fromRev, begin int64) (<-chan kv.Batch, error) {
 	if err := s.opt.Guard(false); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	w := &watch{s: s, ctx: ctx, cancel: cancel, out: make(chan kv.Batch)}
+	w := &watch{s: s, ctx: ctx, cancel: cancel, out: make(chan kv.Batch), from: fromRev}
 	late := time.AfterFunc(s.opt.Timeout, cancel) // the client itself waits for a connection for ever
 	w.in = s.c.Watch(ctx, s.opt.Prefix+prefix,
-		clientv3.WithPrefix(), clientv3.WithRev(fromRev), clientv3.WithFragment(),
+		clientv3.WithPrefix(), clientv3.WithRev(begin), clientv3.WithFragment(),
 		clientv3.WithProgressNotify(), clientv3.WithCreatedNotify())
 	first, err := w.created()
 	if !late.Stop() && err == nil {
 		err = fault.Unavailable("watch: etcd did not answer within %s", s.opt.Timeout)
+	}
+	if err == nil && first.CompactRevision != 0 && begin != fromRev {
+		err = kv.ErrCompacted
 	}
 	if err != nil {
 		cancel()
@@ -39,6 +60,7 @@ type watch struct {
 	cancel context.CancelFunc
 	in     clientv3.WatchChan
 	out    chan kv.Batch
+	from   int64 // events before it are not delivered
 }
 
 // created waits for etcd's confirmation. A watch of a compacted revision is
@@ -104,7 +126,8 @@ func (w *watch) deliver(r clientv3.WatchResponse) bool {
 		w.end(explain("watch", r.Err()))
 		return false
 	case len(r.Events) > 0:
-		return w.send(w.batch(r))
+		b := w.batch(r)
+		return len(b.Events) == 0 || w.send(b)
 	case r.IsProgressNotify():
 		return w.send(kv.Batch{Rev: r.Header.Revision})
 	}
@@ -112,12 +135,15 @@ func (w *watch) deliver(r clientv3.WatchResponse) bool {
 }
 
 func (w *watch) batch(r clientv3.WatchResponse) kv.Batch {
-	b := kv.Batch{Events: make([]kv.Event, len(r.Events))}
-	for i, e := range r.Events {
-		b.Events[i] = kv.Event{
+	b := kv.Batch{Events: make([]kv.Event, 0, len(r.Events))}
+	for _, e := range r.Events {
+		if e.Kv.ModRevision < w.from {
+			continue
+		}
+		b.Events = append(b.Events, kv.Event{
 			Entry:   w.s.entry(e.Kv.Key, e.Kv.Value, e.Kv.ModRevision, e.Kv.CreateRevision, e.Kv.Lease),
 			Deleted: e.Type == clientv3.EventTypeDelete,
-		}
+		})
 		b.Rev = max(b.Rev, e.Kv.ModRevision)
 	}
 	return b
