@@ -68,6 +68,7 @@ var nouns = []noun{
 		columns: []column{
 			{"NAME", "name", ""},
 			{"LOCATION", "location", "location"},
+			{"ENVIRONMENT", "environment", ""},
 			{"APPROVAL", "approval", ""},
 			{"CLAIM", "claim.kind", ""},
 			{"CONNECTED", "connected", ""},

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,9 +101,9 @@ func failingSteps(s *saga) {
 // neverAnswered: the install runs out of time, a person cancels the order, and the server
 // goes to the next one only after an erase.
 func neverAnswered(s *saga) {
-	silent := true
+	var heard atomic.Bool
 	s.tempered = func(_ *puppet, c protocol.Command) temper {
-		return temper{silent: silent && c.Kind == protocol.CommandImage}
+		return temper{silent: !heard.Load() && c.Kind == protocol.CommandImage}
 	}
 	server := s.enrol(1, machine(1, 1, 1))
 	s.untilAvailable(server)
@@ -112,7 +113,7 @@ func neverAnswered(s *saga) {
 		s.t.Fatalf("%d tasks about the failed order", n)
 	}
 	s.cancel(id)
-	silent = false
+	heard.Store(true)
 	s.untilAvailable(server)
 	again := s.place("cus-2")
 	s.untilOrder(again, order.Fulfilled)

@@ -78,13 +78,13 @@ func TestB27_ClosingTheBuildTaskReleasesTheHold(t *testing.T) {
 
 func TestB45_ADiskThatCameAfterThePermitIsErasedByTheNextOne(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.answer = w.silentFor(protocol.CommandErase)
+		w.obey(w.silentFor(protocol.CommandErase))
 		id := w.enrol(machine(1, 1, 1))
 		first := w.operationOf(id)
 		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: machine(1, 1, 2)}); err != nil {
 			t.Fatal(err)
 		}
-		w.answer = w.obedient
+		w.obey(w.obedient)
 		c, _ := store.Commands.View(w.store, store.CommandKey(id, first.Steps[0].CommandID))
 		res, _ := w.obedient(c.Command)
 		if err := w.intake.Result(context.Background(), id, res); err != nil {
@@ -142,7 +142,7 @@ func TestB28b_AServerThatALoserGivesBackGoesToWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := &slow{KV: memkv.New(memkv.Options{}), pass: make(chan struct{})}
 		w := &world{t: t, kv: backend}
-		w.answer = w.obedient
+		w.obey(w.obedient)
 		w.start(backend)
 		w.seed()
 		id := w.enrol(machine(1, 1, 1))

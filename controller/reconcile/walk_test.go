@@ -18,10 +18,10 @@ import (
 func TestB41_AServerIsErasedAndDiagnosedBeforeItIsAvailable(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var kinds []string
-		w.answer = func(c protocol.Command) (protocol.Result, bool) {
+		w.obey(func(c protocol.Command) (protocol.Result, bool) {
 			kinds = append(kinds, c.Kind)
 			return w.obedient(c)
-		}
+		})
 		id := w.enrol(machine(1, 1, 1))
 		if got := strings.Join(kinds, " "); got != "erase diagnose" {
 			t.Fatalf("did %q", got)
@@ -36,7 +36,7 @@ func TestB1_B26_AnExactServerIsPreparedAndOnlyThenActive(t *testing.T) {
 	inWorld(t, func(w *world) {
 		exact := w.enrol(machine(1, 1, 1))
 		w.enrol(machine(2, 2, 1))
-		w.answer = w.silentFor(protocol.CommandConfirm)
+		w.obey(w.silentFor(protocol.CommandConfirm))
 		id := w.place()
 		o := w.order(id)
 		if o.State != order.Preparing || o.Server != exact || o.TariffRevision != 3 {
@@ -137,7 +137,7 @@ func TestB27_CancelingAHeldOrderReleasesItsServer(t *testing.T) {
 func TestB41_CancelingDuringPreparationErasesBeforeTheServerIsAvailable(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.enrol(machine(1, 1, 1))
-		w.answer = w.silentFor(protocol.CommandImage)
+		w.obey(w.silentFor(protocol.CommandImage))
 		o := w.order(w.place())
 		if _, err := w.intake.CancelOrder(context.Background(), ann, o.ID, "changed mind"); err != nil {
 			t.Fatal(err)
@@ -202,13 +202,13 @@ func TestB9_ByServerTypeTakesNoSubstitute(t *testing.T) {
 func TestB43_AFailedInstallIsHeldAndTheServiceNeedsAttention(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.enrol(machine(1, 1, 1))
-		w.answer = w.refusing(protocol.CommandImage, fault.Refused("the disk is smaller than the image"))
+		w.obey(w.refusing(protocol.CommandImage, fault.Refused("the disk is smaller than the image")))
 		o := w.order(w.place())
 		op := w.operationOf(id)
 		if op.State != operation.Held || w.service(o.Service).State != order.ServiceNeedsAttention || w.openTasks()["failure/"+op.ID] == "" {
 			t.Fatalf("operation %s, service %s, tasks %v", op.State, w.service(o.Service).State, w.openTasks())
 		}
-		w.answer = w.obedient
+		w.obey(w.obedient)
 		if _, err := w.intake.RetryOperation(context.Background(), ann, op.ID, "disk replaced"); err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestB43_AFailedInstallIsHeldAndTheServiceNeedsAttention(t *testing.T) {
 func TestB16_TheModulesTimeBoundsAnOrdersInstall(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.enrol(machine(1, 1, 1))
-		w.answer = w.silentFor(protocol.CommandImage)
+		w.obey(w.silentFor(protocol.CommandImage))
 		o := w.order(w.place())
 		if op := w.operationOf(id); op.Deadline.Sub(op.CreatedAt) != 20*time.Minute {
 			t.Fatalf("allowed %s", op.Deadline.Sub(op.CreatedAt))
@@ -246,7 +246,7 @@ func TestB16_TheModulesTimeBoundsAnOrdersInstall(t *testing.T) {
 func TestX5_ALateOrForgedResultChangesNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.enrol(machine(1, 1, 1))
-		w.answer = w.silentFor(protocol.CommandImage)
+		w.obey(w.silentFor(protocol.CommandImage))
 		w.place()
 		op := w.operationOf(id)
 		good := protocol.Result{Command: op.Steps[0].CommandID, Operation: op.ID, Epoch: op.Epoch, Written: &protocol.WrittenImage{ReadBack: true}}
@@ -280,13 +280,13 @@ func TestX5_ALateOrForgedResultChangesNothing(t *testing.T) {
 
 func TestB45_AnEraseThatIsNotProvenLeavesTheServerUnavailable(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.answer = func(c protocol.Command) (protocol.Result, bool) {
+		w.obey(func(c protocol.Command) (protocol.Result, bool) {
 			res, ok := w.obedient(c)
 			if c.Kind == protocol.CommandErase {
 				res.Erasures[0].Proven = false
 			}
 			return res, ok
-		}
+		})
 		id := w.enrol(machine(1, 1, 2))
 		if op := w.operationOf(id); op == nil || op.State != operation.Held || w.server(id).Cleanliness != fleet.Dirty {
 			t.Fatalf("operation %+v", op)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,7 @@ type world struct {
 	store   *store.Store
 	stock   *stock.Stock
 	intake  *intake.Intake
+	mu      sync.Mutex
 	answer  func(protocol.Command) (protocol.Result, bool) // false: no answer at all
 	stop    context.CancelFunc
 	servers int
@@ -47,12 +49,26 @@ func (w *world) OperationFinished(_, _ string, _ time.Duration) {}
 func (w *world) OrderFulfilled(time.Duration)                   {}
 func (w *world) Sign([]byte) []byte                             { return []byte("signed") }
 
+// obey makes the agents answer so from now on.
+func (w *world) obey(answer func(protocol.Command) (protocol.Result, bool)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answer = answer
+}
+
+func (w *world) ask(c protocol.Command) (protocol.Result, bool) {
+	w.mu.Lock()
+	answer := w.answer
+	w.mu.Unlock()
+	return answer(c)
+}
+
 // inWorld runs f in a bubble with its own clock.
 func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, kv: memkv.New(memkv.Options{})}
-		w.answer = w.obedient
+		w.obey(w.obedient)
 		w.start(w.kv)
 		w.seed()
 		f(w)
@@ -213,7 +229,7 @@ func (w *world) agents(ctx context.Context) {
 			if answered[i.ID] {
 				continue
 			}
-			if res, ok := w.answer(i.Value.Command); ok {
+			if res, ok := w.ask(i.Value.Command); ok {
 				answered[i.ID] = true
 				if err := w.intake.Result(ctx, i.Value.Server, res); err != nil && ctx.Err() == nil {
 					answered[i.ID] = false
