@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 // member of an object, in the order of the answer.
 type member struct {
 	name  string
+	unit  string // the name whose end tells the unit, when it is not name
 	value json.RawMessage
 }
 
@@ -50,6 +52,11 @@ func outline(w io.Writer, body []byte, now time.Time, leave ...string) error {
 
 func writeMembers(w io.Writer, indent string, list []member, now time.Time, leave []string) error {
 	list = slices.DeleteFunc(list, func(m member) bool { return slices.Contains(leave, m.name) || empty(m.value) })
+	if slices.ContainsFunc(list, func(m member) bool { return m.name == "medium" || m.name == "rotational" }) {
+		for i := range list { // disks are sold in decimal units, memory is not
+			list[i].unit = strings.Replace(list[i].name, "size_bytes", "disk_bytes", 1)
+		}
+	}
 	width := 0
 	for _, m := range list {
 		if !compound(m.value) {
@@ -81,7 +88,7 @@ func writeMember(w io.Writer, indent string, m member, width int, now time.Time)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s%-*s  %s\n", indent, width+1, title(m.name)+":", clean(words(m.name, v, now)))
+		fmt.Fprintf(w, "%s%-*s  %s\n", indent, width+1, title(m.name)+":", clean(words(cmp.Or(m.unit, m.name), v, now)))
 		return nil
 	}
 }

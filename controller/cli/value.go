@@ -87,6 +87,8 @@ func number(name string, n json.Number) string {
 	switch {
 	case err != nil:
 		return n.String()
+	case strings.HasSuffix(name, "disk_bytes"):
+		return unit.Bytes(max(i, 0)).SI()
 	case strings.HasSuffix(name, "_bytes"):
 		return unit.Bytes(max(i, 0)).IEC()
 	case strings.HasSuffix(name, "_ns"):
