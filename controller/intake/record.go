@@ -1,9 +1,7 @@
 package intake
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -19,19 +17,9 @@ func Audit(tx *store.Tx, actor access.Actor, action, object string, before, afte
 }
 
 func audit(tx *store.Tx, actor access.Actor, action, object string, before, after any, reason string, now time.Time) error {
-	b, err := fieldsOf(before)
+	b, a, err := differing(before, after)
 	if err != nil {
 		return err
-	}
-	a, err := fieldsOf(after)
-	if err != nil {
-		return err
-	}
-	for k, v := range b {
-		if w, ok := a[k]; ok && bytes.Equal(v, w) {
-			delete(a, k)
-			delete(b, k)
-		}
 	}
 	line := access.Audit{ID: id.At("aud", now), At: now, Actor: actor, Action: action, Object: object, Reason: reason, Request: RequestID(tx.Context())}
 	if line.Before, err = textOf(b); err != nil {
@@ -41,34 +29,6 @@ func audit(tx *store.Tx, actor access.Actor, action, object string, before, afte
 		return err
 	}
 	return store.Audit.Create(tx, line.ID, line)
-}
-
-// secretFields never reach the audit log, not even as digests.
-var secretFields = []string{"password_hash", "digest", "secret"}
-
-func fieldsOf(v any) (map[string]json.RawMessage, error) {
-	if v == nil {
-		return nil, nil
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, err
-	}
-	for _, f := range secretFields {
-		delete(m, f)
-	}
-	return m, nil
-}
-
-func textOf(m map[string]json.RawMessage) (json.RawMessage, error) {
-	if len(m) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(m)
 }
 
 type requestKey struct{}
