@@ -46,7 +46,7 @@ $(GOALS): ; @:
 endif
 
 bench: ## measure the goals; `make bench G5 G9` measures two
-	go run ./deploy/bench $(ARGS) $(GOALS)
+	cd deploy/bench && CGO_ENABLED=0 go run . $(ARGS) $(GOALS)
 
 rules: ## each rule with the tests that name it
 	@go run ./deploy/rules

@@ -6,8 +6,8 @@
 //
 // It owns what is measured and how; it never decides what ships, and it is no test: a figure
 // depends on the machine and on who else works on it. Therefore every goal is a ratio of two
-// things that were measured alternately in one run, in five rounds or more, and the median of the
-// rounds' ratios is what counts. CPU time stands in for wall time wherever the question allows.
+// things that were measured alternately in one run, in five rounds or more (three where a busy
+// machine leaves no time for more, which is said), and the median of the rounds' ratios is what counts. CPU time stands in for wall time wherever the question allows.
 //
 // It is a module of its own, so that its peers (nats-server, grpc-go) are no dependency of the
 // product. Servers whose memory or CPU is measured run in fresh children of this program.

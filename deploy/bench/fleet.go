@@ -43,12 +43,12 @@ func inventory(n int) hardware.Inventory {
 	for s := range sockets {
 		inv.CPUs = append(inv.CPUs, hardware.CPU{Socket: fmt.Sprint("CPU", s+1), Model: models[kind], Arch: "x86_64", Cores: cores[kind], Threads: 2 * cores[kind]})
 	}
-	for d := range sockets * (2 << (n / 8 % 3)) {
+	for d := range sockets * (1 << (n / 8 % 3)) {
 		inv.Memory.DIMMs = append(inv.Memory.DIMMs, hardware.DIMM{Slot: fmt.Sprint("A", d+1), SizeBytes: 16 * gib << (n / 24 % 2), Type: "DDR4"})
 		inv.Memory.TotalBytes += inv.Memory.DIMMs[d].SizeBytes
 	}
 	sizes := []uint64{480 * gb, 960 * gb, 1920 * gb, 3840 * gb}
-	for d := range 1 + n/48%4 {
+	for d := range 1 + n/48%2 {
 		inv.Disks = append(inv.Disks, hardware.Disk{Name: fmt.Sprintf("nvme%dn1", d), Type: hardware.DiskNVMe, Model: "SAMSUNG MZQL2", Serial: fmt.Sprintf("S%09d%d", n, d), SizeBytes: sizes[n/192%4]})
 	}
 	for i := range 2 {
@@ -61,6 +61,8 @@ func mac(n, i int) string {
 	return fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", n>>24&255, n>>16&255, n>>8&255, n&255, i)
 }
 
+func serverID(n int) string { return fmt.Sprintf("srv-%016d", n) }
+
 // serverAt is the nth server with its facts. One that is free is available.
 func serverAt(n int, free bool, location string) (fleet.Server, fleet.Facts) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
@@ -68,7 +70,7 @@ func serverAt(n int, free bool, location string) (fleet.Server, fleet.Facts) {
 	configuration := inv.Configuration()
 	key := configuration.Key()
 	s := fleet.Server{
-		ID: fmt.Sprintf("srv-%016d", n), Name: fmt.Sprintf("node%06d", n), Location: location, Rack: fmt.Sprint("R", n/40), Environment: protocol.EnvRAM,
+		ID: serverID(n), Name: fmt.Sprintf("node%06d", n), Location: location, Rack: fmt.Sprint("R", n/40), Environment: protocol.EnvRAM,
 		InstanceID: id.Secret()[:26], Identity: inv.Identity, Approval: fleet.Approved, Cleanliness: fleet.Clean, CleanSince: now, InService: true, ServiceSince: now,
 		Claim: fleet.Claim{Kind: fleet.ClaimNone, Since: now}, CertSerial: fmt.Sprintf("%032x", n), CertNotAfter: now.AddDate(1, 0, 0), CreatedAt: now, FreeSince: now,
 		Diagnosis: &fleet.DiagnosisSummary{ID: id.New("opn"), At: now, Profile: "quick", ConfigurationKey: key, Checks: []protocol.Check{

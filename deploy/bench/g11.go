@@ -42,8 +42,9 @@ func measureAgent(ctx context.Context, b *bench) error {
 	if err := b.samples(); err != nil {
 		return err
 	}
-	if _, err := exec.LookPath(exporter); err != nil {
-		return fmt.Errorf("%s is not installed; as root: apt-get install --no-install-recommends %s", exporter, exporter)
+	peer, err := b.exporter(ctx)
+	if err != nil {
+		return err
 	}
 	agent := filepath.Join(b.dir, "steelyard-agent")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", agent, "./agent")
@@ -51,10 +52,27 @@ func measureAgent(ctx context.Context, b *bench) error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the agent: %w: %s", err, text)
 	}
-	if err := b.sizesOf(agent); err != nil {
+	if err := b.sizesOf(agent, peer); err != nil {
 		return err
 	}
-	return b.sideBySide(ctx, agent)
+	return b.sideBySide(ctx, agent, peer)
+}
+
+// exporter finds node_exporter, or unpacks Debian's package into the temporary directory.
+func (b *bench) exporter(ctx context.Context) (string, error) {
+	if path, err := exec.LookPath(exporter); err == nil {
+		return path, nil
+	}
+	for _, words := range [][]string{{"apt-get", "download", "-q", exporter}, {"sh", "-c", "dpkg -x " + exporter + "_*.deb unpacked"}} {
+		c := exec.CommandContext(ctx, words[0], words[1:]...)
+		c.Dir = b.dir
+		if text, err := c.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("the peer %s is not installed and cannot be had from Debian: %w: %s", exporter, err, text)
+		}
+	}
+	path := filepath.Join(b.dir, "unpacked", "usr", "bin", exporter)
+	_, err := os.Stat(path)
+	return path, err
 }
 
 // samples compares one reading of the machine with gopsutil's of the same facts.
@@ -121,16 +139,12 @@ func gopsutil() error {
 	return errors.Join(e1, e2, e3, e4, e5, e6, e7, e8)
 }
 
-func (b *bench) sizesOf(agent string) error {
-	path, err := exec.LookPath(exporter)
-	if err != nil {
-		return err
-	}
+func (b *bench) sizesOf(agent, exporter string) error {
 	ours, err := os.Stat(agent)
 	if err != nil {
 		return err
 	}
-	theirs, err := os.Stat(path)
+	theirs, err := os.Stat(exporter)
 	if err != nil {
 		return err
 	}
@@ -241,7 +255,7 @@ func freePort() (string, error) {
 
 // sideBySide runs an agent with a sample a second, one with a sample each ten seconds, and
 // node_exporter with a scrape a second, all at once.
-func (b *bench) sideBySide(ctx context.Context, agent string) error {
+func (b *bench) sideBySide(ctx context.Context, agent, exporter string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	address, err := freePort()

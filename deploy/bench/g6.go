@@ -166,10 +166,10 @@ func anOrder(id, server string, now time.Time) order.Order {
 func (a *allocation) giveBack() error {
 	err := write(a.w.ctx, a.w.kv, func(yield func(kv.Op) bool) {
 		for n := range a.w.servers {
-			s, _ := serverAt(n, true, "loc-bench")
-			if _, ok := a.taken.LoadAndDelete(s.ID); !ok {
+			if _, ok := a.taken.LoadAndDelete(serverID(n)); !ok {
 				continue
 			}
+			s, _ := serverAt(n, true, "loc-bench")
 			text, err := json.Marshal(s)
 			if err != nil || !yield(kv.Put(store.Servers.Name()+"/"+s.ID, text)) {
 				return

@@ -10,6 +10,22 @@ import (
 // rounds is how often things are measured alternately.
 const rounds = 5
 
+// budget bounds the rounds of a goal on a busy machine: three are always done, and no more after
+// the time is over.
+type budget struct {
+	start time.Time
+	time  time.Duration
+	done  int
+}
+
+func (b *budget) more() bool {
+	if b.done >= rounds || b.done >= 3 && time.Since(b.start) > b.time {
+		return false
+	}
+	b.done++
+	return true
+}
+
 // median is the middle value; of two middle ones their mean. Of nothing it is NaN.
 func median(list []float64) float64 {
 	if len(list) == 0 {

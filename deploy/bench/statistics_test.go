@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 func TestMedianIsTheMiddle(t *testing.T) {
@@ -65,6 +66,22 @@ func TestFiguresKeepFourDigits(t *testing.T) {
 	for in, want := range map[float64]float64{123456: 123500, 0.00012345678: 0.0001235, 0: 0, -7.77777: -7.778} {
 		if got := round(in); math.Abs(got-want) > 1e-12*math.Abs(want) {
 			t.Errorf("%v becomes %v, want %v", in, got, want)
+		}
+	}
+}
+
+func TestBudgetGivesThreeRoundsAtLeastAndFiveAtMost(t *testing.T) {
+	for _, c := range []struct {
+		time time.Duration
+		want int
+	}{{0, 3}, {time.Hour, rounds}} {
+		b := budget{start: time.Now().Add(-time.Minute), time: c.time}
+		n := 0
+		for b.more() {
+			n++
+		}
+		if n != c.want {
+			t.Errorf("%d rounds with %v, want %d", n, c.time, c.want)
 		}
 	}
 }
