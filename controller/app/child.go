@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -44,13 +45,13 @@ func (c child) run(ctx context.Context) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
-	for {
+	for first := true; ; first = false {
 		started := time.Now()
 		err := c.once(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(started) < 2*time.Second {
+		if first && time.Since(started) < 2*time.Second && !killed(err) {
 			return fmt.Errorf("%s %s ended at once: %w; see %s", c.path, c.args[0], err, c.logFile())
 		}
 		c.log.Warn("an agent process ended and is started again", "name", c.name, "error", err)
@@ -58,6 +59,12 @@ func (c child) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// killed tells whether a signal ended the process: that says nothing about how it was started.
+func killed(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && !exit.Exited()
 }
 
 func (c child) logFile() string { return filepath.Join(c.dir, "log") }

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,30 @@ func (h *house) serve() *replica {
 		})
 	}
 	r.Token = h.token
+	return r
+}
+
+// serveLate starts a replica while etcd cannot be reached: it answers, and says that it cannot do more.
+func (h *house) serveLate() *replica {
+	h.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	args := append(slices.Clone(h.flags), "--http", address) // the last one counts
+	r := &replica{process: launch(h.t, "steelyard", nil, args...)}
+	r.client = client{t: h.t, URL: "https://" + address, CA: h.replicas[0].CA, Token: h.token}
+	eventually(h.t, "the late replica answers", func() bool {
+		got, err := r.try("GET", "/healthz", "")
+		return err == nil && got.status == 200
+	})
+	for _, path := range []string{"/readyz", "/v1/servers"} {
+		if got := r.ask("GET", path, ""); got.status != 503 || got.header.Get("Retry-After") == "" {
+			h.t.Errorf("%s without any state: %d, Retry-After %q", path, got.status, got.header.Get("Retry-After"))
+		}
+	}
 	return r
 }
 
@@ -177,9 +203,15 @@ func (h *house) unreachable() {
 			t.Errorf("a write is answered %d, Retry-After %q: %s", got.status, got.header.Get("Retry-After"), got.body)
 		}
 	}
+	late := h.serveLate()
 	for _, w := range h.wires {
 		w.set(false)
 	}
+	eventually(t, "the late replica is ready", func() bool {
+		got, err := late.try("GET", "/readyz", "")
+		return err == nil && got.status == 200
+	})
+	late.stop()
 	a.untilFulfilled(id)
 	eventually(t, "the write is done when it is asked for again", func() bool {
 		got, err := b.try("POST", "/v1/locations", `{"name":"Lost","external_id":"lost"}`, "Idempotency-Key", "lost")
