@@ -5,7 +5,7 @@
 // A command is journaled before anything is done, its start before the deed, its result before
 // anybody hears of it. After a restart the commands without a result are done again, oldest
 // first; deeds are written so that this is safe. Refused, with a journaled result: another server's command, an
-// older epoch (rule X5), an unknown kind, a passed deadline. Until the first
+// older epoch (rule X5), an unknown kind, a passed deadline. A newer epoch also interrupts what is in work. Until the first
 // [Executor.Attach] has told which server this is, nothing is done.
 //
 // A panic in a deed is an internal fault of that command; the agent goes on. [Executor.Close]

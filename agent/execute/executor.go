@@ -18,10 +18,12 @@ import (
 
 var _ link.Executor = (*Executor)(nil)
 
-// errStopped interrupts a deed because the agent ends; errCancelled because the controller said so.
+// errStopped interrupts a deed because the agent ends; errCancelled because the controller said so;
+// errOver because the server is at a newer epoch than the command.
 var (
 	errStopped   = errors.New("the agent is stopping")
 	errCancelled = errors.New("cancelled")
+	errOver      = errors.New("its epoch is over")
 )
 
 // Executor does commands. Make one with New.
@@ -60,6 +62,7 @@ func (e *Executor) Attach(w protocol.Welcome) {
 	}
 	e.mu.Lock()
 	e.welcome, e.attached = w, true
+	e.outdate(max(w.Epoch, e.journal.Epoch()))
 	e.mu.Unlock()
 	e.next()
 }
@@ -79,8 +82,17 @@ func (e *Executor) Execute(cmd protocol.Command) {
 	default:
 		e.mu.Lock()
 		e.queue = append(e.queue, cmd)
+		e.outdate(cmd.Epoch)
 		e.mu.Unlock()
 		e.next()
+	}
+}
+
+// outdate interrupts what is in work when it is of an older epoch: the controller has ended its
+// operation, and a cancel that did not arrive then comes no more (rule X5). The caller holds the lock.
+func (e *Executor) outdate(epoch uint64) {
+	if e.job != nil && e.job.Command.Epoch < epoch {
+		e.stop(fmt.Errorf("%w: the command is of epoch %d, this server is at epoch %d", errOver, e.job.Command.Epoch, epoch))
 	}
 }
 
@@ -184,8 +196,8 @@ func (e *Executor) do(ctx context.Context, job *Job) (err error) {
 		return fault.Refused("this agent cannot %q", cmd.Kind)
 	case cmd.Server != job.welcome.ServerID:
 		return fault.Refused("command %s is for server %q; this is %q now", cmd.ID, cmd.Server, job.welcome.ServerID)
-	case cmd.Epoch < e.journal.Epoch():
-		return fault.Refused("command %s is of epoch %d; this server is at epoch %d", cmd.ID, cmd.Epoch, e.journal.Epoch())
+	case cmd.Epoch < job.Epoch():
+		return fault.Refused("command %s is of epoch %d; this server is at epoch %d", cmd.ID, cmd.Epoch, job.Epoch())
 	}
 	if !cmd.Deadline.IsZero() {
 		var cancel context.CancelFunc
@@ -207,7 +219,7 @@ func explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(context.Cause(ctx), errCancelled):
+	case errors.Is(context.Cause(ctx), errCancelled), errors.Is(context.Cause(ctx), errOver):
 		return fault.Refused("stopped: %w", context.Cause(ctx))
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Unavailable("the time allowed was over: %w", err)

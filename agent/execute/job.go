@@ -70,5 +70,5 @@ func (j *Job) UsePermit(id string, until time.Time) error {
 	return j.journal.UsePermit(id, j.Command.ID, until)
 }
 
-// Epoch is the newest epoch that this agent has seen.
-func (j *Job) Epoch() uint64 { return j.journal.Epoch() }
+// Epoch is the newest epoch that this agent has seen, also where the journal could not take it.
+func (j *Job) Epoch() uint64 { return max(j.journal.Epoch(), j.welcome.Epoch) }
