@@ -32,29 +32,54 @@ func Targets(environment string, inv *hardware.Inventory) []hardware.Disk {
 	return list
 }
 
-// Untouchable lists fixed disks that would have to be erased and cannot be named
-// safely. While there is one the machine cannot be proven clean.
+// Untouchable lists disks that would have to be erased and cannot be. While there
+// is one the machine cannot be proven clean.
 func Untouchable(environment string, inv *hardware.Inventory) []hardware.Disk {
 	if environment == protocol.EnvSandbox {
 		return nil
 	}
 	var list []hardware.Disk
-	for _, d := range inv.Disks {
-		if d.Serial == "" && d.WWN == "" && !d.Removable && d.Type != hardware.DiskUSB {
-			list = append(list, d)
+	for i := range inv.Disks {
+		if hindrance(&inv.Disks[i]) != "" {
+			list = append(list, inv.Disks[i])
 		}
 	}
 	return list
 }
 
+// hindrance says why a disk that holds, or may hold, somebody's data cannot be erased; ""
+// for every other one. A failing disk often goes read-only, or shows no capacity
+// until it is switched off and on; an external SATA port calls its disks removable.
+func hindrance(d *hardware.Disk) string {
+	inside := d.Type == hardware.DiskNVMe || d.Type == hardware.DiskSATA || d.Type == hardware.DiskSAS
+	switch {
+	case d.Type == hardware.DiskUSB, d.Removable && (!inside || d.SizeBytes == 0):
+		return ""
+	case d.Removable:
+		return "that calls itself removable"
+	case d.Serial == "" && d.WWN == "":
+		return "without serial number and WWN"
+	case d.ReadOnly:
+		return "that is read-only"
+	case d.SizeBytes == 0:
+		return "that shows no capacity"
+	}
+	return ""
+}
+
 // NewDisks lists fixed disks that are in now and were not in before: nobody knows
 // what is on them. A disk that went and came back is new.
+//
+// Two disks of one name are two disks.
 func NewDisks(environment string, before, now *hardware.Inventory) []hardware.Disk {
-	known := map[protocol.DiskRef]bool{}
+	known := map[protocol.DiskRef]int{}
 	for _, d := range holders(environment, before) {
-		known[nameless(d)] = true
+		known[nameless(d)]++
 	}
-	return slices.DeleteFunc(holders(environment, now), func(d hardware.Disk) bool { return known[nameless(d)] })
+	return slices.DeleteFunc(holders(environment, now), func(d hardware.Disk) bool {
+		known[nameless(d)]--
+		return known[nameless(d)] >= 0
+	})
 }
 
 // holders are the disks that must be proven empty before the machine is given away.
@@ -70,11 +95,14 @@ func nameless(d hardware.Disk) protocol.DiskRef {
 
 // Covers reports whether erased names every disk that must be proven empty.
 func Covers(erased []protocol.DiskRef, environment string, inv *hardware.Inventory) bool {
+	done := map[protocol.DiskRef]int{}
+	for _, r := range erased {
+		r.Name = ""
+		done[r]++
+	}
 	return !slices.ContainsFunc(holders(environment, inv), func(d hardware.Disk) bool {
-		return !slices.ContainsFunc(erased, func(r protocol.DiskRef) bool {
-			r.Name = ""
-			return r == nameless(d)
-		})
+		done[nameless(d)]--
+		return done[nameless(d)] < 0
 	})
 }
 
@@ -84,14 +112,14 @@ func Ref(d hardware.Disk) protocol.DiskRef {
 }
 
 // EraseRefs names every disk that an erase of the machine must cover. It is
-// refused when one of them cannot be named.
+// refused when one of them cannot be named or written.
 func EraseRefs(s *Server, inv *hardware.Inventory) ([]protocol.DiskRef, error) {
 	if s.Environment == protocol.EnvInstalled {
 		return nil, fault.Refused("server %s runs an installed system; boot the RAM environment to erase its disks", s.ID)
 	}
 	if bad := Untouchable(s.Environment, inv); len(bad) > 0 {
-		return nil, fault.Refused("server %s has a disk without serial number and WWN (%s, %s); it cannot be erased safely: take it out or erase it by hand",
-			s.ID, bad[0].Name, unit.Bytes(bad[0].SizeBytes).SI())
+		return nil, fault.Refused("server %s has a disk %s (%s, %s); it cannot be erased safely: take it out",
+			s.ID, hindrance(&bad[0]), bad[0].Name, unit.Bytes(bad[0].SizeBytes).SI())
 	}
 	var refs []protocol.DiskRef
 	for _, d := range Targets(s.Environment, inv) {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -59,6 +60,7 @@ func TestB44_OnlyNamedFixedDisksAreTargets(t *testing.T) {
 		t.Fatalf("too large: %v", err)
 	}
 	s := &Server{ID: "srv-1", Environment: protocol.EnvRAM}
+	inv.Disks = slices.Delete(inv.Disks, 4, 5) // read-only: no target, and never proven empty
 	if _, err := EraseRefs(s, &inv); err != nil {
 		t.Fatal(err)
 	}
