@@ -19,7 +19,8 @@ func TestLastingAddresses(t *testing.T) {
 	}
 	got := lasting([]netlink.Addr{
 		address("2001:db8::5/64", unix.IFA_F_PERMANENT), address("192.0.2.7/24", 0), address("fe80::1/64", 0),
-		address("2001:db8::bad/64", unix.IFA_F_TEMPORARY), address("2001:db8::01d/64", unix.IFA_F_DEPRECATED), address("192.0.2.7/24", 0), {},
+		address("2001:db8::bad/64", unix.IFA_F_TEMPORARY), address("2001:db8::01d/64", unix.IFA_F_DEPRECATED), address("192.0.2.7/24", 0),
+		{},
 	})
 	if want := []string{"192.0.2.7/24", "2001:db8::5/64"}; !slices.Equal(got, want) {
 		t.Errorf("kept %v; want %v", got, want)

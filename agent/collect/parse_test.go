@@ -40,9 +40,15 @@ func TestDiskTypes(t *testing.T) {
 
 func TestHypervisorsAreToldByTheirFirmware(t *testing.T) {
 	for _, c := range []struct{ vendor, product, want string }{
-		{"QEMU", "Standard PC (Q35 + ICH9, 2009)", "kvm"}, {"VMware, Inc.", "VMware7,1", "vmware"}, {"Xen", "HVM domU", "xen"},
-		{"Microsoft Corporation", "Virtual Machine", "hyperv"}, {"Amazon EC2", "m5.large", "aws"}, {"Amazon EC2", "m5.metal", ""},
-		{"innotek GmbH", "VirtualBox", "virtualbox"}, {"Dell Inc.", "PowerEdge R640", ""}, {"Microsoft Corporation", "Surface", ""},
+		{"QEMU", "Standard PC (Q35 + ICH9, 2009)", "kvm"},
+		{"VMware, Inc.", "VMware7,1", "vmware"},
+		{"Xen", "HVM domU", "xen"},
+		{"Microsoft Corporation", "Virtual Machine", "hyperv"},
+		{"Amazon EC2", "m5.large", "aws"},
+		{"Amazon EC2", "m5.metal", ""},
+		{"innotek GmbH", "VirtualBox", "virtualbox"},
+		{"Dell Inc.", "PowerEdge R640", ""},
+		{"Microsoft Corporation", "Surface", ""},
 	} {
 		if got := hypervisor(hardware.System{Vendor: c.vendor, Product: c.product}); got != c.want {
 			t.Errorf("%s %s: %q; want %q", c.vendor, c.product, got, c.want)

@@ -12,10 +12,24 @@ import (
 
 // hypervisors are told by what their firmware calls itself.
 var hypervisors = []struct{ word, name string }{
-	{"kvm", "kvm"}, {"qemu", "kvm"}, {"bochs", "kvm"}, {"openstack", "kvm"}, {"red hat", "kvm"}, {"ovirt", "kvm"},
-	{"vmware", "vmware"}, {"virtualbox", "virtualbox"}, {"innotek", "virtualbox"}, {"xen", "xen"},
-	{"amazon ec2", "aws"}, {"google compute", "gce"}, {"digitalocean", "kvm"}, {"hetzner vserver", "kvm"},
-	{"virtual machine", "hyperv"}, {"parallels", "parallels"}, {"bhyve", "bhyve"}, {"firecracker", "firecracker"},
+	{"kvm", "kvm"},
+	{"qemu", "kvm"},
+	{"bochs", "kvm"},
+	{"openstack", "kvm"},
+	{"red hat", "kvm"},
+	{"ovirt", "kvm"},
+	{"vmware", "vmware"},
+	{"virtualbox", "virtualbox"},
+	{"innotek", "virtualbox"},
+	{"xen", "xen"},
+	{"amazon ec2", "aws"},
+	{"google compute", "gce"},
+	{"digitalocean", "kvm"},
+	{"hetzner vserver", "kvm"},
+	{"virtual machine", "hyperv"},
+	{"parallels", "parallels"},
+	{"bhyve", "bhyve"},
+	{"firecracker", "firecracker"},
 }
 
 // virtualization tells what the machine runs in; the innermost counts, so a

@@ -318,8 +318,11 @@ func TestB43_OnlySignedManifestsAreRead(t *testing.T) {
 		cmd  *protocol.ImageCommand
 		kind fault.Kind
 	}{
-		{"none", nil, fault.KindInvalid}, {"forged", forged, fault.KindDenied}, {"too big for the disk", small, fault.KindRefused},
-		{"unknown format", sign(odd), fault.KindInvalid}, {"no digest", sign(wrong), fault.KindInvalid},
+		{"none", nil, fault.KindInvalid},
+		{"forged", forged, fault.KindDenied},
+		{"too big for the disk", small, fault.KindRefused},
+		{"unknown format", sign(odd), fault.KindInvalid},
+		{"no digest", sign(wrong), fault.KindInvalid},
 	} {
 		if _, err := Verify(public, c.cmd); !fault.Is(err, c.kind) {
 			t.Errorf("%s: %v", c.what, err)

@@ -109,14 +109,18 @@ func (m *machine) Inventory(ctx context.Context) (inv hardware.Inventory) {
 	})
 	return inv
 }
+
 func (m *machine) Sample(s *hardware.Sample) error {
 	*s = hardware.Sample{At: time.Now().UTC()}
 	return nil
 }
+
 func (m *machine) Attach(w protocol.Welcome) { m.with(func() { m.attached = append(m.attached, w) }) }
+
 func (m *machine) Execute(c protocol.Command) {
 	m.with(func() { m.commands = append(m.commands, c.ID) })
 }
+
 func (m *machine) Cancel(c protocol.Cancel) {
 	m.with(func() { m.stopped = append(m.stopped, c.Command) })
 }

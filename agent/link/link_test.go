@@ -173,7 +173,9 @@ func TestWhatAControllerMayNotSayEndsTheSessionAndNothingElse(t *testing.T) {
 			kind protocol.Kind
 			msg  any
 		}{
-			{protocol.KindHello, &protocol.Hello{}}, {protocol.KindWelcome, &protocol.Welcome{}}, {protocol.KindReport, &protocol.Report{}},
+			{protocol.KindHello, &protocol.Hello{}},
+			{protocol.KindWelcome, &protocol.Welcome{}},
+			{protocol.KindReport, &protocol.Report{}},
 			{protocol.KindCommand, &protocol.Ping{Seq: 1}},
 		} {
 			conn, _ := b.welcome()

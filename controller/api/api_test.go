@@ -219,8 +219,10 @@ func newServer(name string, now time.Time) fleet.Server {
 
 func factsOf(s fleet.Server) fleet.Facts {
 	c := hardware.Configuration{Arch: "x86_64", CPUModel: "Xeon E5-2650 v4", Sockets: 2, Cores: 24, MemoryBytes: 256 << 30}
-	return fleet.Facts{Server: s.ID, At: s.CreatedAt, AgentVersion: "1.0", Configuration: c, Key: c.Key(),
-		Inventory: hardware.Inventory{Identity: hardware.Identity{MACs: []string{"02:00:" + s.ID[len(s.ID)-8:]}}}}
+	return fleet.Facts{
+		Server: s.ID, At: s.CreatedAt, AgentVersion: "1.0", Configuration: c, Key: c.Key(),
+		Inventory: hardware.Inventory{Identity: hardware.Identity{MACs: []string{"02:00:" + s.ID[len(s.ID)-8:]}}},
+	}
 }
 
 func stockOf(h *house) *match.Catalogue { return h.api.opt.Catalogue.(*match.Catalogue) }

@@ -28,7 +28,6 @@ func (k key) compare(o key) int { return cmp.Or(cmp.Compare(k.N, o.N), strings.C
 // column is one field by which a collection is filtered or sorted.
 type column struct {
 	name   string
-	doc    string
 	values []string         // that a filter may ask for; nil: any text
 	text   func(any) string // value for filters; nil: cannot be filtered
 	sort   func(any) key    // value for sorting; nil: cannot be sorted by

@@ -88,9 +88,11 @@ type snapshot struct{ *store.Snapshot }
 func (s snapshot) Location(id string) (fleet.Location, bool) {
 	return found(store.Locations.In(s.Snapshot, id))
 }
+
 func (s snapshot) Module(id string) (order.Module, bool) {
 	return found(store.Modules.In(s.Snapshot, id))
 }
+
 func (s snapshot) Image(id string) (image.Image, bool) { return found(store.Images.In(s.Snapshot, id)) }
 
 func (s snapshot) Holder(table, name string) (string, bool) {

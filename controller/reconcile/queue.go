@@ -145,11 +145,13 @@ func (s schedule) Swap(i, j int) {
 	s[i], s[j] = s[j], s[i]
 	s[i].index, s[j].index = i, j
 }
+
 func (s *schedule) Push(x any) {
 	a := x.(*appointment)
 	a.index = len(*s)
 	*s = append(*s, a)
 }
+
 func (s *schedule) Pop() any {
 	old := *s
 	a := old[len(old)-1]

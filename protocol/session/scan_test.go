@@ -37,9 +37,11 @@ func samples() map[protocol.Kind]any {
 		protocol.KindCommand:  &protocol.Command{ID: "cmd-1", Kind: protocol.CommandImage, Deadline: now, Image: &protocol.ImageCommand{SignedManifest: []byte("{}"), Disk: disk, SSHKeys: []string{"k"}}},
 		protocol.KindCancel:   &protocol.Cancel{Command: "cmd-1", Reason: "asked"},
 		protocol.KindProgress: &protocol.Progress{Command: "cmd-1", Done: 1, Total: 2, Unit: "bytes"},
-		protocol.KindResult: &protocol.Result{Command: "cmd-1", At: now, Fault: fault.Refused("no"),
+		protocol.KindResult: &protocol.Result{
+			Command: "cmd-1", At: now, Fault: fault.Refused("no"),
 			Diagnosis: &protocol.Diagnosis{Profile: "quick", StartedAt: now, Checks: []protocol.Check{{Name: "cpu"}}, Inventory: inv},
-			Erasures:  []protocol.Erasure{{Disk: disk, Attempts: []string{"x"}, EndedAt: now}}, Written: &protocol.WrittenImage{Disk: disk}},
+			Erasures:  []protocol.Erasure{{Disk: disk, Attempts: []string{"x"}, EndedAt: now}}, Written: &protocol.WrittenImage{Disk: disk},
+		},
 		protocol.KindAck:          &protocol.Ack{Command: "cmd-1"},
 		protocol.KindRenew:        &protocol.Renew{CSR: []byte{1}},
 		protocol.KindRenewed:      &protocol.Renewed{Certificate: []byte{1}},
@@ -122,8 +124,10 @@ func TestScanAcceptsEveryMessage(t *testing.T) {
 func TestScanAcceptsAllNumberForms(t *testing.T) {
 	var b bytes.Buffer
 	enc := msgpack.NewEncoder(&b)
-	values := []any{int8(-100), int16(-3000), int32(-1 << 20), int64(-1 << 40), uint8(200), uint16(1 << 15), uint32(1 << 31), uint64(1 << 63),
-		float32(1.5), 2.5, true, nil, strings.Repeat("x", 300), bytes.Repeat([]byte{1}, 70000), time.Unix(1, 5), time.Unix(-1, 0)}
+	values := []any{
+		int8(-100), int16(-3000), int32(-1 << 20), int64(-1 << 40), uint8(200), uint16(1 << 15), uint32(1 << 31), uint64(1 << 63),
+		float32(1.5), 2.5, true, nil, strings.Repeat("x", 300), bytes.Repeat([]byte{1}, 70000), time.Unix(1, 5), time.Unix(-1, 0),
+	}
 	if err := enc.Encode(map[string]any{"v": values}); err != nil {
 		t.Fatal(err)
 	}

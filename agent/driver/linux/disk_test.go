@@ -119,8 +119,12 @@ func TestSandboxSpecs(t *testing.T) {
 		size int64
 		ok   bool
 	}{
-		{"a", DefaultSandboxBytes, true}, {"/x/a:128MiB", 128 << 20, true},
-		{"a:1000", 0, false}, {"a:many", 0, false}, {"", 0, false}, {"a:0", 0, false},
+		{"a", DefaultSandboxBytes, true},
+		{"/x/a:128MiB", 128 << 20, true},
+		{"a:1000", 0, false},
+		{"a:many", 0, false},
+		{"", 0, false},
+		{"a:0", 0, false},
 	} {
 		_, size, err := parseSandbox(c.spec)
 		if (err == nil) != c.ok || c.ok && size != c.size {

@@ -19,16 +19,27 @@ type model struct {
 
 var makers = []maker{
 	{32, "Supermicro", "American Megatrends Inc.", []model{
-		{6, "Super Server", "X10DRi", 3, 2}, {4, "SYS-1029P-WTR", "X11DDW-L", 4, 2}, {3, "X9DRW", "X9DRW", 2, 2},
-		{3, "SYS-5019S-MR", "X11SSH-F", 6, 1}, {4, "AS -1014S-WTRT", "H12SSW-NT", 5, 1}, {3, "SYS-120U-TNR", "X12DPU-6", 7, 2},
+		{6, "Super Server", "X10DRi", 3, 2},
+		{4, "SYS-1029P-WTR", "X11DDW-L", 4, 2},
+		{3, "X9DRW", "X9DRW", 2, 2},
+		{3, "SYS-5019S-MR", "X11SSH-F", 6, 1},
+		{4, "AS -1014S-WTRT", "H12SSW-NT", 5, 1},
+		{3, "SYS-120U-TNR", "X12DPU-6", 7, 2},
 	}},
 	{28, "Dell Inc.", "Dell Inc.", []model{
-		{3, "PowerEdge R610", "0F0XJ6", 1, 2}, {4, "PowerEdge R720", "0DCWD1", 2, 2}, {6, "PowerEdge R630", "0CNCJW", 3, 2},
-		{5, "PowerEdge R640", "0W23H8", 4, 2}, {4, "PowerEdge R6515", "04F3CJ", 5, 1}, {3, "PowerEdge R650", "0PYXKY", 7, 2},
+		{3, "PowerEdge R610", "0F0XJ6", 1, 2},
+		{4, "PowerEdge R720", "0DCWD1", 2, 2},
+		{6, "PowerEdge R630", "0CNCJW", 3, 2},
+		{5, "PowerEdge R640", "0W23H8", 4, 2},
+		{4, "PowerEdge R6515", "04F3CJ", 5, 1},
+		{3, "PowerEdge R650", "0PYXKY", 7, 2},
 	}},
 	{22, "HPE", "HPE", []model{
-		{3, "ProLiant DL360 G7", "", 1, 2}, {4, "ProLiant DL380p Gen8", "", 2, 2}, {7, "ProLiant DL360 Gen9", "ProLiant DL360 Gen9", 3, 2},
-		{5, "ProLiant DL380 Gen10", "ProLiant DL380 Gen10", 4, 2}, {3, "ProLiant DL325 Gen10 Plus", "ProLiant DL325 Gen10 Plus", 5, 1},
+		{3, "ProLiant DL360 G7", "", 1, 2},
+		{4, "ProLiant DL380p Gen8", "", 2, 2},
+		{7, "ProLiant DL360 Gen9", "ProLiant DL360 Gen9", 3, 2},
+		{5, "ProLiant DL380 Gen10", "ProLiant DL380 Gen10", 4, 2},
+		{3, "ProLiant DL325 Gen10 Plus", "ProLiant DL325 Gen10 Plus", 5, 1},
 	}},
 	{8, "ASRockRack", "American Megatrends International, LLC.", []model{
 		{4, "1U4LW-X570", "X570D4U-2L2T", 8, 1}, {4, "ROMED8-2T", "ROMED8-2T", 5, 1}, {3, "E3C246D4U", "E3C246D4U", 6, 1},
@@ -93,16 +104,23 @@ var (
 	fast    = []port{{4, "MT27800 Family [ConnectX-5]", "mlx5_core", 2, 25_000}, {3, "BCM57414 NetXtreme-E 10Gb/25Gb RDMA Ethernet Controller", "bnxt_en", 2, 25_000}, {1, "MT28800 Family [ConnectX-5 Ex]", "mlx5_core", 2, 100_000}}
 
 	oldDisks = []layout{
-		{5, []bays{{2, 2, hdd, []uint64{500, 1000, 2000}}}}, {3, []bays{{2, 6, sas, []uint64{146, 300, 600}}}},
-		{2, []bays{{4, 4, hdd, []uint64{2000, 3000, 4000}}}}, {2, []bays{{2, 2, ssd, []uint64{240, 480}}}},
+		{5, []bays{{2, 2, hdd, []uint64{500, 1000, 2000}}}},
+		{3, []bays{{2, 6, sas, []uint64{146, 300, 600}}}},
+		{2, []bays{{4, 4, hdd, []uint64{2000, 3000, 4000}}}},
+		{2, []bays{{2, 2, ssd, []uint64{240, 480}}}},
 	}
 	midDisks = []layout{
-		{6, []bays{{2, 2, ssd, []uint64{240, 480, 960}}}}, {4, []bays{{2, 2, ssd, []uint64{240, 480}}, {2, 4, hdd, []uint64{4000, 6000, 8000}}}},
-		{3, []bays{{4, 8, sas, []uint64{600, 1200, 1800}}}}, {3, []bays{{4, 8, ssd, []uint64{960, 1920}}}}, {2, []bays{{12, 12, hdd, []uint64{8000, 12_000}}, {2, 2, ssd, []uint64{480}}}},
+		{6, []bays{{2, 2, ssd, []uint64{240, 480, 960}}}},
+		{4, []bays{{2, 2, ssd, []uint64{240, 480}}, {2, 4, hdd, []uint64{4000, 6000, 8000}}}},
+		{3, []bays{{4, 8, sas, []uint64{600, 1200, 1800}}}},
+		{3, []bays{{4, 8, ssd, []uint64{960, 1920}}}},
+		{2, []bays{{12, 12, hdd, []uint64{8000, 12_000}}, {2, 2, ssd, []uint64{480}}}},
 	}
 	newDisks = []layout{
-		{6, []bays{{2, 2, nvme, []uint64{960, 1920, 3840}}}}, {4, []bays{{2, 2, ssd, []uint64{480, 960}}, {2, 8, nvme, []uint64{1920, 3840, 7680}}}},
-		{3, []bays{{2, 2, nvme, []uint64{480, 960}}, {4, 12, hdd, []uint64{12_000, 16_000, 18_000}}}}, {2, []bays{{4, 4, ssd, []uint64{1920, 3840}}}},
+		{6, []bays{{2, 2, nvme, []uint64{960, 1920, 3840}}}},
+		{4, []bays{{2, 2, ssd, []uint64{480, 960}}, {2, 8, nvme, []uint64{1920, 3840, 7680}}}},
+		{3, []bays{{2, 2, nvme, []uint64{480, 960}}, {4, 12, hdd, []uint64{12_000, 16_000, 18_000}}}},
+		{2, []bays{{4, 4, ssd, []uint64{1920, 3840}}}},
 	}
 )
 

@@ -74,11 +74,23 @@ type limit struct {
 
 func (w Weights) limits() []limit {
 	return []limit{
-		{"cpu_add", w.CPUAdd, 1}, {"cpu_remove", w.CPURemove, 1}, {"cpu_swap", w.CPUSwap, 1},
-		{"dimm_add", w.DIMMAdd, 1}, {"dimm_remove", w.DIMMRemove, 1}, {"dimm_swap", w.DIMMSwap, 1}, {"dimm_type", w.DIMMType, 0},
-		{"disk_add", w.DiskAdd, 1}, {"disk_remove", w.DiskRemove, 0}, {"disk_swap", w.DiskSwap, 1}, {"disk_medium", w.DiskMedium, 0},
-		{"nic_add", w.NICAdd, 1}, {"nic_remove", w.NICRemove, 0}, {"nic_swap", w.NICSwap, 1},
-		{"gpu_add", w.GPUAdd, 1}, {"gpu_remove", w.GPURemove, 0}, {"gpu_swap", w.GPUSwap, 1},
+		{"cpu_add", w.CPUAdd, 1},
+		{"cpu_remove", w.CPURemove, 1},
+		{"cpu_swap", w.CPUSwap, 1},
+		{"dimm_add", w.DIMMAdd, 1},
+		{"dimm_remove", w.DIMMRemove, 1},
+		{"dimm_swap", w.DIMMSwap, 1},
+		{"dimm_type", w.DIMMType, 0},
+		{"disk_add", w.DiskAdd, 1},
+		{"disk_remove", w.DiskRemove, 0},
+		{"disk_swap", w.DiskSwap, 1},
+		{"disk_medium", w.DiskMedium, 0},
+		{"nic_add", w.NICAdd, 1},
+		{"nic_remove", w.NICRemove, 0},
+		{"nic_swap", w.NICSwap, 1},
+		{"gpu_add", w.GPUAdd, 1},
+		{"gpu_remove", w.GPURemove, 0},
+		{"gpu_swap", w.GPUSwap, 1},
 	}
 }
 

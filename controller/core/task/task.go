@@ -7,8 +7,10 @@ import (
 // New makes an open task. Give it a dedupe key that is the same for the same
 // cause, so that a cause that is met twice files one task.
 func New(id, department, kind, key, subject, body string, now time.Time) Task {
-	return Task{ID: id, Department: department, Kind: kind, DedupeKey: key, Subject: subject, Body: body,
-		State: Open, CreatedAt: now, ChangedAt: now}
+	return Task{
+		ID: id, Department: department, Kind: kind, DedupeKey: key, Subject: subject, Body: body,
+		State: Open, CreatedAt: now, ChangedAt: now,
+	}
 }
 
 // Close ends a task. Closing a closed one changes nothing.

@@ -125,8 +125,10 @@ type machine struct {
 
 func newMachine(n int) *machine {
 	return &machine{
-		inv: hardware.Inventory{Schema: 1, Identity: hardware.Identity{UUID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n)},
-			CPUs: []hardware.CPU{{Socket: "P0", Model: "EPYC 7302P", Arch: "x86_64", Cores: 16, Threads: 32}}},
+		inv: hardware.Inventory{
+			Schema: 1, Identity: hardware.Identity{UUID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n)},
+			CPUs: []hardware.CPU{{Socket: "P0", Model: "EPYC 7302P", Arch: "x86_64", Cores: 16, Threads: 32}},
+		},
 		results: map[string]protocol.Result{}, changed: make(chan struct{}, 1),
 	}
 }
@@ -137,11 +139,14 @@ func (m *machine) Inventory(context.Context) (inv hardware.Inventory) {
 	m.with(func() { inv = m.inv })
 	return
 }
+
 func (m *machine) Sample(s *hardware.Sample) error {
 	*s = hardware.Sample{At: time.Now().UTC(), Load1: 0.25, FS: []hardware.Filesystem{{Mount: "/"}}}
 	return nil
 }
+
 func (m *machine) Attach(w protocol.Welcome) { m.with(func() { m.welcomed = append(m.welcomed, w) }) }
+
 func (m *machine) Execute(c protocol.Command) {
 	m.with(func() {
 		m.got = append(m.got, c)
@@ -151,6 +156,7 @@ func (m *machine) Execute(c protocol.Command) {
 	})
 	m.signal()
 }
+
 func (m *machine) Cancel(c protocol.Cancel) {
 	m.with(func() { m.canceled = append(m.canceled, c.Command) })
 }
@@ -165,6 +171,7 @@ func (m *machine) Unacked() (list []protocol.Result) {
 	})
 	return list
 }
+
 func (m *machine) Progress() (p protocol.Progress, ok bool) {
 	m.with(func() {
 		if ok = len(m.progress) > 0; ok {
@@ -173,6 +180,7 @@ func (m *machine) Progress() (p protocol.Progress, ok bool) {
 	})
 	return
 }
+
 func (m *machine) signal() {
 	select {
 	case m.changed <- struct{}{}:
@@ -227,8 +235,10 @@ func (c *controller) connected(a *agent) {
 }
 
 func command(server, id string) operation.Command {
-	return operation.Command{Command: protocol.Command{ID: id, Server: server, Operation: "opn-1", Step: "verify", Epoch: 1, Kind: protocol.CommandDiagnose,
-		Diagnose: &protocol.DiagnoseCommand{Profile: "quick"}, Deadline: time.Now().Add(time.Hour).UTC()}}
+	return operation.Command{Command: protocol.Command{
+		ID: id, Server: server, Operation: "opn-1", Step: "verify", Epoch: 1, Kind: protocol.CommandDiagnose,
+		Diagnose: &protocol.DiagnoseCommand{Profile: "quick"}, Deadline: time.Now().Add(time.Hour).UTC(),
+	}}
 }
 
 func TestWalkFromJoinTokenToAcknowledgedResult(t *testing.T) {

@@ -121,9 +121,18 @@ func count(value string) int {
 
 // vendors fold the many ways in which makers of chips write themselves.
 var vendors = []struct{ prefix, name string }{
-	{"genuineintel", "Intel"}, {"intel", "Intel"}, {"authenticamd", "AMD"}, {"advanced micro", "AMD"}, {"amd", "AMD"},
-	{"ampere", "Ampere"}, {"sk hynix", "SK Hynix"}, {"hynix", "SK Hynix"}, {"hyundai", "SK Hynix"},
-	{"samsung", "Samsung"}, {"micron", "Micron"}, {"kingston", "Kingston"},
+	{"genuineintel", "Intel"},
+	{"intel", "Intel"},
+	{"authenticamd", "AMD"},
+	{"advanced micro", "AMD"},
+	{"amd", "AMD"},
+	{"ampere", "Ampere"},
+	{"sk hynix", "SK Hynix"},
+	{"hynix", "SK Hynix"},
+	{"hyundai", "SK Hynix"},
+	{"samsung", "Samsung"},
+	{"micron", "Micron"},
+	{"kingston", "Kingston"},
 }
 
 // jedec are the JEP106 ids (bank, id) that modules give instead of a name. The

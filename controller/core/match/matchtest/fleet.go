@@ -20,23 +20,37 @@ var (
 		cores       int // each
 		memory      string
 	}{
-		{"x86_64", "Xeon E5-2620 v3", 6, "DDR4"}, {"x86_64", "Xeon E5-2650 v4", 12, "DDR4"},
-		{"x86_64", "Xeon E5-2670", 8, "DDR3"}, {"x86_64", "Xeon X5650", 6, "DDR3"},
-		{"x86_64", "Xeon Silver 4114", 10, "DDR4"}, {"x86_64", "Xeon Silver 4210", 10, "DDR4"},
-		{"x86_64", "Xeon Gold 6130", 16, "DDR4"}, {"x86_64", "Xeon Gold 6230", 20, "DDR4"},
-		{"x86_64", "Xeon Gold 6338", 32, "DDR4"}, {"x86_64", "Xeon Gold 6430", 32, "DDR5"},
-		{"x86_64", "Xeon E-2136", 6, "DDR4"}, {"x86_64", "Xeon E-2288G", 8, "DDR4"},
-		{"x86_64", "EPYC 7302P", 16, "DDR4"}, {"x86_64", "EPYC 7402P", 24, "DDR4"},
-		{"x86_64", "EPYC 7543", 32, "DDR4"}, {"x86_64", "EPYC 9354", 32, "DDR5"},
-		{"x86_64", "Ryzen 9 5950X", 16, "DDR4"}, {"x86_64", "Ryzen 9 7950X", 16, "DDR5"},
-		{"aarch64", "Altra Q80-30", 80, "DDR4"}, {"aarch64", "Neoverse-N1", 64, "DDR4"},
+		{"x86_64", "Xeon E5-2620 v3", 6, "DDR4"},
+		{"x86_64", "Xeon E5-2650 v4", 12, "DDR4"},
+		{"x86_64", "Xeon E5-2670", 8, "DDR3"},
+		{"x86_64", "Xeon X5650", 6, "DDR3"},
+		{"x86_64", "Xeon Silver 4114", 10, "DDR4"},
+		{"x86_64", "Xeon Silver 4210", 10, "DDR4"},
+		{"x86_64", "Xeon Gold 6130", 16, "DDR4"},
+		{"x86_64", "Xeon Gold 6230", 20, "DDR4"},
+		{"x86_64", "Xeon Gold 6338", 32, "DDR4"},
+		{"x86_64", "Xeon Gold 6430", 32, "DDR5"},
+		{"x86_64", "Xeon E-2136", 6, "DDR4"},
+		{"x86_64", "Xeon E-2288G", 8, "DDR4"},
+		{"x86_64", "EPYC 7302P", 16, "DDR4"},
+		{"x86_64", "EPYC 7402P", 24, "DDR4"},
+		{"x86_64", "EPYC 7543", 32, "DDR4"},
+		{"x86_64", "EPYC 9354", 32, "DDR5"},
+		{"x86_64", "Ryzen 9 5950X", 16, "DDR4"},
+		{"x86_64", "Ryzen 9 7950X", 16, "DDR5"},
+		{"aarch64", "Altra Q80-30", 80, "DDR4"},
+		{"aarch64", "Neoverse-N1", 64, "DDR4"},
 	}
 	modules = []uint64{8 * gib, 16 * gib, 16 * gib, 32 * gib, 32 * gib, 64 * gib}
 	drives  = []hardware.DiskGroup{
-		{Medium: hardware.MediumSSD, SizeBytes: 240 * gb}, {Medium: hardware.MediumSSD, SizeBytes: 480 * gb},
-		{Medium: hardware.MediumSSD, SizeBytes: 960 * gb}, {Medium: hardware.MediumNVMe, SizeBytes: 960 * gb},
-		{Medium: hardware.MediumNVMe, SizeBytes: 1920 * gb}, {Medium: hardware.MediumNVMe, SizeBytes: 3840 * gb},
-		{Medium: hardware.MediumHDD, SizeBytes: 4000 * gb}, {Medium: hardware.MediumHDD, SizeBytes: 16000 * gb},
+		{Medium: hardware.MediumSSD, SizeBytes: 240 * gb},
+		{Medium: hardware.MediumSSD, SizeBytes: 480 * gb},
+		{Medium: hardware.MediumSSD, SizeBytes: 960 * gb},
+		{Medium: hardware.MediumNVMe, SizeBytes: 960 * gb},
+		{Medium: hardware.MediumNVMe, SizeBytes: 1920 * gb},
+		{Medium: hardware.MediumNVMe, SizeBytes: 3840 * gb},
+		{Medium: hardware.MediumHDD, SizeBytes: 4000 * gb},
+		{Medium: hardware.MediumHDD, SizeBytes: 16000 * gb},
 	}
 	cards = []string{"NVIDIA A100", "NVIDIA L4", "NVIDIA H100"}
 )

@@ -166,8 +166,10 @@ func FuzzInventories(f *testing.F) {
 			return
 		}
 		if a := offline.Match(servers, w); a.Found {
-			after := match.Server{ID: "x", Location: a.Best.Location, ServerType: a.Best.ServerType,
-				Configuration: match.Apply(a.Best.Configuration, a.Best.Changes)}
+			after := match.Server{
+				ID: "x", Location: a.Best.Location, ServerType: a.Best.ServerType,
+				Configuration: match.Apply(a.Best.Configuration, a.Best.Changes),
+			}
 			if !match.Fits(after, w) {
 				t.Fatalf("parts %q of %+v do not fit %+v", match.Parts(a.Best.Changes), a.Best.Configuration, w)
 			}
