@@ -11,7 +11,7 @@ import (
 
 func ofDisks(disks ...hardware.Disk) *hardware.Inventory { return &hardware.Inventory{Disks: disks} }
 
-var good = hardware.Disk{Name: "sda", Type: hardware.DiskSATA, Serial: "S1", SizeBytes: 480e9}
+var ssd = hardware.Disk{Name: "sda", Type: hardware.DiskSATA, Serial: "S1", SizeBytes: 480e9}
 
 // TestB45_ADiskThatCannotBeErasedKeepsTheServerFromBeingClean: data of the last tenant may be on it.
 func TestB45_ADiskThatCannotBeErasedKeepsTheServerFromBeingClean(t *testing.T) {
@@ -21,14 +21,14 @@ func TestB45_ADiskThatCannotBeErasedKeepsTheServerFromBeingClean(t *testing.T) {
 		"removable":   {Name: "sdb", Type: hardware.DiskSATA, Serial: "S2", SizeBytes: 480e9, Removable: true},
 		"serial":      {Name: "sdb", Type: hardware.DiskUnknown, SizeBytes: 480e9},
 	} {
-		inv := ofDisks(good, bad)
-		if Covers([]protocol.DiskRef{Ref(good)}, protocol.EnvRAM, inv) {
+		inv := ofDisks(ssd, bad)
+		if Covers([]protocol.DiskRef{Ref(ssd)}, protocol.EnvRAM, inv) {
 			t.Errorf("%s: the server counts as clean", what)
 		}
 		if _, err := EraseRefs(&Server{ID: "srv-1", Environment: protocol.EnvRAM}, inv); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if fresh := NewDisks(protocol.EnvRAM, ofDisks(good), inv); len(fresh) != 1 {
+		if fresh := NewDisks(protocol.EnvRAM, ofDisks(ssd), inv); len(fresh) != 1 {
 			t.Errorf("%s: it comes unnoticed", what)
 		}
 	}
@@ -37,7 +37,7 @@ func TestB45_ADiskThatCannotBeErasedKeepsTheServerFromBeingClean(t *testing.T) {
 		"an empty reader":  {Name: "sdb", Type: hardware.DiskSATA, Serial: "S2", Removable: true},
 		"a virtual floppy": {Name: "sdb", Type: hardware.DiskUnknown, SizeBytes: 1440e3, Removable: true},
 	} {
-		if refs, err := EraseRefs(&Server{Environment: protocol.EnvRAM}, ofDisks(good, other)); err != nil || len(refs) != 1 {
+		if refs, err := EraseRefs(&Server{Environment: protocol.EnvRAM}, ofDisks(ssd, other)); err != nil || len(refs) != 1 {
 			t.Errorf("%s: %v %v", what, refs, err)
 		}
 	}
@@ -45,18 +45,18 @@ func TestB45_ADiskThatCannotBeErasedKeepsTheServerFromBeingClean(t *testing.T) {
 
 // TestB44_TwoDisksOfOneSerialAreTwoDisks: the second one was never erased.
 func TestB44_TwoDisksOfOneSerialAreTwoDisks(t *testing.T) {
-	twin := good
+	twin := ssd
 	twin.Name = "sdb"
-	if fresh := NewDisks(protocol.EnvRAM, ofDisks(good), ofDisks(good, twin)); len(fresh) != 1 {
+	if fresh := NewDisks(protocol.EnvRAM, ofDisks(ssd), ofDisks(ssd, twin)); len(fresh) != 1 {
 		t.Errorf("a second disk of a known serial is not new: %v", fresh)
 	}
-	if fresh := NewDisks(protocol.EnvRAM, ofDisks(good, twin), ofDisks(twin, good)); len(fresh) != 0 {
+	if fresh := NewDisks(protocol.EnvRAM, ofDisks(ssd, twin), ofDisks(twin, ssd)); len(fresh) != 0 {
 		t.Errorf("nothing changed, and these are new: %v", fresh)
 	}
-	if Covers([]protocol.DiskRef{Ref(good)}, protocol.EnvRAM, ofDisks(good, twin)) {
+	if Covers([]protocol.DiskRef{Ref(ssd)}, protocol.EnvRAM, ofDisks(ssd, twin)) {
 		t.Error("one erased disk covers two")
 	}
-	if !Covers([]protocol.DiskRef{Ref(twin)}, protocol.EnvRAM, ofDisks(good)) {
+	if !Covers([]protocol.DiskRef{Ref(twin)}, protocol.EnvRAM, ofDisks(ssd)) {
 		t.Error("a kernel name counts")
 	}
 }
