@@ -36,6 +36,8 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 		switch {
 		case err != nil:
 			return err
+		case s.Claim.Kind != fleet.ClaimHeld || s.Claim.Ref != o.ID:
+			return r.release(tx, o, s, "its server is held for it no more; the order waits for one that fits")
 		case fits:
 			o.Distance, o.Parts = 0, nil
 			_, err := r.prepare(tx, o, s, m)

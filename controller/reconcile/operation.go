@@ -268,12 +268,15 @@ func (t *turn) erased() error {
 	if err != nil {
 		return err
 	}
-	// A disk that came after the permit was signed is erased by the next one.
+	// A disk that came after the permit was signed is erased by the next one. What could not be
+	// proven now is not clean, whatever was proven before (rule B41).
 	if verdict(t.op, t.result) == nil && fleet.Covers(t.op.Params.Disks, t.server.Environment, &f.Inventory) {
 		t.server.Cleanliness, t.server.CleanSince = fleet.Clean, t.now
-		if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
-			return err
-		}
+	} else {
+		t.server = t.server.Soiled(t.now)
+	}
+	if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
+		return err
 	}
 	return store.Erasures.Put(t.tx, t.op.ID, operation.Erasures{Operation: t.op.ID, Server: t.server.ID, At: t.now, Disks: t.result.Erasures})
 }
@@ -302,6 +305,9 @@ func (t *turn) finish(op operation.Operation) error {
 	before := t.server
 	t.server.Operation = ""
 	t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
+	if op.State != operation.Done {
+		t.server.Epoch++ // an agent that is away may still hold a command of it (rule X5)
+	}
 	err := errorsOf(t.outcome(op), store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
 		intake.Audit(t.tx, access.System, "operation."+op.State, "operations/"+op.ID, before, t.server, op.Message, t.now))
 	if err != nil || op.State == operation.Failed {
