@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -47,21 +48,53 @@ func TestX5_CommandsAreSentOncePerSessionAndWhileTheirRecordExists(t *testing.T)
 	}
 	_ = conn.Close()
 	eventually(t, "the end", func() bool { return !h.Connected(m.id) })
-	conn = m.session() // it forgot everything: all that has a record comes again
+	conn = m.session() // it forgot everything: all that has a record comes again, but not to be stopped at once
 	got := map[string]bool{}
 	for range 3 {
-		var c protocol.Command
 		msg, err := conn.Receive()
-		if err == nil && msg.Kind == protocol.KindCancel {
-			msg, err = conn.Receive()
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || msg.Decode(&c) != nil {
+		var c protocol.Command
+		if msg.Kind == protocol.KindCancel {
+			err = msg.Decode(&cancel)
+			c.ID = "stop " + cancel.Command
+		} else {
+			err = msg.Decode(&c)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		got[c.ID] = true
 	}
-	if !got["cmd-1"] || !got["cmd-2"] || !got["cmd-3"] {
+	if !got["stop cmd-1"] || !got["cmd-2"] || !got["cmd-3"] {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestX1_AQuarantinedServerIsToldNothingThatWrites: its disk may stand in another machine.
+func TestX1_AQuarantinedServerIsToldNothingThatWrites(t *testing.T) {
+	h := open(t)
+	m := h.member(0)
+	srv, _ := h.fleet.Server(m.id)
+	srv.Quarantine = &fleet.Note{Reason: "two machines"}
+	h.fleet.PutServer(srv)
+	for _, kind := range []string{protocol.CommandErase, protocol.CommandImage, protocol.CommandDiagnose} {
+		rec := record(m.id, "cmd-"+kind)
+		rec.Kind = kind
+		h.fleet.PutCommand(rec)
+	}
+	conn := m.session()
+	var c protocol.Command
+	if err := conn.Expect(protocol.KindCommand, &c); err != nil || c.Kind != protocol.CommandDiagnose {
+		t.Fatal(err, c)
+	}
+	srv.Quarantine = nil
+	h.fleet.PutServer(srv)
+	for _, want := range []string{protocol.CommandErase, protocol.CommandImage} {
+		if err := conn.Expect(protocol.KindCommand, &c); err != nil || c.Kind != want {
+			t.Fatalf("%q, %v; want %s", c.Kind, err, want)
+		}
 	}
 }
 

@@ -42,18 +42,22 @@ func (a *agent) deliver() {
 		return
 	}
 	if srv.Approval == fleet.Approved {
-		a.deliverCommands(a.gate.opt.Directory.Commands(a.server))
+		a.deliverCommands(a.gate.opt.Directory.Commands(a.server), srv.Quarantine != nil)
 	}
 }
 
 // deliverCommands sends what this session has not sent yet, and forgets what has no
-// record any more.
-func (a *agent) deliverCommands(records []operation.Command) {
+// record any more. What shall stop is not sent first: an erase would have begun. While it is unsure which
+// machine this is (quarantined), nothing is sent that writes to disks (rule X1).
+func (a *agent) deliverCommands(records []operation.Command, quarantined bool) {
 	known := make(map[string]bool, len(records))
 	for i := range records {
 		rec := &records[i]
 		stopped, sent := a.sent[rec.ID]
-		if !sent {
+		if !sent && rec.Cancel == nil {
+			if quarantined && (rec.Kind == protocol.CommandErase || rec.Kind == protocol.CommandImage) {
+				continue
+			}
 			if err := a.conn.Send(protocol.KindCommand, &rec.Command); err != nil {
 				a.gate.log.Warn("command not sent", logging.KeyServer, a.server, logging.KeyCommand, rec.ID, logging.KeyError, err)
 				return
