@@ -56,7 +56,10 @@ func (c *Controller) during(ctx context.Context, f func(context.Context) error) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
+	go func() {
+		ended <- c.Run(ctx)
+		cancel() // nobody needs to wait for it to become ready
+	}()
 	if err := c.awaitReady(ctx); err == nil {
 		if err := f(ctx); err != nil && ctx.Err() == nil {
 			cancel()
