@@ -161,3 +161,64 @@ func TestB44_AReadingIsNeverOlderThanTheQuestion(t *testing.T) {
 		}
 	})
 }
+
+// TestB44_ASandboxIsNotAWayToARealDisk: under other names, and through loop devices.
+func TestB44_ASandboxIsNotAWayToARealDisk(t *testing.T) {
+	dev := drivertest.Loop(t, 4<<20)
+	other := drivertest.Loop(t, 4<<20) // plays the real disk
+	over, err := exec.Command("losetup", "--show", "-f", other).CombinedOutput()
+	if err != nil {
+		t.Fatalf("losetup: %v: %s", err, over)
+	}
+	onDevice := strings.TrimSpace(string(over))
+	t.Cleanup(func() { _ = exec.Command("losetup", "-d", onDevice).Run() })
+	link := filepath.Join(t.TempDir(), filepath.Base(dev))
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(other, &st); err != nil {
+		t.Fatal(err)
+	}
+	node := filepath.Join(t.TempDir(), filepath.Base(dev))
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(st.Rdev)); err != nil {
+		t.Fatal(err)
+	}
+	for what, path := range map[string]string{"a loop device over a device": onDevice, "a link of a loop device's name": link, "a node of a loop device's name": node} {
+		if _, err := OpenSandbox(0, path); !fault.Is(err, fault.KindRefused) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestB44_ASandboxTakesNoFileThatItDidNotMake: what lies in the given directory may be somebody's.
+func TestB44_ASandboxTakesNoFileThatItDidNotMake(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "0.img")
+	theirs := strings.Repeat("a virtual machine ", 4096)[:16*driver.Block]
+	if err := os.WriteFile(path, []byte(theirs), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSandbox(0, path); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), path) {
+		t.Errorf("somebody's file: %v", err)
+	}
+	link := filepath.Join(dir, "1.img")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSandbox(0, link); !fault.Is(err, fault.KindRefused) {
+		t.Errorf("a link to somebody's file: %v", err)
+	}
+	own := filepath.Join(dir, "2.img")
+	for range 2 { // made, and known again
+		if s, err := OpenSandbox(0, own+":1MiB"); err != nil || s.size != 1<<20 {
+			t.Fatal(s, err)
+		}
+	}
+	if err := os.Rename(path, own); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSandbox(0, own); !fault.Is(err, fault.KindRefused) {
+		t.Errorf("somebody's file in the place of ours: %v", err)
+	}
+}

@@ -33,9 +33,13 @@ type SandboxDisk struct {
 	backing string // backing file of a loop device
 }
 
+// madeBy names the file beside a sandbox file that says which inode OpenSandbox made.
+const madeBy = ".steelyard-disk"
+
 // OpenSandbox prepares the n-th sandbox disk from "FILE[:SIZE]". A file that is
 // missing is made, sparse, of SIZE (64 MiB). Faults: invalid for a size that cannot be a
-// disk's, refused for a device that is not a loop device.
+// disk's, refused for a device that is not a loop device over a file, and for a file that
+// OpenSandbox did not make: it is somebody's, and would be erased.
 func OpenSandbox(n int, spec string) (*SandboxDisk, error) {
 	path, size, err := parseSandbox(spec)
 	if err != nil {
@@ -44,7 +48,7 @@ func OpenSandbox(n int, spec string) (*SandboxDisk, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
-	if err := create(path, size); err != nil {
+	if err := provide(path, size); err != nil {
 		return nil, fmt.Errorf("make sandbox disk: %w", err)
 	}
 	s := &SandboxDisk{name: "sandbox-" + strconv.Itoa(n), path: path}
@@ -66,23 +70,47 @@ func parseSandbox(spec string) (path string, size int64, err error) {
 	return path, size, nil
 }
 
-func create(path string, size int64) error {
+// provide sees to it that path is a device, or a file that was made here.
+func provide(path string, size int64) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return create(path, size)
+	case err != nil:
+		return err
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return fault.Refused("%s is a symbolic link; name the file or loop device itself", path)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil // measure looks at it
 	}
+	if text, err := os.ReadFile(path + madeBy); err != nil || string(text) != inode(&st) {
+		return fault.Refused("%s was not made as a sandbox disk, and everything in it would be erased; name a file that does not exist yet, or move this one away", path)
+	}
+	return nil
+}
+
+func inode(st *unix.Stat_t) string { return fmt.Sprintf("inode %d\n", st.Ino) }
+
+// create makes the file under another name, notes that it is ours, and only then gives it its
+// name: a crash leaves nothing that has to be guessed about. It replaces nothing.
+func create(path string, size int64) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	if err := f.Truncate(size); err != nil {
-		_ = f.Close()
-		_ = os.Remove(path)
+	defer func() { _ = os.Remove(f.Name()) }()
+	var st unix.Stat_t
+	if err := errors.Join(f.Truncate(size), unix.Fstat(int(f.Fd()), &st), f.Close()); err != nil {
 		return err
 	}
-	return f.Close()
+	if err := os.WriteFile(path+madeBy, []byte(inode(&st)), 0o600); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path)
 }
 
 // measure remembers what stands behind the path.
@@ -95,7 +123,7 @@ func (s *SandboxDisk) measure() error {
 	case unix.S_IFREG:
 		s.dev, s.ino, s.size = st.Dev, st.Ino, st.Size
 	case unix.S_IFBLK:
-		if err := s.measureLoop(); err != nil {
+		if err := s.measureLoop(&st); err != nil {
 			return err
 		}
 	default:
@@ -107,11 +135,20 @@ func (s *SandboxDisk) measure() error {
 	return nil
 }
 
-func (s *SandboxDisk) measureLoop() error {
+// measureLoop believes the device's number, not its name, and looks through it: a loop device over a real
+// disk is that disk.
+func (s *SandboxDisk) measureLoop(st *unix.Stat_t) error {
 	name := filepath.Base(s.path)
 	backing, err := backingFile(name)
 	if err != nil {
 		return fault.Refused("sandbox disk %s is not an attached loop device: %w", s.path, err)
+	}
+	number, err := os.ReadFile(filepath.Join("/sys/block", name, "dev"))
+	if err != nil || strings.TrimSpace(string(number)) != itoa(unix.Major(st.Rdev))+":"+itoa(unix.Minor(st.Rdev)) {
+		return fault.Refused("sandbox disk %s is named like a loop device and is another device", s.path)
+	}
+	if under, err := os.Stat(backing); err != nil || !under.Mode().IsRegular() {
+		return fault.Refused("sandbox disk %s is a loop device over %s, which is not a file", s.path, backing)
 	}
 	sectors, err := os.ReadFile(filepath.Join("/sys/block", name, "size"))
 	if err != nil {
@@ -137,7 +174,13 @@ func (s *SandboxDisk) Inventory() hardware.Disk {
 
 func (s *SandboxDisk) open(m *Machine, mode driver.Mode) (driver.Disk, error) {
 	if s.block {
-		return m.openBlock(s.path, filepath.Base(s.path), mode, s.identify)
+		name := filepath.Base(s.path)
+		return m.openBlock(s.path, name, mode, func(ctx context.Context, h *handle) (protocol.DiskRef, error) {
+			if err := m.sameDevice(h, name); err != nil {
+				return protocol.DiskRef{}, err
+			}
+			return s.identify(ctx, h)
+		})
 	}
 	if mode == driver.Write {
 		if err := m.loopedOver(s.path); err != nil {

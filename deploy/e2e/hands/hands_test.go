@@ -22,6 +22,7 @@ import (
 
 	"github.com/steelyard/steelyard/agent/app"
 	"github.com/steelyard/steelyard/agent/driver/drivertest"
+	"github.com/steelyard/steelyard/agent/driver/linux"
 	"github.com/steelyard/steelyard/agent/simulate"
 	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -247,19 +248,16 @@ func TestB43_B44_B45_B46_ARealAgentPreparesALoopDisk(t *testing.T) {
 	file := filepath.Join(dir, "disks", "0.img")
 	loop := drivertest.Loop(t, 96<<20)
 	left := bytes.Repeat([]byte("the last tenant "), 1<<16)
+	if _, err := linux.OpenSandbox(0, file+":64MiB"); err != nil { // only files that it made are taken
+		t.Fatal(err)
+	}
 	for _, path := range []string{file, loop} {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if path == file {
-			err = f.Truncate(64 << 20)
-		}
-		if _, bad := f.WriteAt(left, 40<<20); err != nil || bad != nil {
-			t.Fatal(err, bad)
+		if _, err := f.WriteAt(left, 40<<20); err != nil {
+			t.Fatal(err)
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
