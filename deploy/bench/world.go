@@ -32,7 +32,7 @@ type counted struct {
 // Commit counts what was committed.
 func (c *counted) Commit(ctx context.Context, t kv.Txn) (int64, bool, error) {
 	rev, ok, err := c.KV.Commit(ctx, t)
-	if ok && err == nil {
+	if ok && err == nil && len(t.Ops) > 0 { // without any it only proves what was read
 		c.commits.Add(1)
 		for _, op := range t.Ops {
 			c.ops.Add(1)
