@@ -24,13 +24,13 @@ import (
 const systemsDepartment = "systems"
 
 // Enrol takes a machine into the fleet. The same instance asking again with the same
-// token gets the same server. A machine that shares only a part of its identity
+// key gets the same server: an answer was lost. A machine that shares only a part of its identity
 // with another one is taken in, and both are quarantined (rule X1).
 func (in *Intake) Enrol(ctx context.Context, remote string, req protocol.EnrolRequest,
 	issue func(serverID string) (authority.Issued, error),
 ) (protocol.EnrolReply, error) {
 	req.Inventory.Clean()
-	e := enrolment{in: in, req: req, remote: remote, fresh: id.New("srv"), now: in.now()}
+	e := enrolment{in: in, req: req, remote: remote, fresh: id.New("srv"), key: keyOf(req.CSR), now: in.now()}
 	err := in.change(ctx, e.decide)
 	if err != nil {
 		return protocol.EnrolReply{}, err
@@ -67,6 +67,7 @@ type enrolment struct {
 	req    protocol.EnrolRequest
 	remote string
 	fresh  string // id for a new server
+	key    string // digest of the public key that the machine proved to hold
 	now    time.Time
 	server fleet.Server
 }
@@ -80,7 +81,7 @@ func (e *enrolment) decide(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	if again := slices.IndexFunc(known, func(s fleet.Server) bool { return s.InstanceID == e.req.InstanceID }); again >= 0 && e.req.InstanceID != "" {
+	if again := slices.IndexFunc(known, e.repeats); again >= 0 {
 		e.server = known[again]
 		return nil
 	}
@@ -97,6 +98,23 @@ func (e *enrolment) decide(tx *store.Tx) error {
 		return e.back(tx, s, token)
 	}
 	return e.add(tx, token, known)
+}
+
+// repeats tells whether the request is that of s, sent again. The instance alone proves nothing:
+// it is no secret.
+func (e *enrolment) repeats(s fleet.Server) bool {
+	return e.req.InstanceID != "" && s.InstanceID == e.req.InstanceID && s.EnrolKey == e.key && s.Environment == e.req.Environment
+}
+
+// keyOf is the digest of the public key of a certificate request; "" for one that is none, which
+// gets no certificate either.
+func keyOf(csr []byte) string {
+	req, err := authority.CheckRequest(csr)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(req.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
 }
 
 // token checks the join token: known, of the right kind, neither over nor revoked.
@@ -135,10 +153,17 @@ func (e *enrolment) returning(known []fleet.Server) (fleet.Server, bool) {
 }
 
 // back gives a known machine a new certificate. Somebody has to approve it again:
-// whoever holds a join token could otherwise take a server's place.
+// whoever holds a join token could otherwise take a server's place. In another environment other disks are
+// meant than those that were proven empty, and than those that somebody allowed to be erased.
 func (e *enrolment) back(tx *store.Tx, s fleet.Server, token access.Token) error {
 	before := s
-	s.InstanceID, s.Environment, s.CertSerial = e.req.InstanceID, e.req.Environment, ""
+	if s.Environment != e.req.Environment {
+		s = s.Soiled(e.now)
+		if s.InService && !token.AutoApprove {
+			s.InService, s.ServiceSince = false, e.now
+		}
+	}
+	s.InstanceID, s.EnrolKey, s.Environment, s.CertSerial, s.PrevSerial = e.req.InstanceID, e.key, e.req.Environment, "", ""
 	if !token.AutoApprove {
 		s.Approval, s.ApprovedBy = fleet.Pending, nil
 	}
@@ -152,7 +177,7 @@ func (e *enrolment) back(tx *store.Tx, s fleet.Server, token access.Token) error
 func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) error {
 	e.server = fleet.Server{
 		ID: e.fresh, Name: nameOf(&e.req.Inventory, e.fresh), Location: token.Location, Environment: e.req.Environment,
-		InstanceID: e.req.InstanceID, Identity: e.req.Inventory.Identity, Approval: fleet.Pending,
+		InstanceID: e.req.InstanceID, EnrolKey: e.key, Identity: e.req.Inventory.Identity, Approval: fleet.Pending,
 		Claim: fleet.Claim{Kind: fleet.ClaimNone, Since: e.now}, Cleanliness: fleet.Dirty, CleanSince: e.now,
 		ServiceSince: e.now, CreatedAt: e.now, FreeSince: e.now,
 	}

@@ -53,7 +53,8 @@ type Server struct {
 	ServerType   string            `json:"server_type,omitempty"` // what by-server-type modules compare (B9)
 	Environment  string            `json:"environment"`
 	InstanceID   string            `json:"instance_id"`
-	Identity     hardware.Identity `json:"identity"` // as enrolled
+	EnrolKey     string            `json:"enrol_key,omitempty"` // digest of the public key it enrolled with
+	Identity     hardware.Identity `json:"identity"`            // as enrolled
 	Approval     string            `json:"approval"`
 	ApprovedBy   *Note             `json:"approved_by,omitempty"`
 	Claim        Claim             `json:"claim"`
