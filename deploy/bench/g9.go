@@ -85,15 +85,16 @@ func (l *lists) warm(context.Context) error {
 		return fmt.Errorf("the list has %d servers, want %d", len(l.whole.Items), l.bench.servers)
 	}
 	path := fmt.Sprintf("/v1/servers?limit=%d", pageSize)
-	for next := ""; len(l.pages) < 50; {
+	for next, more := "", true; more && len(l.pages) < 50; {
 		l.pages = append(l.pages, path+next)
 		var p listPage
 		if err := json.Unmarshal(l.get(path+next, true).kept, &p); err != nil {
 			return err
 		}
-		if len(p.Items) != pageSize || p.Next == "" {
-			return fmt.Errorf("a page has %d servers", len(p.Items))
+		if len(p.Items) != pageSize {
+			return fmt.Errorf("a page has %d servers, want %d", len(p.Items), pageSize)
 		}
+		more = p.Next != ""
 		next = "&cursor=" + url.QueryEscape(p.Next)
 	}
 	return nil

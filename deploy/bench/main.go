@@ -63,7 +63,7 @@ func run() int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
-	b := &bench{servers: *servers}
+	b := &bench{servers: *servers, rows: []Row{}}
 	if err := b.open(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
