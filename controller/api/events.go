@@ -38,7 +38,7 @@ type EventData struct {
 func (a *API) registerEvents() {
 	without(a, "GET /v1/events", about{
 		summary: "Changes as they happen (Server-Sent Events)", tag: "events", answer: EventData{},
-		detail: "A stream of text/event-stream. Resume with Last-Event-ID; an event of type resync means that events were missed: read the lists again. Only records that the caller may read are told.",
+		detail: "A stream of text/event-stream. Resume with Last-Event-ID: the id stands at the last event of each commit, so events may come again after a break but none is left out. An event of type resync means that events were missed: read the lists again. Only records that the caller may read are told.",
 		params: []*huma.Param{
 			{Name: "Last-Event-ID", In: "header", Schema: text0, Description: "Id of the last event that was seen."},
 			{Name: "tables", In: "query", Schema: text0, Description: "Only these collections, with commas."},
@@ -61,7 +61,10 @@ func (a *API) streamEvents(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if last > 0 {
+	switch {
+	case last > w.rev: // of another fleet, or of a replica that is ahead: what this client saw is not known
+		w.rev = -1
+	case last > 0:
 		w.rev = last
 	}
 	if w.tables, err = tablesOf(c.r.URL.Query().Get("tables")); err != nil {
@@ -139,7 +142,7 @@ func (a *API) tell(w *watcher) (more <-chan struct{}, ok bool) {
 		list, more, kept := a.board.events.after(w.rev, eventBatch)
 		if !kept {
 			w.rev = a.board.revision()
-			if !w.write(encodeEvent("resync", EventData{Type: "resync", Rev: w.rev, At: a.opt.Now()})) {
+			if !w.write(encodeEvent(EventData{Type: "resync", Rev: w.rev, At: a.opt.Now()}, true)) {
 				return nil, false
 			}
 			continue
@@ -150,13 +153,9 @@ func (a *API) tell(w *watcher) (more <-chan struct{}, ok bool) {
 		if !a.welcome(w) {
 			return nil, false
 		}
-		var out []byte
-		for _, e := range list {
-			if w.sees(a, e) {
-				out = append(out, e.encode()...)
-			}
-		}
-		w.rev = list[len(list)-1].Rev
+		newest := list[len(list)-1].Rev
+		out := encodeAll(slices.DeleteFunc(list, func(e event) bool { return !w.sees(a, e) }))
+		w.rev = newest
 		if len(out) > 0 && !w.write(out) {
 			return nil, false
 		}
@@ -192,22 +191,36 @@ func (w *watcher) write(b []byte) bool {
 	return w.control.Flush() == nil
 }
 
-func (e event) encode() []byte {
+// encodeAll writes events. Of those of one commit only the last bears the id, so
+// that a client whose connection breaks between them is told all of them again.
+func encodeAll(list []event) []byte {
+	var out []byte
+	for i, e := range list {
+		d := e.data()
+		out = append(out, encodeEvent(d, i+1 == len(list) || list[i+1].Rev != e.Rev)...)
+	}
+	return out
+}
+
+func (e event) data() EventData {
 	d := EventData{Type: "changed", Table: e.Table, ID: e.ID, Rev: e.Rev, At: e.At, Object: e.row.bytes()}
 	if e.gone {
 		d.Type, d.Object = "deleted", nil
 	}
-	return encodeEvent(d.Type, d)
+	return d
 }
 
-func encodeEvent(name string, d EventData) []byte {
+func encodeEvent(d EventData, withID bool) []byte {
 	data, err := json.Marshal(d)
 	if err != nil {
 		panic("api: an event cannot be written: " + err.Error()) // made of JSON: cannot happen
 	}
-	b := append([]byte("id: "), strconv.FormatInt(d.Rev, 10)...)
-	b = append(b, "\nevent: "...)
-	b = append(b, name...)
+	var b []byte
+	if withID {
+		b = append(strconv.AppendInt([]byte("id: "), d.Rev, 10), '\n')
+	}
+	b = append(b, "event: "...)
+	b = append(b, d.Type...)
 	b = append(b, "\ndata: "...)
 	b = append(b, data...)
 	return append(b, "\n\n"...)

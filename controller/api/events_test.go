@@ -25,6 +25,7 @@ type listener struct {
 	t    *testing.T
 	body io.ReadCloser
 	in   *bufio.Reader
+	last int64 // id that a browser would resume with
 }
 
 func (h *house) listen(t *testing.T, srv *httptest.Server, role access.Role, query string, last int64) *listener {
@@ -47,7 +48,7 @@ func (h *house) listen(t *testing.T, srv *httptest.Server, role access.Role, que
 	if ct := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || ct != "text/event-stream" {
 		t.Fatalf("the stream is %d %s", resp.StatusCode, ct)
 	}
-	l := &listener{t, resp.Body, bufio.NewReader(resp.Body)}
+	l := &listener{t: t, body: resp.Body, in: bufio.NewReader(resp.Body)}
 	if line, err := l.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, ":") {
 		t.Fatalf("the stream begins with %q: %v", line, err)
 	}
@@ -74,8 +75,11 @@ func (l *listener) next() EventData {
 			if err := json.Unmarshal([]byte(value), &d); err != nil {
 				l.t.Fatalf("data %q: %v", value, err)
 			}
-			if id != strconv.FormatInt(d.Rev, 10) || name != d.Type {
+			if id != "" && id != strconv.FormatInt(d.Rev, 10) || name != d.Type {
 				l.t.Fatalf("id %s, event %s, data %+v", id, name, d)
+			}
+			if id != "" {
+				l.last = d.Rev
 			}
 			return d
 		}
@@ -122,6 +126,39 @@ func TestEventsAreToldInOrderAndResumed(t *testing.T) {
 	put(4)
 	if e := old.next(); e.ID != "ord-4" {
 		t.Errorf("after the resync: %+v", e)
+	}
+}
+
+// A connection that breaks in the middle of a commit loses none of its events: the
+// last id that the client knows is that of the commit before.
+func TestABreakInTheMiddleOfACommitLosesNothing(t *testing.T) {
+	h := newHouse(t)
+	srv := httptest.NewServer(h.api)
+	t.Cleanup(srv.Close)
+	l := h.listen(t, srv, access.RoleAdmin, "?tables=orders", 0)
+	h.putOrders([]order.Order{{ID: "ord-before"}})
+	h.putOrders([]order.Order{{ID: "ord-1"}, {ID: "ord-2"}})
+	before := l.next()
+	first := l.next()
+	if l.last != before.Rev {
+		t.Fatalf("half of commit %d was told under id %d", first.Rev, l.last)
+	}
+	l.body.Close()
+	again := h.listen(t, srv, access.RoleAdmin, "?tables=orders", l.last)
+	if told := []string{again.next().ID, again.next().ID}; !slices.Equal(told, []string{"ord-1", "ord-2"}) || again.last != first.Rev {
+		t.Errorf("resumed with %v up to %d", told, again.last)
+	}
+}
+
+// An id that was never given out here is of another fleet, for example of one that
+// was restored from a backup: the client must read everything again.
+func TestAnIDFromTheFutureIsAResync(t *testing.T) {
+	h := newHouse(t)
+	srv := httptest.NewServer(h.api)
+	t.Cleanup(srv.Close)
+	l := h.listen(t, srv, access.RoleAdmin, "", h.api.board.revision()+1000)
+	if e := l.next(); e.Type != "resync" || e.Rev != h.api.board.revision() {
+		t.Errorf("told %+v", e)
 	}
 }
 

@@ -43,11 +43,11 @@ func (p *program) printEvent(e client.Event) error {
 		return err
 	}
 	if r.text("table") == "" {
-		fmt.Fprintf(p.out, "%s\t%s\n", clean(e.ID), clean(e.Name))
+		fmt.Fprintf(p.out, "%s\t%s\n", clean(r.text("rev")), clean(e.Name))
 		return nil
 	}
 	object := record{"o": r.at("object")}
 	what := first(object.text("o.message"), object.text("o.state"), object.text("o.name"))
-	fmt.Fprintf(p.out, "%s\t%s\t%s/%s\t%s\n", clean(e.ID), clean(first(r.text("type"), e.Name)), clean(r.text("table")), clean(r.text("id")), clean(what))
+	fmt.Fprintf(p.out, "%s\t%s\t%s/%s\t%s\n", clean(r.text("rev")), clean(first(r.text("type"), e.Name)), clean(r.text("table")), clean(r.text("id")), clean(what))
 	return nil
 }

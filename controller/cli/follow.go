@@ -117,10 +117,13 @@ func (p *program) look(ctx context.Context, api *client.Client, path string, d d
 		if err != nil {
 			return a, err
 		}
-		d.show(r.text("state")+tail(r.text("message")), stages(ctx, api, r))
-		if over, outcome := ended(r); over {
+		over, outcome := ended(r)
+		if over { // the last steps came before the end
+			d.show("", stages(ctx, api, r))
+			d.show(r.text("state")+tail(r.text("message")), nil)
 			return a, outcome
 		}
+		d.show(r.text("state")+tail(r.text("message")), stages(ctx, api, r))
 		if err := p.pause(ctx, glance); err != nil {
 			return a, stopped(path, err)
 		}

@@ -21,12 +21,12 @@ const steps = `{"id":"opn-0000000000000001","state":"running","current":1,"messa
 func TestB1_WaitFollowsAnOrderUntilActive(t *testing.T) {
 	f := newFake(t).on("POST /v1/orders", orderAnswer("new", "waiting to be matched", "")).
 		on("GET /v1/orders/ord-0000000000000001", orderAnswer("new", "waiting to be matched", ""),
-			orderAnswer("preparing", "web1 is prepared", `,"operation":"opn-0000000000000001"`), orderAnswer("fulfilled", "active", `,"server":"web1"`)).
-		on("GET /v1/operations/opn-0000000000000001", ok(steps))
+			orderAnswer("preparing", "web1 is prepared", `,"operation":"opn-0000000000000001"`), orderAnswer("fulfilled", "active", `,"operation":"opn-0000000000000001","server":"web1"`)).
+		on("GET /v1/operations/opn-0000000000000001", ok(steps), ok(strings.Replace(steps, `"sent"`, `"done"`, 1)))
 	args := []string{"order", "place", "--tariff", "tar-0000000000000001", "--image", "img-0000000000000001", "--customer", "me", "--hostname", "h.example.net", "--wait"}
 	r := f.steelyard(t, args...)
 	at := clock.Local().Format("15:04:05")
-	want := strings.ReplaceAll("AT  new, waiting to be matched\nAT  preparing, web1 is prepared\nAT  erase: done\nAT  image: sent 40 %, writing\nAT  fulfilled, active\n", "AT", at)
+	want := strings.ReplaceAll("AT  new, waiting to be matched\nAT  preparing, web1 is prepared\nAT  erase: done\nAT  image: sent 40 %, writing\nAT  image: done, writing\nAT  fulfilled, active\n", "AT", at)
 	r.want(t, done, "ID\tSTATE\tSERVER\tSERVICE\nord-0000000000000001\tfulfilled\tweb1\tsvc-1\n", want)
 	if sent := body(t, f.got[0].body); sent["customer"] != "me" || sent["tariff"] != "tar-0000000000000001" {
 		t.Errorf("sent %v", sent)
@@ -113,11 +113,11 @@ func TestEventsGoOnWhereTheyBroke(t *testing.T) {
 		return answer{200, text, map[string]string{"Content-Type": "text/event-stream"}}
 	}
 	f := newFake(t).on("GET /v1/events",
-		stream(": hello\n\nid: 7\nevent: change\ndata: {\"type\":\"changed\",\"table\":\"orders\",\"id\":\"o-1\",\ndata: \"object\":{\"state\":\"new\"}}\n\n"),
-		stream("id: 9\nevent: change\ndata: {\"type\":\"deleted\",\"table\":\"tasks\",\"id\":\"t-1\"}\n\nid: 10\ndata: {\"half"),
+		stream(": hello\n\nid: 7\nevent: change\ndata: {\"type\":\"changed\",\"rev\":7,\"table\":\"orders\",\"id\":\"o-1\",\ndata: \"object\":{\"state\":\"new\"}}\n\n"),
+		stream("event: change\ndata: {\"type\":\"changed\",\"rev\":9,\"table\":\"tasks\",\"id\":\"t-0\"}\n\nid: 9\nevent: change\ndata: {\"type\":\"deleted\",\"rev\":9,\"table\":\"tasks\",\"id\":\"t-1\"}\n\nid: 10\ndata: {\"half"),
 		problem(http.StatusUnauthorized, "login_required", "the token has expired"))
 	r := f.steelyard(t, "events", "--tables", "orders,tasks", "--from", "3")
-	r.contains(t, failed, "7\tchanged\torders/o-1\tnew\n9\tdeleted\ttasks/t-1\t\n", "the token has expired")
+	r.contains(t, failed, "7\tchanged\torders/o-1\tnew\n9\tchanged\ttasks/t-0\t\n9\tdeleted\ttasks/t-1\t\n", "the token has expired")
 	for i, want := range []string{"3", "7", "9"} {
 		if got := f.got[i].header.Get("Last-Event-ID"); got != want {
 			t.Errorf("connection %d asked for what follows %q, want %q", i, got, want)
