@@ -126,6 +126,7 @@ func init() {
 		for _, err := range errs {
 			p.add(fieldsOf(err)...)
 		}
+		p.Errors = unread(status, p.Errors)
 		if len(p.Errors) > 0 && detail == "validation failed" {
 			p.Detail = p.Errors[0].Location + " " + p.Errors[0].Message
 			if n := len(p.Errors) - 1; n > 0 {
@@ -135,6 +136,21 @@ func init() {
 		return p
 	}
 	huma.DefaultArrayNullable = false
+}
+
+// unread leaves of a body that could not be read, or is no object, only that: to call
+// its fields empty would be untrue.
+func unread(status int, fields []ProblemField) []ProblemField {
+	for _, f := range fields {
+		kind, unknown := strings.CutPrefix(f.Message, "unknown content type: ")
+		if unknown {
+			f.Message = "is sent as " + kind + "; send JSON, with Content-Type: application/json"
+		}
+		if f.Location == "body" && (unknown || status == http.StatusBadRequest || f.Message == "expected object") {
+			return []ProblemField{f}
+		}
+	}
+	return fields
 }
 
 func fieldsOf(err error) []ProblemField {

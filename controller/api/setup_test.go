@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,6 +196,9 @@ func TestX13_WhatIsNoJSONIsAProblem(t *testing.T) {
 		a := h.ask(access.RoleAdmin, c.method, c.path, c.body, headers...)
 		if a.problem(t); a.status != c.status {
 			t.Errorf("%s %s %.60s: status %d, want %d: %.300s", c.method, c.path, c.body, a.status, c.status, a.body)
+		}
+		if p := a.problem(t); c.method == "POST" && slices.ContainsFunc(p.Errors, func(f ProblemField) bool { return f.Location != "body" }) {
+			t.Errorf("%.60s cannot be read, but its fields are blamed: %+v", c.body, p.Errors)
 		}
 	}
 	p := h.must(422, "PATCH", "/v1/modules/"+module, `{"surprise":1,"department":null,"sort_order":"x","diagtimeout":0}`, "If-Match", "*").problem(t)
