@@ -54,7 +54,7 @@ func (b *matchBody) check(c *fault.Check, look intake.Lookup, st *state) {
 }
 
 func (b *matchBody) wish() match.Wish {
-	return match.Wish{Location: b.Location, ServerType: b.ServerType, Configuration: b.Configuration}
+	return match.Wish{Location: b.Location, ServerType: b.ServerType, Configuration: b.Configuration.AsSold()}
 }
 
 func (a *API) registerMatching() {

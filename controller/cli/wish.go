@@ -80,7 +80,7 @@ func (w *wishFlags) configuration() (hardware.Configuration, error) {
 		c.GPUs = append(c.GPUs, hardware.GPUGroup{Count: n, Model: what})
 		return nil
 	})
-	return c.Normalise(), asMisuse(check.Err("the configuration cannot be read"))
+	return c.AsSold(), asMisuse(check.Err("the configuration cannot be read"))
 }
 
 func (w *wishFlags) scalars(c *hardware.Configuration, check *fault.Check) {

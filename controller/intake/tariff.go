@@ -36,7 +36,7 @@ func (d TariffDraft) tariff() order.Tariff {
 		images = []string{}
 	}
 	return order.Tariff{
-		Name: d.Name, Modules: d.Modules, ServerType: d.ServerType, Configuration: d.Configuration.Normalise(),
+		Name: d.Name, Modules: d.Modules, ServerType: d.ServerType, Configuration: d.Configuration.AsSold(),
 		Images: images, Retired: d.Retired,
 	}
 }

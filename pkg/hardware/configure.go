@@ -84,12 +84,27 @@ func (d Disk) medium() string {
 	}
 }
 
-// nominal keeps the whole GiB in which virtual disks are cut.
-func (d Disk) nominal() uint64 {
-	if d.Type == DiskVirtual && d.SizeBytes%gibibyte == 0 {
-		return d.SizeBytes
+func (d Disk) nominal() uint64 { return soldSize(d.medium(), d.SizeBytes) }
+
+// soldSize keeps the whole GiB in which virtual disks are cut.
+func soldSize(medium string, size uint64) uint64 {
+	if medium == MediumVirtual && size%gibibyte == 0 {
+		return size
 	}
-	return NominalSize(d.SizeBytes)
+	return NominalSize(size)
+}
+
+// AsSold normalises a configuration that a person wrote: disks get the sizes under
+// which inventories fold them, so that 447 GiB and 480103981056 bytes are both the
+// 480 GB of the server that has them. What an inventory gave does not change.
+func (c Configuration) AsSold() Configuration {
+	c.Disks = slices.Clone(c.Disks)
+	for i, g := range c.Disks {
+		if g.SizeBytes > 0 {
+			c.Disks[i].SizeBytes = soldSize(g.Medium, g.SizeBytes)
+		}
+	}
+	return c.Normalise()
 }
 
 // Normalise sorts the groups and merges equal ones; groups that count nothing

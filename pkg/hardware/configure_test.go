@@ -54,6 +54,37 @@ func TestConfigurationEstimatesMemoryWithoutSMBIOS(t *testing.T) {
 	}
 }
 
+// A person writes disks in whatever unit is at hand; the server that has them must
+// fit exactly.
+func TestB26_DisksThatAPersonWroteAreThoseThatServersHave(t *testing.T) {
+	for _, c := range []struct {
+		medium         string
+		written, found uint64
+	}{
+		{MediumSSD, 447 << 30, 480103981056},
+		{MediumNVMe, 1920383410176, 1920383410176},
+		{MediumVirtual, 256 << 30, 256 << 30},
+		{MediumVirtual, 128 << 20, 128 << 20},
+		{"", 0, 0},
+	} {
+		wish := Configuration{Disks: []DiskGroup{{Count: 1, Medium: c.medium, SizeBytes: c.written}}}
+		disk := Disk{Type: DiskSATA, SizeBytes: c.found}
+		switch c.medium {
+		case MediumNVMe:
+			disk.Type = DiskNVMe
+		case MediumVirtual:
+			disk.Type = DiskVirtual
+		}
+		inv := Inventory{Disks: []Disk{disk}}
+		if got := wish.AsSold().Disks; c.found > 0 && got[0] != inv.Configuration().Disks[0] {
+			t.Errorf("written %+v, found %+v", got, inv.Configuration().Disks)
+		}
+		if wish.Disks[0].SizeBytes != c.written || c.found == 0 && wish.AsSold().Disks[0].SizeBytes != 0 {
+			t.Errorf("the receiver was changed, or an open size was closed: %+v", wish)
+		}
+	}
+}
+
 func TestStringOfAWish(t *testing.T) {
 	for want, c := range map[string]Configuration{
 		"any server":                       {},

@@ -141,6 +141,7 @@ func server(data json.RawMessage, path string) (s match.Server, named bool, err 
 		return match.Server{ID: nameOf(&inv), Configuration: folded(&inv)}, false, err
 	case has("arch", "cpu_model", "sockets", "cores", "memory_bytes", "dimms", "disks", "nics", "gpus"):
 		err = decode(data, path, false, &s.Configuration)
+		s.Configuration = s.Configuration.AsSold()
 		return s, false, err
 	}
 	return s, false, fault.Invalid("%s holds neither an inventory nor a configuration; "+
@@ -155,7 +156,7 @@ func wrapped(data json.RawMessage, path string) (match.Server, bool, error) {
 	s := match.Server{ID: e.ID, Location: e.Location, ServerType: e.ServerType, FreeSince: e.FreeSince}
 	switch {
 	case e.Configuration != nil:
-		s.Configuration = e.Configuration.Normalise()
+		s.Configuration = e.Configuration.AsSold()
 	case e.Inventory != nil:
 		s.Configuration = folded(e.Inventory)
 		s.ID = cmp.Or(s.ID, nameOf(e.Inventory))

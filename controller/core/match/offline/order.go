@@ -28,6 +28,7 @@ func Order(data []byte) (match.Wish, error) {
 	if err := w.Validate("order"); err != nil {
 		return match.Wish{}, err
 	}
+	w.Configuration = w.Configuration.AsSold()
 	return w.Normalise(), nil
 }
 
