@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/steelyard/steelyard/agent/app"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/unit"
 )
@@ -19,6 +21,11 @@ func printInventory(ctx context.Context, args []string, out, errs io.Writer) err
 	root := fs.String("root", "", "`DIR`ectory that holds a copied /proc, /sys and dmidecode output; none is this machine")
 	if err := parse(fs, args); err != nil {
 		return err
+	}
+	if *root != "" {
+		if at, err := os.Stat(*root); err != nil || !at.IsDir() {
+			return fault.Invalid("--root %s is not a directory; give one that holds a copied /proc, /sys or dmidecode output", *root)
+		}
 	}
 	switch *format {
 	case "json":

@@ -39,6 +39,8 @@ func TestExitStatuses(t *testing.T) {
 		{[]string{"simulate", "--fault", "rust=1"}, 2, "rust"},
 		{[]string{"simulate", "--count", "0"}, 2, "cannot simulate"},
 		{[]string{"inventory", "-o", "xml"}, 2, "xml"},
+		{[]string{"inventory", "-o", "json", "--root", "/proc/none"}, 2, "not a directory"},
+		{[]string{"inventory", "--root", "/dev/null"}, 2, "not a directory"},
 		{[]string{"run", "--controller", "h:1", "--join", "x", "--state", "/proc/none"}, 1, "state directory"},
 	} {
 		status, out, errs := call(c.args...)

@@ -93,6 +93,7 @@ func (d *fleetOnOneMachine) populate(ctx context.Context, g *errgroup.Group) err
 	for _, child := range d.children() {
 		g.Go(func() error { return child.run(ctx) })
 	}
+	fmt.Fprintf(d.out, "Starting %d servers; each reports its hardware, is erased and tested. This takes up to a minute or two.\n", d.opt.Simulate+1)
 	if err := d.gather(ctx); err != nil {
 		return err
 	}

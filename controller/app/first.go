@@ -19,8 +19,9 @@ import (
 const adminLife = 90 * 24 * time.Hour
 
 // FirstToken makes an administrator's token on a fleet that has none, and tells its
-// secret to the person who started the controller. It is kept nowhere (rule X9).
-func (c *Controller) FirstToken(ctx context.Context, out io.Writer) error {
+// secret to the person who started the controller. It is kept nowhere (rule X9). ca is
+// the file with the authority that the person's program needs to trust the API.
+func (c *Controller) FirstToken(ctx context.Context, ca string, out io.Writer) error {
 	if store.Tokens.Len(c.Store.Snapshot()) > 0 || store.Users.Len(c.Store.Snapshot()) > 0 {
 		return nil
 	}
@@ -30,7 +31,14 @@ func (c *Controller) FirstToken(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "This fleet is new. Its administrator's token, shown only now and good for 90 days:\n\n  export STEELYARD_URL=%s\n  export STEELYARD_TOKEN=%s\n\nMake a user for each person with it: steelyard user create\n", c.URL(), secret)
+	_, err = fmt.Fprintf(out, `This fleet is new. Its administrator's token, shown only now and good for 90 days:
+
+  export STEELYARD_URL=%s
+  export STEELYARD_CA=%s
+  export STEELYARD_TOKEN=%s
+
+Make a user for each person with it: steelyard user create
+`, c.URL(), ca, secret)
 	return err
 }
 
@@ -41,13 +49,16 @@ func Serve(ctx context.Context, o Options, out io.Writer) error {
 		return err
 	}
 	defer c.Close()
-	ca := filepath.Join(o.Data, "ca.pem")
+	ca, err := filepath.Abs(filepath.Join(o.Data, "ca.pem"))
+	if err != nil {
+		return fault.Invalid("the data directory: %w", err)
+	}
 	if err := c.WriteCA(ca); err != nil {
 		return fault.Unavailable("the authority's certificate cannot be written: %w", err)
 	}
 	return c.during(ctx, func(ctx context.Context) error {
 		fmt.Fprintf(out, "API and metrics: %s (authority: %s)\nAgents connect to: %s\n", c.URL(), ca, c.AgentAddress())
-		return c.FirstToken(ctx, out)
+		return c.FirstToken(ctx, ca, out)
 	})
 }
 

@@ -29,6 +29,7 @@ func (p *program) deed(n *noun, d deed) *cobra.Command {
 		Args: exactly("the name or id of one " + n.name), ValidArgsFunction: p.completeArg(n.name),
 	}
 	f := p.form(c, d.fields)
+	demand(c, d.fields)
 	if d.question != "" {
 		addSure(c, &sure)
 	}

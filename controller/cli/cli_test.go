@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -88,6 +91,27 @@ func TestX13_AllFieldsAreToldAsFlags(t *testing.T) {
 	if sent["diagtimeout"] != 0.0 || sent["location"] != loc || len(sent) != 6 {
 		t.Errorf("sent %v", sent)
 	}
+}
+
+func TestX13_NoFieldIsToldTwice(t *testing.T) {
+	f := newFake(t).on("POST /v1/locations", problem(422, "invalid", "body.name is empty; give 1 to 100 characters", "body.name is empty; give 1 to 100 characters"))
+	f.steelyard(t, "location", "create", "--name", "", "--external-id", "x").
+		want(t, failed, "", "steelyard: this is not valid\n  --name is empty; give 1 to 100 characters\n")
+}
+
+func TestHelpTellsWhatIsRequired(t *testing.T) {
+	r := newFake(t).steelyard(t, "location", "create", "--help")
+	if !strings.Contains(r.out, "around this one (required)") || strings.Contains(r.out, "lowest first (required)") {
+		t.Errorf("%s", r.out)
+	}
+}
+
+func TestPlainHTTPToATLSPortIsExplained(t *testing.T) {
+	srv := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain := strings.Replace(srv.URL, "https:", "http:", 1)
+	runWith(t, map[string]string{"STEELYARD_URL": plain}, "", Hooks{}, "whoami").contains(t, failed, "", "set STEELYARD_URL to "+srv.URL)
 }
 
 func TestRefusalsSayWhatToDo(t *testing.T) {

@@ -125,9 +125,19 @@ func missing(c *cobra.Command, fields []field) error {
 	return usage(c, "%s also needs %s", c.CommandPath(), strings.Join(names, ", "))
 }
 
+// demand says in the help which flags must be given.
+func demand(c *cobra.Command, fields []field) {
+	for _, fd := range fields {
+		if flag := c.Flags().Lookup(dashed(fd.name)); fd.required && flag != nil {
+			flag.Usage += " (required)"
+		}
+	}
+}
+
 func (p *program) createCommand(n *noun) *cobra.Command {
 	c := &cobra.Command{Use: "create", Aliases: []string{"add"}, Short: "Create one", Args: exactly()}
 	f := p.form(c, n.fields)
+	demand(c, n.fields)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := missing(c, n.fields); err != nil {
 			return err

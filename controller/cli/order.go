@@ -40,6 +40,7 @@ func (p *program) placeCommand(n *noun) *cobra.Command {
 		Example: "  steelyard order place --tariff small --image debian --customer me --hostname web1.example.net --wait",
 	}
 	f := p.form(c, orderFields)
+	demand(c, orderFields)
 	addWatching(c, &w)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := missing(c, orderFields); err != nil {

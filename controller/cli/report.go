@@ -83,13 +83,21 @@ func (p *program) explain(err error) {
 	if errors.As(err, &problem) {
 		f = problem.Fault()
 	}
-	fmt.Fprintf(p.err, "steelyard: %s\n", clean(f.Message))
+	fmt.Fprintf(p.err, "steelyard: %s\n", clean(headline(f)))
 	for _, field := range f.Fields {
 		fmt.Fprintf(p.err, "  %s %s\n", clean(asFlag(field.Name)), clean(field.Message))
 	}
 	for _, hint := range hints(err) {
 		fmt.Fprintln(p.err, "  "+hint)
 	}
+}
+
+// headline is the message, unless it repeats the first field, which follows anyway.
+func headline(f *fault.Fault) string {
+	if len(f.Fields) > 0 && strings.HasPrefix(f.Message, f.Fields[0].Name+" "+f.Fields[0].Message) {
+		return "this is not valid"
+	}
+	return f.Message
 }
 
 // asFlag turns "body.installtimeout_linux" into the flag that sets it.

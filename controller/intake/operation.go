@@ -62,7 +62,7 @@ func mayOperate(s *fleet.Server, kind string) error {
 	case s.Quarantine != nil:
 		return fault.Refused("server %s is in quarantine: %s", s.ID, s.Quarantine.Reason)
 	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
-		return fault.Refused("server %s belongs to %s %s; its disks may not be touched", s.ID, s.Claim.Kind, s.Claim.Ref)
+		return fault.Refused("server %s %s; its disks may not be touched", s.ID, taken(s.Claim))
 	}
 	return nil
 }

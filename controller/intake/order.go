@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -117,7 +116,7 @@ func (in *Intake) CancelOrder(ctx context.Context, actor access.Actor, orderID, 
 		if err := in.letGo(tx, actor, o, reason); err != nil {
 			return err
 		}
-		o.State, o.Message, o.ChangedAt = order.Canceled, fmt.Sprintf("canceled by %s: %s", actor.Name, reason), now
+		o.State, o.Message, o.ChangedAt = order.Canceled, canceledBy(actor.Name, reason), now
 		svc, err := store.Services.Get(tx, o.Service)
 		if err != nil {
 			return err
@@ -160,4 +159,12 @@ func (in *Intake) letGo(tx *store.Tx, actor access.Actor, o order.Order, reason 
 	before := s
 	s = s.Released(now)
 	return errorsOf(store.Servers.Put(tx, s.ID, s), audit(tx, actor, "server.release", "servers/"+s.ID, before, s, reason, now))
+}
+
+// canceledBy is the message of what a person called off.
+func canceledBy(who, reason string) string {
+	if reason == "" {
+		return "canceled by " + who
+	}
+	return "canceled by " + who + ": " + reason
 }

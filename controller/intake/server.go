@@ -62,7 +62,7 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 		}
 		s = before
 		if d.Location != s.Location && s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" {
-			return fault.Refused("server %s belongs to %s %s; it can be moved only while it belongs to nobody", s.ID, s.Claim.Kind, s.Claim.Ref)
+			return fault.Refused("server %s %s; it can be moved only while it belongs to nobody", s.ID, taken(s.Claim))
 		}
 		s.Name, s.Location, s.Rack, s.ServerType = d.Name, d.Location, d.Rack, d.ServerType
 		return errorsOf(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
@@ -165,11 +165,19 @@ func (in *Intake) CommissionServer(ctx context.Context, actor access.Actor, serv
 	})
 }
 
+// taken tells in words for whom a server is kept.
+func taken(c fleet.Claim) string {
+	if c.Kind == fleet.ClaimHeld {
+		return "is held for order " + c.Ref
+	}
+	return "belongs to " + c.Kind + " " + c.Ref
+}
+
 // idle refuses to take a server away from whom it belongs to, or from what runs.
 func idle(s *fleet.Server) error {
 	switch {
 	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
-		return fault.Refused("server %s belongs to %s %s; take it back first", s.ID, s.Claim.Kind, s.Claim.Ref)
+		return fault.Refused("server %s %s; take it back first", s.ID, taken(s.Claim))
 	case s.Operation != "":
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
 	}

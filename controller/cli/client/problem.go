@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,10 +84,14 @@ func kindOf(status int) fault.Kind {
 	return fault.KindInvalid
 }
 
-func problemOf(a Answer) *Problem {
+// problemOf reads a refusal of the controller at an address.
+func problemOf(a Answer, at *url.URL) *Problem {
 	p := &Problem{}
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") || json.Unmarshal(a.Body, p) != nil {
-		p = &Problem{Detail: fmt.Sprintf("the address answered %d %s, but not as a Steelyard controller does", a.Status, http.StatusText(a.Status))}
+		p = &Problem{Detail: fmt.Sprintf("%s answered %d %s, but not as a Steelyard controller does; is STEELYARD_URL right?", at, a.Status, http.StatusText(a.Status))}
+		if at.Scheme == "http" && a.Status == http.StatusBadRequest {
+			p.Detail = fmt.Sprintf("%s does not take plain HTTP; set STEELYARD_URL to https://%s", at, at.Host)
+		}
 	}
 	p.Status, p.Raw, p.Request = a.Status, a.Body, a.Header.Get("X-Request-Id")
 	if n, err := strconv.Atoi(a.Header.Get("Retry-After")); err == nil && n > 0 {

@@ -139,7 +139,7 @@ func read(res *http.Response) (Answer, error) {
 	}
 	a := Answer{Status: res.StatusCode, Header: res.Header, Body: body}
 	if res.StatusCode >= 300 {
-		return a, problemOf(a)
+		return a, problemOf(a, &url.URL{Scheme: res.Request.URL.Scheme, Host: res.Request.URL.Host})
 	}
 	return a, nil
 }

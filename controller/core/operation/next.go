@@ -80,7 +80,10 @@ func closed(op Operation, state, message string, now time.Time) Decision {
 // cancel waits for a command in work to stop, so that the next operation does
 // not meet it, but not for ever.
 func cancel(op Operation, in Input, now time.Time) Decision {
-	message := "canceled by " + op.CancelAsked.Actor + ": " + op.CancelAsked.Reason
+	message := "canceled by " + op.CancelAsked.Actor
+	if op.CancelAsked.Reason != "" {
+		message += ": " + op.CancelAsked.Reason
+	}
 	if op.Current >= len(op.Steps) || op.Steps[op.Current].State != StepSent || in.Result != nil {
 		return closed(op, Canceled, message, now)
 	}
