@@ -106,7 +106,8 @@
 // [EnrolRequest] with "<id>.<secret>" and a PKCS#10 request for
 // its own key. The key never leaves the machine. The [EnrolReply] carries a certificate,
 // the authority and the key that signs permits and images, or a fault. The same instance may ask again with the same
-// token when an answer was lost, and gets the same server. A new server is *pending*: it
+// token, key and environment when an answer was lost, and gets the same server; with another key it is a machine that
+// comes back, and somebody approves it again. A new server is *pending*: it
 // may report, and gets no command and no image until somebody approves it. A machine whose
 // identity partly equals that of another one is refused nothing here, but both
 // are quarantined (rule X1).
@@ -115,7 +116,10 @@
 //
 // A command names server, operation, step, epoch and deadline. An agent
 // executes one command at a time, journals it before the deed, answers the same id with the
-// same result, and refuses an epoch older than the newest it has seen (rule X5).
+// same result, and refuses an epoch older than the newest it has seen (rule X5). A newer epoch, in a
+// [Welcome] or a command, ends what is in work: its operation ended while the agent was away. A [Cancel] may
+// name a command that the agent never got; it is then ignored. While a server is
+// in quarantine nothing that writes to disks is sent to it.
 // Erasing needs a [Permit], installing an image a signed [ImageManifest]; both signatures
 // are Ed25519 (RFC 8032) over the bytes in the Signed… field, which are JSON.
 package protocol

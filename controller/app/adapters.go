@@ -28,7 +28,12 @@ func (d directory) Server(id string) (fleet.Server, bool) {
 	return *s, true
 }
 
+// Commands is empty while the state cannot be heard of: what the outbox held may have been
+// cancelled since, and its server given to somebody (rule X5). Agents know what they got before.
 func (d directory) Commands(server string) []operation.Command {
+	if !d.store.Stale().IsZero() {
+		return nil
+	}
 	var list []operation.Command
 	prefix := server + "/"
 	for i := range store.Commands.From(d.store.Snapshot(), prefix) {
