@@ -155,6 +155,7 @@ func (c *client) order(id string) (o order) {
 func (c *client) untilFulfilled(id string) order {
 	c.t.Helper()
 	var last answer
+	defer func(begun time.Time) { c.t.Logf("%v until order %s", time.Since(begun).Round(time.Second), id) }(time.Now())
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		a, err := c.try("GET", "/v1/orders/"+id, "")
 		if err != nil || a.status != 200 {

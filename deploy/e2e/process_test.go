@@ -18,6 +18,12 @@ const patience = 90 * time.Second
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
+	begun := time.Now()
+	defer func() {
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Logf("%v until %s", took.Round(time.Second), what)
+		}
+	}()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", patience, what)
