@@ -135,7 +135,7 @@ func realOrder(t *testing.T, f *fleet) {
 		t.Fatalf("the order is on %s, this machine is %s", o.Server, real.ID)
 	}
 	found := 0
-	disks, _ := filepath.Glob(filepath.Join(f.dir, "data", "disks", "*"))
+	disks, _ := filepath.Glob(filepath.Join(f.dir, "data", "disks", "*.img"))
 	for _, d := range disks {
 		content, err := os.ReadFile(d)
 		if err != nil {
