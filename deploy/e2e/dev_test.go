@@ -211,6 +211,9 @@ func stopAndGoOn(t *testing.T, f *fleet) {
 	before, token := f.servers(), f.Token
 	orders := list[order](&f.client, "/v1/orders")
 	f.stopsCleanly()
+	if _, err := os.Stat(filepath.Join(f.dir, "ready")); !os.IsNotExist(err) {
+		t.Errorf("the ready file is still there after the end (%v): the next start would look up before it is", err)
+	}
 	f.start()
 	after := f.servers()
 	if f.Token != token || len(after) != len(before) {
