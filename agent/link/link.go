@@ -83,7 +83,7 @@ func New(o Options) (*Link, error) {
 		}
 	}
 	if l.id == nil && !l.joins {
-		return nil, fault.Invalid("this agent has not enrolled yet and needs a join token; make one with: steelyard token create --join")
+		return nil, fault.Invalid("this agent has not enrolled yet and needs a join token; give it with --join-file, naming a file that exists, or make one with: steelyard token create --join")
 	}
 	l.status.ServerID = l.rec.ServerID
 	l.address = o.Controllers[rand.IntN(len(o.Controllers))]
@@ -226,7 +226,7 @@ func (l *Link) dial(ctx context.Context, config *tls.Config) (*tls.Conn, error) 
 		if fault.KindOf(err) == fault.KindDenied {
 			return nil, err
 		}
-		return nil, fault.Unavailable("speak TLS with the controller %s: %w", address, err)
+		return nil, fault.Unavailable("speak TLS with the controller %s (is it the agents' port, not that of the API?): %w", address, err)
 	}
 	return conn, nil
 }

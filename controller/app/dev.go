@@ -61,6 +61,7 @@ func Dev(ctx context.Context, o DevOptions, out io.Writer) error {
 	}
 	defer c.Close()
 	d := &fleetOnOneMachine{Controller: c, opt: o, out: out, ca: filepath.Join(o.Data, "ca.pem")}
+	defer d.removeReady() // who waits for the next start must not find the file of this one
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return c.during(ctx, func(ctx context.Context) error { return d.populate(ctx, g) })
@@ -182,6 +183,15 @@ Stop with Ctrl-C; the next start on %s goes on where this one was.
 `, store.Servers.Len(d.Store.Snapshot()), d.opt.Simulate, d.URL(), d.AgentAddress(), d.URL(), d.admin, filepath.Join(d.opt.Data, "admin-token"), d.opt.Data)
 	if !d.opt.PlainHTTP {
 		fmt.Fprintf(d.out, "\n  export STEELYARD_CA=%s\n", d.ca)
+	}
+}
+
+func (d *fleetOnOneMachine) removeReady() {
+	if d.opt.ReadyFile == "" {
+		return
+	}
+	if err := os.Remove(d.opt.ReadyFile); err != nil && !os.IsNotExist(err) {
+		d.log.Warn("the ready file cannot be removed", "error", err)
 	}
 }
 
