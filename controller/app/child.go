@@ -29,8 +29,10 @@ func (d *fleetOnOneMachine) children() []child {
 	join := filepath.Join(d.opt.Data, "join-token")
 	base := func(name string, args ...string) child {
 		dir := filepath.Join(d.opt.Data, name)
-		return child{name: name, path: d.opt.AgentBinary, dir: dir, log: d.log,
-			args: append(args, "--controller", d.AgentAddress(), "--join-file", join, "--state", dir)}
+		return child{
+			name: name, path: d.opt.AgentBinary, dir: dir, log: d.log,
+			args: append(args, "--controller", d.AgentAddress(), "--join-file", join, "--state", dir),
+		}
 	}
 	agent := base("agent", "run", "--environment", "sandbox",
 		"--sandbox-disk", filepath.Join(d.opt.Data, "disks", "0.img:64MiB"), "--sandbox-disk", filepath.Join(d.opt.Data, "disks", "1.img:64MiB"))

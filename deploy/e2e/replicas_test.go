@@ -49,8 +49,10 @@ func newHouse(t *testing.T) *house {
 }
 
 func flags(c etcdkv.Config, endpoints []string, data string) []string {
-	return []string{"serve", "--data", data, "--http", "127.0.0.1:0", "--agents", "127.0.0.1:0", "--etcd-endpoints", strings.Join(endpoints, ","),
-		"--etcd-ca", c.CAFile, "--etcd-cert", c.CertFile, "--etcd-key", c.KeyFile}
+	return []string{
+		"serve", "--data", data, "--http", "127.0.0.1:0", "--agents", "127.0.0.1:0", "--etcd-endpoints", strings.Join(endpoints, ","),
+		"--etcd-ca", c.CAFile, "--etcd-cert", c.CertFile, "--etcd-key", c.KeyFile,
+	}
 }
 
 // serve starts a replica. Replicas share the directory with the authority and the images.
