@@ -3,12 +3,15 @@ package intake
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -23,7 +26,7 @@ func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep p
 		if err != nil {
 			return err
 		}
-		if s, err = soiled(tx, s, &rep.Inventory, now); err != nil {
+		if err := disksCame(tx, &s, &rep.Inventory, now); err != nil {
 			return err
 		}
 		if err := putFacts(tx, server, agentVersion, rep, now); err != nil {
@@ -33,22 +36,44 @@ func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep p
 	})
 }
 
-// soiled notes that disks came whose content nobody knows: what was proven of the
-// others says nothing about them (rule B45).
-func soiled(tx *store.Tx, s fleet.Server, inv *hardware.Inventory, now time.Time) (fleet.Server, error) {
-	old, _, err := store.Facts.Find(tx, s.ID)
-	if err != nil || s.Cleanliness != fleet.Clean {
-		return s, err
+func disksCame(tx *store.Tx, s *fleet.Server, inv *hardware.Inventory, now time.Time) error {
+	old, known, err := store.Facts.Find(tx, s.ID)
+	if err != nil || !known {
+		return err
 	}
-	fresh := fleet.NewDisks(s.Environment, &old.Inventory, inv)
-	if len(fresh) == 0 {
-		return s, nil
+	before := *s
+	reason, err := NewDisks(tx, s, fleet.NewDisks(s.Environment, &old.Inventory, inv), now)
+	if err != nil || reason == "" || reflect.DeepEqual(before, *s) {
+		return err
 	}
-	before := s
-	s = s.Soiled(now)
-	reason := fmt.Sprintf("disk %s (serial %q) is new; nobody knows what is on it", fresh[0].Name, fresh[0].Serial)
-	return s, errorsOf(store.Servers.Put(tx, s.ID, s), audit(tx, access.System, "server.soil", "servers/"+s.ID, before, s, reason, now))
+	return errorsOf(store.Servers.Put(tx, s.ID, *s), audit(tx, access.System, "server.soil", "servers/"+s.ID, before, *s, reason, now))
 }
+
+// NewDisks notes that disks came whose content nobody knows: what was proven of the
+// others says nothing about them (rule B45). Where no rebuild was asked for, somebody may have put a
+// disk into the wrong machine: a server of nobody leaves service, so that nothing is erased
+// before a person looked and commissioned it again. The caller stores s.
+func NewDisks(tx *store.Tx, s *fleet.Server, fresh []hardware.Disk, now time.Time) (reason string, err error) {
+	if len(fresh) == 0 {
+		return "", nil
+	}
+	reason = fmt.Sprintf("disk %s (serial %q) is new; nobody knows what is on it", fresh[0].Name, fresh[0].Serial)
+	*s = s.Soiled(now)
+	if !s.InService || s.Claim.Kind != fleet.ClaimNone {
+		return reason, nil
+	}
+	s.InService, s.ServiceSince = false, now
+	t := task.New(id.At("tsk", now), systemsDepartment, task.Cleanup, NewDiskKey(s.ID), "A new disk is in server "+s.Name,
+		reason+". The server is out of service and its disks are left alone. Find out whose the disk is; then put the server into service again, which erases all its disks.", now)
+	t.Server = s.ID
+	return reason, FileTask(tx, t)
+}
+
+// CleanupKey is the dedupe key of the task about a server that cannot be erased.
+func CleanupKey(server string) string { return "cleanup/" + server }
+
+// NewDiskKey is the dedupe key of the task about disks that nobody announced.
+func NewDiskKey(server string) string { return "new-disk/" + server }
 
 // putFacts writes only what changed.
 func putFacts(tx *store.Tx, server, agentVersion string, rep protocol.Report, now time.Time) error {

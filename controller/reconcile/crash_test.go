@@ -133,7 +133,10 @@ func newDisks(s *saga) {
 	s.report(free, machine(2, 2, 3))
 	s.untilOrder(id, order.Fulfilled)
 	s.owns(id, server)
-	s.untilAvailable(free)
+	s.until("the server of nobody is out of service", func(l *ledger) bool {
+		srv := l.servers[free]
+		return !srv.InService && srv.Cleanliness == fleet.Dirty
+	})
 }
 
 // owns: the order has this server and nobody has another.

@@ -251,8 +251,8 @@ func (t *turn) diagnosed() error {
 	if err != nil {
 		return err
 	}
-	if len(fleet.NewDisks(t.server.Environment, &old.Inventory, &d.Inventory)) > 0 {
-		t.server = t.server.Soiled(t.now)
+	if _, err := intake.NewDisks(t.tx, &t.server, fleet.NewDisks(t.server.Environment, &old.Inventory, &d.Inventory), t.now); err != nil {
+		return err
 	}
 	return errorsOf(store.Servers.Put(t.tx, t.server.ID, t.server), store.Facts.Put(t.tx, t.server.ID, fleet.Facts{
 		Server: t.server.ID, At: t.now, AgentVersion: old.AgentVersion, Digest: d.Inventory.Digest(),

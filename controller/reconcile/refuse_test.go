@@ -91,10 +91,14 @@ func TestB45_ADiskThatCameAfterThePermitIsErasedByTheNextOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		erased := 0
-		for range store.Erasures.Items(w.store.Snapshot()) {
-			erased++
+		if s := w.server(id); s.InService || s.Cleanliness != fleet.Dirty {
+			t.Fatalf("the erase of the other disk made the server %s and in service: %v", s.Cleanliness, s.InService)
 		}
+		if _, _, err := w.intake.CommissionServer(context.Background(), ann, id, "a spare", true); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		erased := store.Erasures.Len(w.store.Snapshot())
 		if erased != 2 || !w.stock.Index.Available(id) {
 			t.Fatalf("%d erases, %+v", erased, w.stock.Index.Reasons(id))
 		}
@@ -112,6 +116,13 @@ func TestX6_AServerThatCannotBeErasedSafelyHasOneTask(t *testing.T) {
 			t.Fatalf("tasks %v, %+v", tasks, w.stock.Index.Reasons(id))
 		}
 		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: machine(1, 1, 2)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if w.server(id).InService {
+			t.Fatal("the exchanged disk is erased without a person")
+		}
+		if _, _, err := w.intake.CommissionServer(context.Background(), ann, id, "disk exchanged", true); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

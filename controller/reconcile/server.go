@@ -46,7 +46,7 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 
 // cannot asks a person for what an operation needs and the server does not have.
 func (r *Reconciler) cannot(ctx context.Context, s *fleet.Server, kind string, cause error) error {
-	key := cleanupKey(s.ID)
+	key := intake.CleanupKey(s.ID)
 	if r.open(key) {
 		return nil
 	}
@@ -57,8 +57,6 @@ func (r *Reconciler) cannot(ctx context.Context, s *fleet.Server, kind string, c
 		return intake.FileTask(tx, k)
 	})
 }
-
-func cleanupKey(server string) string { return "cleanup/" + server }
 
 // needed tells which operation a server needs, and from when on.
 func needed(s *fleet.Server, f *fleet.Facts, connected bool) (kind string, at time.Time) {
@@ -132,8 +130,10 @@ func (r *Reconciler) settle(ctx context.Context, s *fleet.Server) error {
 	if k := "conflict/" + s.ID; s.Quarantine == nil && r.open(k) {
 		keys = append(keys, k)
 	}
-	if k := cleanupKey(s.ID); s.Cleanliness == fleet.Clean && r.open(k) {
-		keys = append(keys, k)
+	for _, k := range []string{intake.CleanupKey(s.ID), intake.NewDiskKey(s.ID)} {
+		if s.Cleanliness == fleet.Clean && r.open(k) {
+			keys = append(keys, k)
+		}
 	}
 	if len(keys) == 0 {
 		return nil
