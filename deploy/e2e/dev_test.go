@@ -190,12 +190,30 @@ func (f *fleet) available(t *testing.T) server {
 	return f.real()
 }
 
+// untilDecided waits until an order is fulfilled or held. Disks of simulated servers go with
+// their process: what was written before it and is read back after it is rightly missed.
+func (f *fleet) untilDecided(t *testing.T, id string) {
+	t.Helper()
+	eventually(t, "the order is fulfilled, or its loss is noticed", func() bool {
+		o := f.order(id)
+		if o.State == "fulfilled" {
+			return true
+		}
+		var op struct{ State, Message string }
+		f.must(200, "GET", "/v1/operations/"+o.Operation, "", &op)
+		return op.State == "held" && strings.Contains(op.Message, "digest")
+	})
+	if o := f.order(id); o.State != "fulfilled" {
+		f.mustCLI("order", "cancel", id, "--reason", "the disk lost what was written", "--yes")
+	}
+}
+
 // killedAgents ends both agent processes while an order is under way.
 func killedAgents(t *testing.T, f *fleet) {
 	id := f.place("standard", "demo-linux", "web2.example.net")
 	f.killAgent(t, "run")
 	f.killAgent(t, "simulate")
-	f.untilFulfilled(id)
+	f.untilDecided(t, id)
 	eventually(t, "all agents are back", func() bool {
 		n := 0
 		for _, s := range f.servers() {

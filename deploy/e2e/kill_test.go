@@ -7,61 +7,54 @@ import (
 	"time"
 )
 
-// TestB42_KillNineAtAnyMomentOfAnOrderGoesOn cuts the power of the whole fleet, controller and
-// agents, at another moment of each order, and starts it again on the same directory.
-func TestB42_KillNineAtAnyMomentOfAnOrderGoesOn(t *testing.T) {
-	f := startFleet(t, 8)
+// TestB42_KillNineOfTheControllerAtAnyMomentOfAnOrderGoesOn ends the only controller at another
+// moment of each order, and starts it again on the same directory. The agents stay.
+func TestB42_KillNineOfTheControllerAtAnyMomentOfAnOrderGoesOn(t *testing.T) {
+	h := &house{t: t, flags: []string{"serve", "--data", t.TempDir(), "--http", freeAddress(t), "--agents", freeAddress(t)}}
+	h.replicas = []*replica{h.serve()}
+	h.furnish("slow=0.5")
 	var orders []string
-	for i := range 4 {
-		s := f.free(t)
-		tariff := fmt.Sprint("power cut ", i)
-		f.tariffFor(tariff, s)
-		id := f.place(tariff, "demo-linux", fmt.Sprintf("cut%d.example.net", i))
-		pause := rand.N(800 * time.Millisecond)
+	for i := range 5 {
+		r := h.replicas[0]
+		orders = append(orders, r.place(fmt.Sprint("kind ", i), "small", fmt.Sprintf("cut%d.example.net", i)))
+		pause := rand.N(1500 * time.Millisecond)
 		time.Sleep(pause)
-		f.kill()
+		r.kill()
 		t.Logf("killed %v after order %d", pause, i)
-		f.start()
-		orders = append(orders, id)
+		h.replicas[0] = h.serve()
 	}
-	owner := map[string]string{}
+	h.oneServerEach(orders)
+}
+
+func (h *house) oneServerEach(orders []string) {
+	c, owner := &h.replicas[0].client, map[string]string{}
 	for _, id := range orders {
-		o := f.untilFulfilled(id)
+		o := c.untilFulfilled(id)
 		if other := owner[o.Server]; other != "" {
-			t.Errorf("orders %s and %s have one server", id, other)
+			h.t.Errorf("orders %s and %s have one server", id, other)
 		}
 		owner[o.Server] = id
 	}
-	claimed := 0
-	for _, s := range f.servers() {
-		if s.Claim.Kind != "none" {
-			claimed++
+	for _, s := range c.servers() {
+		if (s.Claim.Kind != "none") != (owner[s.ID] != "") || owner[s.ID] != "" && s.Operation != "" {
+			h.t.Errorf("order %q has server %s, whose claim is %+v and operation %q", owner[s.ID], s.ID, s.Claim, s.Operation)
 		}
 	}
-	if claimed != len(orders) {
-		t.Errorf("%d servers are claimed by %d orders", claimed, len(orders))
-	}
-	eventually(t, "no operation is left running on them", func() bool {
-		for _, s := range f.servers() {
-			if owner[s.ID] != "" && s.Operation != "" {
-				return false
-			}
-		}
-		return true
-	})
 }
 
-// free is an available simulated server.
-func (f *fleet) free(t *testing.T) (found server) {
-	t.Helper()
-	eventually(t, "a server is free", func() bool {
-		for _, s := range f.servers() {
-			if s.Available && s.Environment == "simulated" {
-				found = s
-				return true
-			}
-		}
-		return false
-	})
-	return found
+// TestB42_APowerCutInTheMiddleOfAnInstallationGoesOn ends everything at once: controller, etcd and
+// the agent that writes to the file that plays its disk.
+func TestB42_APowerCutInTheMiddleOfAnInstallationGoesOn(t *testing.T) {
+	f := startFleet(t, 2)
+	real := f.available(t)
+	f.tariffFor("this machine", real)
+	id := f.place("this machine", "demo-linux", "cut.example.net")
+	pause := rand.N(700 * time.Millisecond)
+	time.Sleep(pause)
+	f.kill()
+	t.Logf("killed %v after the order", pause)
+	f.start()
+	if o := f.untilFulfilled(id); o.Server != real.ID {
+		t.Errorf("the order is on %s, this machine is %s", o.Server, real.ID)
+	}
 }

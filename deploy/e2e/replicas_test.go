@@ -44,7 +44,7 @@ func newHouse(t *testing.T) *house {
 	h.wires, endpoints = proxied(t, config.Endpoints)
 	h.flags = flags(config, endpoints, t.TempDir())
 	h.replicas = append(h.replicas, h.serve(), h.serve())
-	h.furnish()
+	h.furnish("slow=1")
 	return h
 }
 
@@ -80,12 +80,7 @@ func (h *house) serve() *replica {
 // serveLate starts a replica while etcd cannot be reached: it answers, and says that it cannot do more.
 func (h *house) serveLate() *replica {
 	h.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeAddress(h.t)
 	args := append(slices.Clone(h.flags), "--http", address) // the last one counts
 	r := &replica{process: launch(h.t, "steelyard", nil, args...)}
 	r.client = client{t: h.t, URL: "https://" + address, CA: h.replicas[0].CA, Token: h.token}
@@ -101,6 +96,17 @@ func (h *house) serveLate() *replica {
 	return r
 }
 
+// freeAddress asks for a port and gives it back.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 func between(s, before, after string) string {
 	_, rest, ok := strings.Cut(s, before)
 	found, _, end := strings.Cut(rest, after)
@@ -110,8 +116,8 @@ func between(s, before, after string) string {
 	return strings.TrimSpace(found)
 }
 
-// furnish makes records by the first replica, and lets servers join at both.
-func (h *house) furnish() {
+// furnish makes records by the first replica, and lets servers join at all.
+func (h *house) furnish(faults string) {
 	c := &h.replicas[0].client
 	var location, module, token struct{ ID, Secret string }
 	c.must(201, "POST", "/v1/locations", `{"name":"Hall","external_id":"hall"}`, &location)
@@ -124,8 +130,11 @@ func (h *house) furnish() {
 		h.t.Fatal(err)
 	}
 	c.mustCLI("image", "import", h.image, "--name", "small")
-	h.agents = launch(h.t, "steelyard-agent", []string{"STEELYARD_JOIN=" + token.Secret}, "simulate", "--count", "6", "--seed", "3",
-		"--controller", h.replicas[0].agents, "--controller", h.replicas[1].agents, "--fault", "slow=1", "--state", h.t.TempDir())
+	args := []string{"simulate", "--count", "6", "--seed", "3", "--fault", faults, "--state", h.t.TempDir()}
+	for _, r := range h.replicas {
+		args = append(args, "--controller", r.agents)
+	}
+	h.agents = launch(h.t, "steelyard-agent", []string{"STEELYARD_JOIN=" + token.Secret}, args...)
 	eventually(h.t, "six servers are available", func() bool { return len(h.available(c)) == 6 })
 	for i, s := range h.available(c) {
 		body, _ := json.Marshal(map[string]any{"name": fmt.Sprint("kind ", i), "configuration": s.Configuration, "modules": []string{module.ID}})
