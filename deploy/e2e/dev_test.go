@@ -204,7 +204,7 @@ func (f *fleet) untilDecided(t *testing.T, id string) {
 		return op.State == "held" && strings.Contains(op.Message, "digest")
 	})
 	if o := f.order(id); o.State != "fulfilled" {
-		f.mustCLI("order", "cancel", id, "--reason", "the disk lost what was written", "--yes")
+		f.must(200, "POST", "/v1/orders/"+id+"/cancel", `{"reason":"the disk lost what was written"}`, nil)
 	}
 }
 
