@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -168,7 +169,7 @@ func (e *enrolment) back(tx *store.Tx, s fleet.Server, token access.Token) error
 		s.Approval, s.ApprovedBy = fleet.Pending, nil
 	}
 	e.server = s
-	return errorsOf(
+	return cmp.Or(
 		store.Servers.Put(tx, s.ID, s),
 		audit(tx, e.actor(token), "server.enrol_again", "servers/"+s.ID, before, s, "", e.now),
 		e.approvalTask(tx))
@@ -190,7 +191,7 @@ func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) 
 			return err
 		}
 	}
-	return errorsOf(
+	return cmp.Or(
 		store.Servers.Create(tx, e.server.ID, e.server),
 		putIdentity(tx, e.server.ID, hardware.Identity{}, e.server.Identity),
 		putFacts(tx, e.server.ID, "", protocol.Report{Inventory: e.req.Inventory}, e.now),
@@ -218,13 +219,4 @@ func nameOf(inv *hardware.Inventory, fallback string) string {
 		return h
 	}
 	return fallback
-}
-
-func errorsOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -99,7 +100,7 @@ func conflict(tx *store.Tx, s *fleet.Server, others []fleet.Server, now time.Tim
 		if o.Quarantine == nil {
 			o.Quarantine = &fleet.Note{Reason: "it shares " + what + " with " + s.ID, Actor: access.System.Name, At: now}
 		}
-		if err := errorsOf(store.Servers.Put(tx, o.ID, o),
+		if err := cmp.Or(store.Servers.Put(tx, o.ID, o),
 			audit(tx, access.System, "server.quarantine", "servers/"+o.ID, before, o, o.Quarantine.Reason, now)); err != nil {
 			return err
 		}
@@ -124,7 +125,7 @@ func (in *Intake) Conflict(ctx context.Context, server, reason string) error {
 		}
 		before := s
 		s.Quarantine = &fleet.Note{Reason: reason, Actor: access.System.Name, At: now}
-		return errorsOf(
+		return cmp.Or(
 			store.Servers.Put(tx, server, s),
 			audit(tx, access.System, "server.quarantine", "servers/"+server, before, s, reason, now),
 			conflictTask(tx, server, "Two agents use the identity of server "+server, reason+

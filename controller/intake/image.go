@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -22,7 +23,7 @@ func (in *Intake) AddImage(ctx context.Context, actor access.Actor, img image.Im
 		}); err != nil {
 			return err
 		}
-		return errorsOf(store.Images.Create(tx, img.ID, img), rename(tx, "images", "", img.Name, img.ID),
+		return cmp.Or(store.Images.Create(tx, img.ID, img), rename(tx, "images", "", img.Name, img.ID),
 			audit(tx, actor, "image.add", "images/"+img.ID, nil, img.ImageManifest, "", now),
 			remember(tx, "images", img.ID, img, now))
 	})
@@ -40,7 +41,7 @@ func (in *Intake) RetireImage(ctx context.Context, actor access.Actor, imageID s
 			return nil
 		}
 		img.Retired = true
-		return errorsOf(store.Images.Put(tx, imageID, img), rename(tx, "images", img.Name, "", imageID),
+		return cmp.Or(store.Images.Put(tx, imageID, img), rename(tx, "images", img.Name, "", imageID),
 			audit(tx, actor, "image.retire", "images/"+imageID, before, img, "", now))
 	})
 	return img, rev, err

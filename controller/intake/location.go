@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -51,7 +52,7 @@ func (in *Intake) CreateLocation(ctx context.Context, actor access.Actor, d Loca
 			return err
 		}
 		l = fleet.Location{ID: fresh, Name: d.Name, ExternalID: d.ExternalID, SortOrder: d.SortOrder, Generation: d.Generation, CreatedAt: now}
-		return errorsOf(store.Locations.Create(tx, l.ID, l), nameLocation(tx, fleet.Location{}, l, l.ID),
+		return cmp.Or(store.Locations.Create(tx, l.ID, l), nameLocation(tx, fleet.Location{}, l, l.ID),
 			audit(tx, actor, "location.create", "locations/"+l.ID, nil, l, "", now),
 			remember(tx, "locations", l.ID, l, now))
 	})
@@ -80,7 +81,7 @@ func (in *Intake) EditLocation(ctx context.Context, actor access.Actor, locID st
 		}
 		l = before
 		l.Name, l.ExternalID, l.SortOrder = d.Name, d.ExternalID, d.SortOrder
-		return errorsOf(store.Locations.Put(tx, locID, l), nameLocation(tx, before, l, locID),
+		return cmp.Or(store.Locations.Put(tx, locID, l), nameLocation(tx, before, l, locID),
 			audit(tx, actor, "location.edit", "locations/"+locID, before, l, "", now))
 	})
 	return l, at, err
@@ -107,7 +108,7 @@ func (in *Intake) DeleteLocation(ctx context.Context, actor access.Actor, locID 
 		if here := in.serversIn(locID); len(here) > 0 {
 			return fault.Refused("location %s has servers (%s); move them first", l.Name, order.Some(here))
 		}
-		return errorsOf(store.Locations.Delete(tx, locID), nameLocation(tx, l, fleet.Location{}, locID),
+		return cmp.Or(store.Locations.Delete(tx, locID), nameLocation(tx, l, fleet.Location{}, locID),
 			audit(tx, actor, "location.delete", "locations/"+locID, l, nil, "", now))
 	})
 }
@@ -127,7 +128,7 @@ func (in *Intake) serversIn(locID string) (ids []string) {
 }
 
 func nameLocation(tx *store.Tx, before, after fleet.Location, locID string) error {
-	return errorsOf(rename(tx, "locations", before.Name, after.Name, locID),
+	return cmp.Or(rename(tx, "locations", before.Name, after.Name, locID),
 		rename(tx, "location-external-ids", before.ExternalID, after.ExternalID, locID))
 }
 

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -107,7 +108,7 @@ func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d Module
 		}
 		m = d.module()
 		m.ID, m.CreatedAt = fresh, now
-		return errorsOf(store.Modules.Create(tx, m.ID, m), rename(tx, "modules", "", m.Name, m.ID),
+		return cmp.Or(store.Modules.Create(tx, m.ID, m), rename(tx, "modules", "", m.Name, m.ID),
 			use(tx, "locations", nil, []string{m.Location}, "module "+m.Name+" ("+m.ID+")"),
 			audit(tx, actor, "module.create", "modules/"+m.ID, nil, m, "", now),
 			remember(tx, "modules", m.ID, m, now))
@@ -145,7 +146,7 @@ func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID stri
 		}); err != nil {
 			return err
 		}
-		return errorsOf(store.Modules.Put(tx, modID, m), rename(tx, "modules", before.Name, m.Name, modID),
+		return cmp.Or(store.Modules.Put(tx, modID, m), rename(tx, "modules", before.Name, m.Name, modID),
 			moveModule(tx, before, m),
 			audit(tx, actor, "module.edit", "modules/"+modID, before, m, "", now))
 	})
@@ -154,7 +155,7 @@ func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID stri
 
 // moveModule keeps the list of who uses a location.
 func moveModule(tx *store.Tx, before, after order.Module) error {
-	return errorsOf(
+	return cmp.Or(
 		use(tx, "locations", []string{before.Location}, nil, "module "+before.Name+" ("+before.ID+")"),
 		use(tx, "locations", nil, []string{after.Location}, "module "+after.Name+" ("+after.ID+")"))
 }
@@ -177,7 +178,7 @@ func (in *Intake) DeleteModule(ctx context.Context, actor access.Actor, modID st
 		if len(tariffs) > 0 {
 			return fault.Refused("module %s is used by %s; take it off them first", m.Name, order.Some(tariffs))
 		}
-		return errorsOf(store.Modules.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
+		return cmp.Or(store.Modules.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
 			use(tx, "locations", []string{m.Location}, nil, "module "+m.Name+" ("+m.ID+")"),
 			audit(tx, actor, "module.delete", "modules/"+modID, m, nil, "", now))
 	})

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -39,7 +40,7 @@ func (in *Intake) RequestOperation(ctx context.Context, actor access.Actor, w Op
 			return err
 		}
 		op.RequestedBy = actor.Name
-		if err := errorsOf(store.Operations.Create(tx, op.ID, op), store.Servers.Put(tx, s.ID, s),
+		if err := cmp.Or(store.Operations.Create(tx, op.ID, op), store.Servers.Put(tx, s.ID, s),
 			audit(tx, actor, "operation."+w.Kind, "servers/"+s.ID, before, s, "", now)); err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func (in *Intake) decide(ctx context.Context, actor access.Actor, action, opID, 
 		if op, err = f(before, operation.Ask{Reason: reason, Actor: actor.Name, At: now}); err != nil {
 			return err
 		}
-		return errorsOf(store.Operations.Put(tx, opID, op),
+		return cmp.Or(store.Operations.Put(tx, opID, op),
 			audit(tx, actor, action, "operations/"+opID, before, op, reason, now))
 	})
 	return op, err

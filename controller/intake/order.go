@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -44,7 +45,7 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 			ID: serviceID, Order: orderID, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname,
 			State: order.ServiceOrdered, Message: "ordered", CreatedAt: now, ChangedAt: now,
 		}
-		if err := errorsOf(store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
+		if err := cmp.Or(store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
 			audit(tx, actor, "order.place", "orders/"+o.ID, nil, o, "", now)); err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (in *Intake) CancelOrder(ctx context.Context, actor access.Actor, orderID, 
 			return err
 		}
 		svc.State, svc.Message, svc.ChangedAt = order.ServiceCanceled, o.Message, now
-		return errorsOf(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
+		return cmp.Or(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
 			CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "the order was canceled", now),
 			CloseTask(tx, order.FailureKey(o.ID), access.System.Name, "the order was canceled", now),
 			audit(tx, actor, "order.cancel", "orders/"+o.ID, before, o, reason, now))
@@ -158,7 +159,7 @@ func (in *Intake) letGo(tx *store.Tx, actor access.Actor, o order.Order, reason 
 	}
 	before := s
 	s = s.Released(now)
-	return errorsOf(store.Servers.Put(tx, s.ID, s), audit(tx, actor, "server.release", "servers/"+s.ID, before, s, reason, now))
+	return cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, actor, "server.release", "servers/"+s.ID, before, s, reason, now))
 }
 
 // canceledBy is the message of what a person called off.

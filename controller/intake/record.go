@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -50,7 +51,7 @@ func FileTask(tx *store.Tx, t task.Task) error {
 	if err != nil || ok && open.Task != "" {
 		return err
 	}
-	return errorsOf(store.TaskKeys.Put(tx, t.DedupeKey, store.TaskKey{Task: t.ID}), store.Tasks.Create(tx, t.ID, t))
+	return cmp.Or(store.TaskKeys.Put(tx, t.DedupeKey, store.TaskKey{Task: t.ID}), store.Tasks.Create(tx, t.ID, t))
 }
 
 // CloseTask closes the open task with this dedupe key, if there is one.

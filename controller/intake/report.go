@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -46,7 +47,7 @@ func disksCame(tx *store.Tx, s *fleet.Server, inv *hardware.Inventory, now time.
 	if err != nil || reason == "" || reflect.DeepEqual(before, *s) {
 		return err
 	}
-	return errorsOf(store.Servers.Put(tx, s.ID, *s), audit(tx, access.System, "server.soil", "servers/"+s.ID, before, *s, reason, now))
+	return cmp.Or(store.Servers.Put(tx, s.ID, *s), audit(tx, access.System, "server.soil", "servers/"+s.ID, before, *s, reason, now))
 }
 
 // NewDisks notes that disks came whose content nobody knows: what was proven of the
@@ -112,11 +113,11 @@ func (in *Intake) identify(tx *store.Tx, s fleet.Server, now hardware.Identity, 
 				return err
 			}
 		}
-		return errorsOf(putIdentity(tx, s.ID, old, now), store.Servers.Put(tx, s.ID, s),
+		return cmp.Or(putIdentity(tx, s.ID, old, now), store.Servers.Put(tx, s.ID, s),
 			audit(tx, access.System, "server.identity", "servers/"+s.ID, before, s, "network cards changed", at))
 	}
 	s.Quarantine = &fleet.Note{Reason: "it reports another identity than it enrolled with; its disk may be in another machine", Actor: access.System.Name, At: at}
-	return errorsOf(store.Servers.Put(tx, s.ID, s),
+	return cmp.Or(store.Servers.Put(tx, s.ID, s),
 		audit(tx, access.System, "server.quarantine", "servers/"+s.ID, before, s, s.Quarantine.Reason, at),
 		conflictTask(tx, s.ID, "Server "+s.ID+" reports another identity", "It enrolled as UUID "+s.Identity.UUID+", serial "+s.Identity.SystemSerial+
 			", and reports UUID "+now.UUID+", serial "+now.SystemSerial+". It is in quarantine until somebody looked.", at))

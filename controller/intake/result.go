@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -30,7 +31,7 @@ func (in *Intake) Result(ctx context.Context, server string, res protocol.Result
 			in.log.Warn("late result ignored", "server", server, "command", res.Command)
 			return nil
 		}
-		return errorsOf(store.Commands.Delete(tx, key), store.Results.Put(tx, key, res))
+		return cmp.Or(store.Commands.Delete(tx, key), store.Results.Put(tx, key, res))
 	})
 	if err == nil {
 		in.paced.forget(res.Command)

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"time"
@@ -65,7 +66,7 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 			return fault.Refused("server %s %s; it can be moved only while it belongs to nobody", s.ID, taken(s.Claim))
 		}
 		s.Name, s.Location, s.Rack, s.ServerType = d.Name, d.Location, d.Rack, d.ServerType
-		return errorsOf(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
+		return cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
 	})
 	return s, at, err
 }
@@ -94,7 +95,7 @@ func (in *Intake) decideServer(ctx context.Context, actor access.Actor, action, 
 		if reflect.DeepEqual(before, s) {
 			return nil // granted before
 		}
-		return errorsOf(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, before, s, reason, now),
+		return cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, before, s, reason, now),
 			in.settled(tx, &s, actor, now))
 	})
 	return s, rev, err

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -15,7 +16,7 @@ func (in *Intake) ChangeSettings(ctx context.Context, actor access.Actor, s stor
 		if err != nil || before == s {
 			return err
 		}
-		return errorsOf(store.Settings.Put(tx, store.FleetSettings, s),
+		return cmp.Or(store.Settings.Put(tx, store.FleetSettings, s),
 			audit(tx, actor, "settings.change", "settings/"+store.FleetSettings, before, s, "", now))
 	})
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -75,7 +76,7 @@ func (in *Intake) CreateTariff(ctx context.Context, actor access.Actor, d Tariff
 		}
 		t = d.tariff()
 		t.ID, t.Revision, t.CreatedAt = fresh, 1, now
-		return errorsOf(store.Tariffs.Create(tx, t.ID, t), rename(tx, "tariffs", "", t.Name, t.ID),
+		return cmp.Or(store.Tariffs.Create(tx, t.ID, t), rename(tx, "tariffs", "", t.Name, t.ID),
 			use(tx, "modules", nil, t.Modules, tariffUser(t)),
 			audit(tx, actor, "tariff.create", "tariffs/"+t.ID, nil, t, "", now),
 			remember(tx, "tariffs", t.ID, t, now))
@@ -108,7 +109,7 @@ func (in *Intake) EditTariff(ctx context.Context, actor access.Actor, tarID stri
 		}
 		t = d.tariff()
 		t.ID, t.Revision, t.CreatedAt = before.ID, before.Revision+1, before.CreatedAt
-		return errorsOf(store.Tariffs.Put(tx, tarID, t), rename(tx, "tariffs", before.Name, t.Name, tarID),
+		return cmp.Or(store.Tariffs.Put(tx, tarID, t), rename(tx, "tariffs", before.Name, t.Name, tarID),
 			use(tx, "modules", before.Modules, nil, tariffUser(before)), use(tx, "modules", nil, t.Modules, tariffUser(t)),
 			audit(tx, actor, "tariff.edit", "tariffs/"+tarID, before, t, "", now))
 	})
@@ -131,7 +132,7 @@ func (in *Intake) DeleteTariff(ctx context.Context, actor access.Actor, tarID st
 		if open := in.openOrders(tarID); len(open) > 0 {
 			return fault.Refused("tariff %s has unfinished orders (%s); finish or cancel them, or retire the tariff", t.Name, order.Some(open))
 		}
-		return errorsOf(store.Tariffs.Delete(tx, tarID), rename(tx, "tariffs", t.Name, "", tarID),
+		return cmp.Or(store.Tariffs.Delete(tx, tarID), rename(tx, "tariffs", t.Name, "", tarID),
 			use(tx, "modules", t.Modules, nil, tariffUser(t)),
 			audit(tx, actor, "tariff.delete", "tariffs/"+tarID, t, nil, "", now))
 	})

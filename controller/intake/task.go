@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -30,7 +31,7 @@ func (in *Intake) changeTask(ctx context.Context, actor access.Actor, action, ta
 			return err
 		}
 		t.ChangedAt = now
-		return errorsOf(store.Tasks.Put(tx, taskID, t), audit(tx, actor, action, "tasks/"+taskID, before, t, reason, now))
+		return cmp.Or(store.Tasks.Put(tx, taskID, t), audit(tx, actor, action, "tasks/"+taskID, before, t, reason, now))
 	})
 	return t, rev, err
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 
@@ -45,7 +46,7 @@ func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraf
 		u = access.User{
 			ID: fresh, Name: d.Name, Role: d.Role, Department: d.Department, Customer: d.Customer, PasswordHash: hash, CreatedAt: now,
 		}
-		return errorsOf(store.Users.Create(tx, u.ID, u), rename(tx, "users", "", u.Name, u.ID),
+		return cmp.Or(store.Users.Create(tx, u.ID, u), rename(tx, "users", "", u.Name, u.ID),
 			audit(tx, actor, "user.create", "users/"+u.ID, nil, u, "", now),
 			remember(tx, "users", u.ID, withoutHash(u), now))
 	})
@@ -83,7 +84,7 @@ func (in *Intake) DisableUser(ctx context.Context, actor access.Actor, userID st
 			return fault.Refused("you cannot disable yourself; ask another administrator")
 		}
 		u.Disabled = disabled
-		return errorsOf(store.Users.Put(tx, userID, u), audit(tx, actor, action, "users/"+userID, before, u, "", now))
+		return cmp.Or(store.Users.Put(tx, userID, u), audit(tx, actor, action, "users/"+userID, before, u, "", now))
 	})
 	return u, rev, err
 }
@@ -107,7 +108,7 @@ func (in *Intake) SetPassword(ctx context.Context, actor access.Actor, userID, p
 		}
 		u = before
 		u.PasswordHash, u.PasswordAt = hash, now
-		return errorsOf(store.Users.Put(tx, userID, u), audit(tx, actor, "user.password", "users/"+userID, before, u, "", now))
+		return cmp.Or(store.Users.Put(tx, userID, u), audit(tx, actor, "user.password", "users/"+userID, before, u, "", now))
 	})
 	return u, rev, err
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -132,7 +133,7 @@ func (r *Reconciler) release(tx *store.Tx, o order.Order, s fleet.Server, messag
 	k.Order, k.Service = o.ID, o.Service
 	o.State, o.HoldExpired, o.Server, o.ChangedAt, o.HeldUntil = order.Waiting, true, "", now, time.Time{}
 	o.Message, o.Task = message, k.ID
-	return errorsOf(store.Orders.Put(tx, o.ID, o), r.unhold(tx, o, s, message),
+	return cmp.Or(store.Orders.Put(tx, o.ID, o), r.unhold(tx, o, s, message),
 		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "the hold is over", now), intake.FileTask(tx, k),
 		intake.Audit(tx, access.System, "order.hold_end", "orders/"+o.ID, was, o, message, now))
 }
@@ -145,5 +146,5 @@ func (r *Reconciler) unhold(tx *store.Tx, o order.Order, s fleet.Server, reason 
 	now := r.now()
 	before := s
 	s = s.Released(now)
-	return errorsOf(store.Servers.Put(tx, s.ID, s), intake.Audit(tx, access.System, "server.release", "servers/"+s.ID, before, s, reason, now))
+	return cmp.Or(store.Servers.Put(tx, s.ID, s), intake.Audit(tx, access.System, "server.release", "servers/"+s.ID, before, s, reason, now))
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -142,11 +143,11 @@ func (t *turn) apply(d operation.Decision) error {
 	case operation.Recall:
 		return t.recall(d.Op)
 	case operation.Advance:
-		return errorsOf(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op))
+		return cmp.Or(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op))
 	case operation.Hold:
-		return errorsOf(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op), t.hold(d.Op))
+		return cmp.Or(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op), t.hold(d.Op))
 	default:
-		return errorsOf(t.absorb(), t.clear(), t.finish(d.Op))
+		return cmp.Or(t.absorb(), t.clear(), t.finish(d.Op))
 	}
 }
 
@@ -162,7 +163,7 @@ func (t *turn) clear() error {
 	if t.result != nil {
 		errs = append(errs, store.Results.Delete(t.tx, t.key))
 	}
-	return errorsOf(errs...)
+	return cmp.Or(errs...)
 }
 
 func (t *turn) send(op operation.Operation) error {
@@ -179,7 +180,7 @@ func (t *turn) send(op operation.Operation) error {
 			return err
 		}
 	}
-	return errorsOf(store.Commands.Create(t.tx, store.CommandKey(op.Server, cmd.ID), cmd), store.Operations.Put(t.tx, op.ID, op))
+	return cmp.Or(store.Commands.Create(t.tx, store.CommandKey(op.Server, cmd.ID), cmd), store.Operations.Put(t.tx, op.ID, op))
 }
 
 // fill gives a command what its kind needs.
@@ -221,7 +222,7 @@ func (t *turn) recall(op operation.Operation) error {
 	ask := *op.CancelAsked
 	ask.At = t.now
 	t.cmd.Cancel = &ask
-	return errorsOf(store.Commands.Put(t.tx, t.key, *t.cmd), store.Operations.Put(t.tx, op.ID, op))
+	return cmp.Or(store.Commands.Put(t.tx, t.key, *t.cmd), store.Operations.Put(t.tx, op.ID, op))
 }
 
 // absorb takes what a result says about the server, whether the step went well
@@ -254,7 +255,7 @@ func (t *turn) diagnosed() error {
 	if _, err := intake.NewDisks(t.tx, &t.server, fleet.NewDisks(t.server.Environment, &old.Inventory, &d.Inventory), t.now); err != nil {
 		return err
 	}
-	return errorsOf(store.Servers.Put(t.tx, t.server.ID, t.server), store.Facts.Put(t.tx, t.server.ID, fleet.Facts{
+	return cmp.Or(store.Servers.Put(t.tx, t.server.ID, t.server), store.Facts.Put(t.tx, t.server.ID, fleet.Facts{
 		Server: t.server.ID, At: t.now, AgentVersion: old.AgentVersion, Digest: d.Inventory.Digest(),
 		Inventory: d.Inventory, Configuration: c, Key: c.Key(),
 	}))
@@ -308,7 +309,7 @@ func (t *turn) finish(op operation.Operation) error {
 	if op.State != operation.Done {
 		t.server.Epoch++ // an agent that is away may still hold a command of it (rule X5)
 	}
-	err := errorsOf(t.outcome(op), store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
+	err := cmp.Or(t.outcome(op), store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
 		intake.Audit(t.tx, access.System, "operation."+op.State, "operations/"+op.ID, before, t.server, op.Message, t.now))
 	if err != nil || op.State == operation.Failed {
 		return err

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -178,7 +179,7 @@ func (r *Reconciler) claim(tx *store.Tx, orderID string, offer match.Offer, m or
 func (r *Reconciler) free(tx *store.Tx, serverID string) (fleet.Server, error) {
 	s, ok, err := store.Servers.Find(tx, serverID)
 	if err != nil || !ok {
-		return s, cmpErr(err, errStale)
+		return s, cmp.Or(err, errStale)
 	}
 	f, known, err := store.Facts.Find(tx, serverID)
 	if err != nil {
@@ -192,13 +193,6 @@ func (r *Reconciler) free(tx *store.Tx, serverID string) (fleet.Server, error) {
 		return s, errStale
 	}
 	return s, nil
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // prepare starts the installation; given is false when it can never succeed.
@@ -221,7 +215,7 @@ func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m orde
 	s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID, Since: now}
 	o.State, o.Operation, o.Message, o.ChangedAt, o.HeldUntil = order.Preparing, op.ID, "server "+s.Name+" is being prepared", now, time.Time{}
 	svc.State, svc.Server, svc.Message, svc.ChangedAt = order.ServicePreparing, s.ID, o.Message, now
-	return true, errorsOf(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
+	return true, cmp.Or(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
 		store.Operations.Create(tx, op.ID, op),
 		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "server "+s.ID+" fits and is being prepared", now),
 		intake.Audit(tx, access.System, "order.prepare", "orders/"+o.ID, was, o, "", now),
@@ -246,7 +240,7 @@ func (r *Reconciler) impossible(tx *store.Tx, o order.Order, s fleet.Server, svc
 	svc.State, svc.Message, svc.ChangedAt = order.ServiceNeedsAttention, o.Message, now
 	k := task.New(id.At("tsk", now), m.Department, task.Failure, order.FailureKey(o.ID), "Order "+o.ID+" cannot be prepared", cause.Error(), now)
 	k.Order, k.Service = o.ID, o.Service
-	return errorsOf(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc), r.unhold(tx, o, s, o.Message),
+	return cmp.Or(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc), r.unhold(tx, o, s, o.Message),
 		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "the order cannot be prepared", now), intake.FileTask(tx, k),
 		intake.Audit(tx, access.System, "order.fail", "orders/"+o.ID, was, o, o.Message, now))
 }
@@ -261,7 +255,7 @@ func (r *Reconciler) hold(tx *store.Tx, o order.Order, s fleet.Server, m order.M
 	k.Server, k.Order, k.Service, k.Parts = s.ID, o.ID, o.Service, o.Parts
 	o.State, o.Task, o.HeldUntil, o.ChangedAt = order.Held, k.ID, now.Add(HoldFor), now
 	o.Message = "server " + s.Name + " is held; to do: " + match.Parts(o.Parts)
-	return errorsOf(
+	return cmp.Or(
 		intake.CloseTask(tx, order.BuildKey(o.ID), access.System.Name, "server "+s.ID+" is held now", now),
 		intake.FileTask(tx, k), store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o),
 		intake.Audit(tx, access.System, "order.hold", "orders/"+o.ID, was, o, "", now),
@@ -309,7 +303,7 @@ func (r *Reconciler) wait(ctx context.Context, seen order.Order) error {
 			"No available server can serve it: "+o.Configuration.String()+". It is served as soon as one becomes available.", now)
 		k.Order, k.Service = o.ID, o.Service
 		o.State, o.Task, o.Message, o.ChangedAt = order.Waiting, k.ID, "no server is available that may be taken; the order waits", now
-		return errorsOf(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k),
+		return cmp.Or(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k),
 			intake.Audit(tx, access.System, "order.wait", "orders/"+o.ID, was, o, "", now))
 	})
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -107,7 +108,7 @@ func (r *rush) furnish(dimms func(i int) int) {
 		r.servers = append(r.servers, id)
 		r.ledger.proof[id] = proof{rev: 1, disks: map[string]bool{inv.Disks[0].Serial: true}}
 		_, err := s.Commit(r.ctx, func(tx *store.Tx) error {
-			return errorsOf(
+			return cmp.Or(
 				store.Facts.Put(tx, id, fleet.Facts{Server: id, At: now, Digest: inv.Digest(), Inventory: inv, Configuration: c, Key: c.Key()}),
 				store.Presences.Put(tx, id, fleet.Presence{Server: id}),
 				store.Servers.Put(tx, id, fleet.Server{

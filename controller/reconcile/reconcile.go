@@ -152,12 +152,3 @@ func (r *Reconciler) change(ctx context.Context, f func(tx *store.Tx) error) err
 	_, err := r.store.Change(store.WithFence(ctx, r.fence), f)
 	return err
 }
-
-func errorsOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -92,7 +93,7 @@ func TestX2_AHeldOrderNeverTakesAServerThatIsSomebodyElses(t *testing.T) {
 		w.change(func(tx *store.Tx) error {
 			s, err := store.Servers.Get(tx, id)
 			s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: "svc-of-another"}
-			return errorsOf(err, store.Servers.Put(tx, id, s))
+			return cmp.Or(err, store.Servers.Put(tx, id, s))
 		})
 		inv := machine(1, 1, 1)
 		if err := w.intake.Report(context.Background(), id, "v", protocol.Report{Inventory: inv}); err != nil {
@@ -101,7 +102,7 @@ func TestX2_AHeldOrderNeverTakesAServerThatIsSomebodyElses(t *testing.T) {
 		w.change(func(tx *store.Tx) error { // diagnosed as it is now
 			s, err := store.Servers.Get(tx, id)
 			s.Diagnosis.ConfigurationKey = inv.Configuration().Key()
-			return errorsOf(err, store.Servers.Put(tx, id, s))
+			return cmp.Or(err, store.Servers.Put(tx, id, s))
 		})
 		time.Sleep(HoldFor + time.Minute)
 		synctest.Wait()

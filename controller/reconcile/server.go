@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -99,7 +100,7 @@ func (r *Reconciler) begin(ctx context.Context, serverID, kind string) error {
 			return err
 		}
 		op.RequestedBy = access.System.Name
-		return errorsOf(store.Servers.Put(tx, s.ID, s), store.Operations.Create(tx, op.ID, op),
+		return cmp.Or(store.Servers.Put(tx, s.ID, s), store.Operations.Create(tx, op.ID, op),
 			intake.Audit(tx, access.System, "operation."+kind, "servers/"+s.ID, before, s, "", now))
 	})
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -29,7 +30,7 @@ func (t *turn) installed(op operation.Operation) error {
 	before := svc
 	svc.State, svc.Message, svc.ActiveAt, svc.ChangedAt = order.ServiceActive, "active", t.now, t.now
 	o.State, o.Message, o.ChangedAt = order.Fulfilled, "the service is active", t.now
-	return errorsOf(store.Orders.Put(t.tx, o.ID, o), store.Services.Put(t.tx, svc.ID, svc),
+	return cmp.Or(store.Orders.Put(t.tx, o.ID, o), store.Services.Put(t.tx, svc.ID, svc),
 		intake.CloseTask(t.tx, order.FailureKey(o.ID), access.System.Name, "the service is active", t.now),
 		intake.Audit(t.tx, access.System, "service.active", "services/"+svc.ID, before, svc, "", t.now))
 }
@@ -39,7 +40,7 @@ func (t *turn) installed(op operation.Operation) error {
 func (t *turn) notInstalled(op operation.Operation, o order.Order) error {
 	o.State, o.ChangedAt = order.Failed, t.now
 	o.Message = "preparation " + op.State + ": " + op.Message
-	return errorsOf(store.Orders.Put(t.tx, o.ID, o),
+	return cmp.Or(store.Orders.Put(t.tx, o.ID, o),
 		t.trouble(op, "Preparing server "+t.server.Name+" for order "+o.ID+" "+op.State,
 			op.Message+". The server stays with the order. Cancel the order to release it; its disks are then erased."))
 }

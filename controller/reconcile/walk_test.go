@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestB27_AHoldThatNobodyWorksOnEnds(t *testing.T) {
 		w.change(func(tx *store.Tx) error {
 			k, err := store.Tasks.Get(tx, o.Task)
 			k.Assignee = "bob"
-			return errorsOf(err, store.Tasks.Put(tx, k.ID, k))
+			return cmp.Or(err, store.Tasks.Put(tx, k.ID, k))
 		})
 		time.Sleep(HoldFor + time.Minute)
 		synctest.Wait()
@@ -105,7 +106,7 @@ func TestB27_AHoldThatNobodyWorksOnEnds(t *testing.T) {
 		w.change(func(tx *store.Tx) error {
 			k, err := store.Tasks.Get(tx, o.Task)
 			k.Assignee = ""
-			return errorsOf(err, store.Tasks.Put(tx, k.ID, k))
+			return cmp.Or(err, store.Tasks.Put(tx, k.ID, k))
 		})
 		time.Sleep(HoldFor + time.Minute)
 		synctest.Wait()
@@ -181,7 +182,7 @@ func TestB9_ByServerTypeTakesNoSubstitute(t *testing.T) {
 			m.ByServerType = true
 			k, err2 := store.Tariffs.Get(tx, "tar-1")
 			k.ServerType = "gold"
-			return errorsOf(err, err2, store.Modules.Put(tx, m.ID, m), store.Tariffs.Put(tx, k.ID, k))
+			return cmp.Or(err, err2, store.Modules.Put(tx, m.ID, m), store.Tariffs.Put(tx, k.ID, k))
 		})
 		id := w.enrol(machine(1, 1, 1))
 		o := w.order(w.place())
@@ -191,7 +192,7 @@ func TestB9_ByServerTypeTakesNoSubstitute(t *testing.T) {
 		w.change(func(tx *store.Tx) error {
 			s, err := store.Servers.Get(tx, id)
 			s.ServerType = "gold"
-			return errorsOf(err, store.Servers.Put(tx, id, s))
+			return cmp.Or(err, store.Servers.Put(tx, id, s))
 		})
 		if o = w.order(o.ID); o.State != order.Fulfilled {
 			t.Fatalf("order %s: %s", o.State, o.Message)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,7 +118,7 @@ func (w *world) put() {
 	w.t.Helper()
 	sum := sha256.Sum256([]byte(secret))
 	_, err := w.store.Change(context.Background(), func(tx *store.Tx) error {
-		return errorsOf(
+		return cmp.Or(
 			store.Tokens.Put(tx, "tok-0000000000000000", access.Token{ID: "tok-0000000000000000", Kind: access.TokenJoin, Digest: hex.EncodeToString(sum[:]), Location: "loc-1", AutoApprove: true}),
 			store.Modules.Put(tx, "mod-1", order.Module{ID: "mod-1", Kind: order.ModuleLocal, Location: "loc-1", Department: "dc", DiagTimeout: 30, InstallTimeoutLinux: 20, InstallTimeoutWindows: 90}),
 			store.Tariffs.Put(tx, "tar-1", order.Tariff{ID: "tar-1", Name: "small", Revision: 3, Modules: []string{"mod-1"}, Configuration: small()}),

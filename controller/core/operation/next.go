@@ -32,7 +32,6 @@ type Decision struct {
 type Input struct {
 	Result     *protocol.Result // of the current step's command, if it is there
 	Connected  bool
-	Approved   bool
 	RecalledAt time.Time // when the current command was asked to stop; zero: it was not
 }
 
