@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -103,7 +104,7 @@ func newMachine() *machine { return &machine{model: "first", changed: make(chan 
 func (m *machine) with(f func()) { m.mu.Lock(); defer m.mu.Unlock(); f() }
 
 func (m *machine) Inventory(ctx context.Context) (inv hardware.Inventory) {
-	sleep(ctx, m.slow)
+	_ = pause.For(ctx, m.slow)
 	m.with(func() {
 		inv = hardware.Inventory{Schema: 1, Identity: hardware.Identity{UUID: "4c4c4544-0042-3510-8054-b4c04f4a4e31"}, CPUs: []hardware.CPU{{Model: m.model}}}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -122,7 +123,7 @@ func (l *Link) Run(ctx context.Context) error {
 		wait := l.back.next(err)
 		l.log.Info("no session", "error", err, "next_attempt_in", wait.Round(time.Millisecond).String())
 		l.rotate()
-		if !sleep(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return nil
 		}
 	}
@@ -139,17 +140,6 @@ func (l *Link) attempt(ctx context.Context) error {
 		l.inventory(ctx)
 	}
 	return l.session(ctx)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 func (l *Link) identity() *identity {

@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/agent/link"
 	"github.com/steelyard/steelyard/agent/simulate/profile"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -38,7 +39,7 @@ func (a *agent) run(ctx context.Context) error {
 		life, die := context.WithCancel(ctx)
 		err := a.live(life, die)
 		die()
-		if err != nil || !sleep(ctx, 5*time.Second+rand.N(15*time.Second)) {
+		if err != nil || pause.For(ctx, 5*time.Second+rand.N(15*time.Second)) != nil {
 			return err
 		}
 		a.boots++

@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/agent/journal"
 	"github.com/steelyard/steelyard/agent/link"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // heavy is how many commands the whole process works on at once, and startEvery
@@ -53,7 +54,7 @@ func Run(ctx context.Context, opt Options) error {
 	f := &fleet{opt: opt, pages: fake.NewPages(), turn: make(chan struct{}, heavy), boot: time.Now().UnixNano()}
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range opt.Count {
-		if !sleep(ctx, startEvery) {
+		if pause.For(ctx, startEvery) != nil {
 			break
 		}
 		a := f.agent(i)
@@ -75,16 +76,5 @@ func (f *fleet) agent(i int) *agent {
 	return &agent{
 		fleet: f, number: i, manners: f.opt.Faults.of(f.opt.Seed, i), state: state,
 		journal: journal.InMemory(), started: time.Now(),
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // child is an agent process that lives as long as the fleet on this machine.
@@ -57,7 +59,7 @@ func (c child) run(ctx context.Context) error {
 			return fmt.Errorf("%s %s ended at once: %w; see %s", c.path, c.args[0], err, c.logFile())
 		}
 		c.log.Warn("an agent process ended and is started again", "name", c.name, "error", err)
-		if sleep(ctx, time.Second) != nil {
+		if pause.For(ctx, time.Second) != nil {
 			return nil
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // schemaVersion of the records in the store.
@@ -85,7 +86,7 @@ func (c *Controller) awaitState(ctx context.Context) error {
 			return err
 		}
 		c.log.Warn("the state cannot be reached; trying again", "error", err)
-		if err := sleep(ctx, 2*time.Second); err != nil {
+		if err := pause.For(ctx, 2*time.Second); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // DevOptions describe a fleet on one machine.
@@ -156,7 +157,7 @@ func (d *fleetOnOneMachine) gather(ctx context.Context) error {
 		if d.Gateway.Stats().Sessions >= d.opt.Simulate+1 && (d.Stock.Index.Count() > 0 || store.Orders.Len(d.Store.Snapshot()) > 0) {
 			return nil
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

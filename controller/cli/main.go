@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/pkg/version"
 )
 
@@ -48,19 +49,8 @@ func Main(ctx context.Context, args []string, hooks Hooks) int {
 	}
 	return run(ctx, world{
 		args: args, in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		lookup: os.LookupEnv, config: config, now: time.Now, pause: wait, hooks: hooks,
+		lookup: os.LookupEnv, config: config, now: time.Now, pause: pause.For, hooks: hooks,
 	})
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 func run(ctx context.Context, w world) int {

@@ -29,6 +29,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // real is the API of the controller over a store in memory. It remembers which
@@ -302,7 +303,7 @@ func (r *real) events() {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, world{
-			args: []string{"events", "--tables", "locations", "--from", "1"}, in: strings.NewReader(""), out: heard, err: io.Discard, now: time.Now, pause: wait,
+			args: []string{"events", "--tables", "locations", "--from", "1"}, in: strings.NewReader(""), out: heard, err: io.Discard, now: time.Now, pause: pause.For,
 			lookup: func(name string) (string, bool) {
 				v, ok := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}[name]
 				return v, ok

@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/controller/gateway/wheel"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -150,17 +151,8 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener) error {
 			return fault.Unavailable("the agents' port was closed: %w", err)
 		default: // out of descriptors or memory: it passes
 			g.log.Error("accept an agent", "error", err)
-			sleep(ctx, 100*time.Millisecond)
+			_ = pause.For(ctx, 100*time.Millisecond)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

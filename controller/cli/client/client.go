@@ -13,6 +13,7 @@ import (
 
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/logging"
+	"github.com/steelyard/steelyard/pkg/pause"
 )
 
 // Options tells where the controller is and who asks.
@@ -52,7 +53,7 @@ func New(o Options) (*Client, error) {
 		return nil, fault.Invalid("the address %q of the controller is not usable; it begins with https://", o.URL)
 	}
 	if o.Pause == nil {
-		o.Pause = pause
+		o.Pause = pause.For
 	}
 	roots, err := authorities(o.CA)
 	if err != nil {
@@ -96,14 +97,3 @@ func (c *Client) Address() string { return c.base.String() }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
