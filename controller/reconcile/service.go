@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
