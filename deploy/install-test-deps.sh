@@ -13,9 +13,17 @@ wanted=(
   mount:mount                # a full disk
   smartctl:smartmontools     # disk health
   curl:curl                  # the tour of the README
+  ipmi_sim:openipmi          # a management controller
+  ipmitool:ipmitool          # looks at it from outside
+  snmpd:snmpd                # a switch
+  snmpget:snmp               # looks at it from outside
+  redfishtool:redfishtool    # a client of the simulated Redfish service
+  ip:iproute2                # network namespaces
 )
 
 missing=()
+# a library without a program: a client of the simulated Redfish service
+python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 for entry in "${wanted[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done

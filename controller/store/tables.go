@@ -6,6 +6,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -33,6 +34,11 @@ var (
 	Tokens     = NewTable[access.Token]("tokens", "token")
 	Audit      = NewTable[access.Audit]("audit", "audit line")
 	Settings   = NewTable[FleetSetting]("settings", "setting")
+
+	BMCs         = NewTable[outofband.BMC]("bmcs", "management controller of server")
+	Switches     = NewTable[outofband.Switch]("switches", "switch")
+	Wirings      = NewTable[outofband.Wiring]("wirings", "wiring of server")
+	Observations = NewTable[outofband.Observation]("observations", "observation of server")
 )
 
 // Holders are the servers that have one part of an identity. More than one is a

@@ -12,6 +12,25 @@ const (
 	Diagnose = "diagnose"
 	Erase    = "erase"
 	Install  = "install"
+	Power    = "power"  // on, off or cycle
+	Stop     = "stop"   // rule B31
+	Resume   = "resume" // rule B32a
+	Delete   = "delete" // rules B33–B40
+)
+
+// Hands carry out commands.
+const (
+	HandAgent = ""      // the server's agent, over its session
+	HandPower = "power" // the management controller
+	HandPorts = "ports" // the switches
+)
+
+// Commands of the hands that need no agent.
+const (
+	CommandPowerOn  = "power-on"  // on, with the boot of Power.Boot; confirmed by reading it back
+	CommandPowerOff = "power-off" // orderly first, hard when that is not heard; confirmed
+	CommandPortsOn  = "ports-on"  // every port up, in the VLAN of Ports; confirmed
+	CommandPortsOff = "ports-off" // every port shut; confirmed
 )
 
 // States of an operation. Held waits for a person: retry, skip with a reason, or cancel.
@@ -33,12 +52,13 @@ const (
 	StepDone    = "done"
 	StepFailed  = "failed"
 	StepSkipped = "skipped"
+	StepNothing = "not_applicable" // there is nothing that it could do; Detail says why
 )
 
 // Operation is the record.
 type Operation struct {
 	ID          string        `json:"id"`
-	Kind        string        `json:"kind" enum:"diagnose,erase,install"`
+	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,delete"`
 	Server      string        `json:"server"`
 	Epoch       uint64        `json:"epoch"`
 	State       string        `json:"state" enum:"running,held,done,failed,canceled"`
@@ -98,8 +118,28 @@ type Step struct {
 // delivers it until a result is recorded. Its key is <server>/<command id>.
 type Command struct {
 	protocol.Command
+	Hand      string    `json:"hand,omitempty"` // "" agent, "power", "ports"
+	Power     *PowerAct `json:"power,omitempty"`
+	Ports     *PortsAct `json:"ports,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	Cancel    *Ask      `json:"cancel,omitempty"`
+}
+
+// Boots of a server.
+const (
+	BootDisk = "disk" // whatever it boots by itself
+	BootRAM  = "ram"  // once from the network, into the RAM environment
+)
+
+// PowerAct is what the hand of a management controller needs.
+type PowerAct struct {
+	Boot string `json:"boot,omitempty"` // power-on: BootDisk, BootRAM
+	Hard bool   `json:"hard,omitempty"` // power-off: not orderly first
+}
+
+// PortsAct is what the hand of the switches needs.
+type PortsAct struct {
+	Quarantine bool `json:"quarantine"` // ports-on: into the quarantine VLAN where the switch has one (A10), else into the service VLAN
 }
 
 // Erasures holds the certificates of an erase operation.

@@ -86,6 +86,11 @@ const (
 	ServiceOrdered        = "ordered"
 	ServicePreparing      = "preparing"
 	ServiceActive         = "active"
+	ServiceStopping       = "stopping"
+	ServiceStopped        = "stopped"
+	ServiceResuming       = "resuming"
+	ServiceDeleting       = "deleting"
+	ServiceDeleted        = "deleted"
 	ServiceNeedsAttention = "needs_attention"
 	ServiceCanceled       = "canceled"
 )
@@ -98,8 +103,10 @@ type Service struct {
 	Server    string    `json:"server,omitempty"`
 	Image     string    `json:"image"`
 	Hostname  string    `json:"hostname"`
-	State     string    `json:"state" enum:"ordered,preparing,active,needs_attention,canceled"`
+	State     string    `json:"state" enum:"ordered,preparing,active,stopping,stopped,resuming,deleting,deleted,needs_attention,canceled"`
 	Message   string    `json:"message"`
+	PowerOff  bool      `json:"power_off"`           // the customer switched it off himself (A17)
+	Operation string    `json:"operation,omitempty"` // that moves it now
 	CreatedAt time.Time `json:"created_at"`
 	ActiveAt  time.Time `json:"active_at,omitzero"`
 	ChangedAt time.Time `json:"changed_at"`
