@@ -65,6 +65,21 @@ func (a *Authority) TicketKeys(now time.Time) ([][32]byte, error) {
 	return keys, nil
 }
 
+// Derive makes n secret bytes for one purpose from the authority's private key
+// (HKDF-SHA256, RFC 5869). The same label gives the same bytes on every replica; other
+// labels tell nothing about them.
+func (a *Authority) Derive(label string, n int) ([]byte, error) {
+	secret, err := a.key.Bytes()
+	if err != nil {
+		return nil, fault.Internal("read the authority's key: %w", err)
+	}
+	raw, err := hkdf.Key(sha256.New, secret, nil, "steelyard derived "+label, n)
+	if err != nil {
+		return nil, fault.Internal("derive %d bytes for %s: %w", n, label, err)
+	}
+	return raw, nil
+}
+
 // checkKey allows what handshakes stay cheap and safe with.
 func checkKey(pub crypto.PublicKey) error {
 	switch k := pub.(type) {

@@ -238,3 +238,26 @@ func TestX9_JoinTokenIsParsedByTheAgentAndBindsTheFleet(t *testing.T) {
 		t.Errorf("%v, %v", tok, err)
 	}
 }
+
+func TestX9_DerivedBytesAreTheSameOnEveryReplicaAndTellNothingOfOthers(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "authority")
+	first, second, other := open(t, dir), open(t, dir), open(t, t.TempDir())
+	derive := func(a *Authority, label string, n int) string {
+		t.Helper()
+		b, err := a.Derive(label, n)
+		if err != nil || len(b) != n {
+			t.Fatalf("derive %d bytes for %s: %d, %v", n, label, len(b), err)
+		}
+		return string(b)
+	}
+	one := derive(first, "secrets", 32)
+	if one != derive(second, "secrets", 32) {
+		t.Error("two replicas derive different bytes")
+	}
+	if one == derive(first, "secrets 2", 32) || one == derive(other, "secrets", 32) || strings.Contains(derive(first, "secrets 2", 64), one[:16]) {
+		t.Error("another label or another authority gives the same bytes")
+	}
+	if _, err := first.Derive("secrets", 256*32); err == nil {
+		t.Error("more was derived than HKDF has")
+	}
+}

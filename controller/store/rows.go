@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"reflect"
 
 	"github.com/tidwall/btree"
 
@@ -24,6 +25,7 @@ type rows interface {
 type anyTable interface {
 	Name() string
 	newRows() rows
+	record() reflect.Type
 }
 
 type tree[V any] = btree.Map[string, V]
@@ -34,6 +36,8 @@ type tableRows[T any] struct {
 	indexes []*tree[*Item[T]] // key: value, zero byte, id
 	broken  *tree[*Item[T]]   // Value is nil
 }
+
+func (t Table[T]) record() reflect.Type { return reflect.TypeFor[T]() }
 
 func (t Table[T]) newRows() rows {
 	r := &tableRows[T]{t: t, items: &tree[*Item[T]]{}, broken: &tree[*Item[T]]{}}

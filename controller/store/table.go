@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 
 	"github.com/steelyard/steelyard/controller/store/kv"
@@ -20,6 +21,15 @@ type definition[T any] struct {
 
 // declared are all tables of the program; every Store holds them in memory.
 var declared = map[string]anyTable{}
+
+// Tables are the types of the records of all declared tables, by name.
+func Tables() map[string]reflect.Type {
+	types := map[string]reflect.Type{}
+	for name, t := range declared {
+		types[name] = t.record()
+	}
+	return types
+}
 
 type index[T any] struct {
 	name string
