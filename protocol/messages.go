@@ -73,6 +73,7 @@ const (
 	CanDiagnose = "diagnose"
 	CanErase    = "erase"
 	CanInstall  = "install"
+	CanPower    = "power" // shut down and reboot
 )
 
 // Hello opens a control stream.
@@ -138,8 +139,10 @@ type Want struct{}
 const (
 	CommandDiagnose = "diagnose"
 	CommandErase    = "erase"
-	CommandImage    = "image"   // write an image to a disk
-	CommandConfirm  = "confirm" // say that the written system is the one that is wanted
+	CommandImage    = "image"     // write an image to a disk
+	CommandConfirm  = "confirm"   // say that the written system is the one that is wanted
+	CommandPowerOff = "power-off" // shut down in good order; the Result comes before the deed
+	CommandReboot   = "reboot"    // start again in good order; the Result comes before the deed
 )
 
 // Command is one step of an operation.
@@ -225,9 +228,10 @@ type Cancel struct {
 type Progress struct {
 	Command string `json:"command"`
 	Done    uint64 `json:"done"`
-	Total   uint64 `json:"total"` // 0: unknown
-	Unit    string `json:"unit"`  // "bytes", "checks"
-	Note    string `json:"note"`  // what is being done, for a person
+	Total   uint64 `json:"total"`           // 0: unknown
+	Unit    string `json:"unit"`            // "bytes", "checks"
+	Note    string `json:"note"`            // what is being done, for a person
+	Final   bool   `json:"final,omitempty"` // what is being done cannot be interrupted any more; a Cancel is answered when it is over
 }
 
 // Result ends a command.
@@ -241,6 +245,7 @@ type Result struct {
 	Diagnosis *Diagnosis    `json:"diagnosis,omitempty"`
 	Erasures  []Erasure     `json:"erasures,omitempty"`
 	Written   *WrittenImage `json:"written,omitempty"`
+	Detail    string        `json:"detail,omitempty"` // what was found or done, for a person
 }
 
 // Check verdicts.

@@ -40,7 +40,9 @@ func (d directory) Commands(server string) []operation.Command {
 		if !strings.HasPrefix(i.ID, prefix) {
 			break
 		}
-		list = append(list, *i.Value)
+		if i.Value.Hand == operation.HandAgent {
+			list = append(list, *i.Value)
+		}
 	}
 	slices.SortStableFunc(list, func(a, b operation.Command) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return list

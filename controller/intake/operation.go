@@ -10,7 +10,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // OperationWish asks for an operation on a server, outside of any order.
@@ -58,7 +60,9 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
 	case s.Operation != "":
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
-	case kind == operation.Diagnose:
+	case kind == operation.Stop, kind == operation.Resume, kind == operation.Delete:
+		return fault.Refused("a %s belongs to a service; ask for it there", kind)
+	case kind == operation.Diagnose, kind == operation.Power:
 		return nil
 	case s.Quarantine != nil:
 		return fault.Refused("server %s is in quarantine: %s", s.ID, s.Quarantine.Reason)
@@ -76,10 +80,25 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 	if err != nil {
 		return operation.Operation{}, err
 	}
-	if !known && kind != operation.Diagnose {
+	if !known && (kind == operation.Erase || kind == operation.Install) {
 		return operation.Operation{}, fault.Refused("server %s never reported its hardware", s.ID)
 	}
+	bmc, _, err := store.BMCs.Find(tx, s.ID)
+	if err != nil {
+		return operation.Operation{}, err
+	}
+	p.Driver, p.Capable = bmc.Driver, s.ParkedAt.IsZero()
 	switch kind {
+	case operation.Power:
+		if err := checkPower(p); err != nil {
+			return operation.Operation{}, err
+		}
+	case operation.Stop, operation.Resume:
+	case operation.Delete:
+		allowed = 24 * time.Hour // until the disks are known that are to be erased then
+		if known {
+			allowed = operation.EraseAllowed(allDisks(&f.Inventory))
+		}
 	case operation.Diagnose:
 		if allowed == 0 {
 			allowed = operation.DiagnoseAllowed
@@ -102,12 +121,34 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		}
 	default:
 		var c fault.Check
-		c.Add("kind", "is %q; use diagnose, erase or install", kind)
+		c.Add("kind", "is %q; use diagnose, erase, install or power", kind)
 		return operation.Operation{}, c.Err("the operation cannot be started")
 	}
 	s.Epoch++
 	s.Operation = opID
-	return operation.New(opID, kind, s.ID, s.Epoch, allowed, p, now), nil
+	op := operation.New(opID, kind, s.ID, s.Epoch, allowed, p, now)
+	if operation.Wakes(op) {
+		s.ParkedAt = time.Time{}
+	}
+	return op, nil
+}
+
+// allDisks are the largest that an erase could have to cover.
+func allDisks(inv *hardware.Inventory) (refs []protocol.DiskRef) {
+	for _, d := range inv.Disks {
+		refs = append(refs, fleet.Ref(d))
+	}
+	return refs
+}
+
+func checkPower(p operation.Params) error {
+	var c fault.Check
+	switch p.Action {
+	case operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle, operation.PowerBootRAM:
+	default:
+		c.Add("action", "is %q; use on, off, hard-off, cycle or boot-ram", p.Action)
+	}
+	return c.Err("the server cannot be switched")
 }
 
 // CancelOperation asks to end an operation.

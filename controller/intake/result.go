@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -28,8 +29,8 @@ func (in *Intake) Result(ctx context.Context, server string, res protocol.Result
 			return err
 		}
 		if !ok || cmd.Operation != res.Operation || cmd.Epoch != res.Epoch {
-			in.log.Warn("late result ignored", "server", server, "command", res.Command)
-			return nil
+			in.log.Warn("a late result changes nothing", "server", server, "command", res.Command)
+			return late(tx, server, res, in.now())
 		}
 		return cmp.Or(store.Commands.Delete(tx, key), store.Results.Put(tx, key, res))
 	})
@@ -59,4 +60,22 @@ func (in *Intake) Progress(ctx context.Context, server string, p protocol.Progre
 		op.Steps[op.Current].Progress = &p
 		return store.Operations.Put(tx, op.ID, op)
 	})
+}
+
+// mostLate bounds the late results that are kept with an operation.
+const mostLate = 8
+
+// late notes a result that nobody waits for, once (rule X5).
+func late(tx *store.Tx, server string, res protocol.Result, now time.Time) error {
+	op, ok, err := store.Operations.Find(tx, res.Operation)
+	if err != nil || !ok || op.Server != server || len(op.Late) >= mostLate {
+		return err
+	}
+	again := slices.ContainsFunc(op.Late, func(l operation.Late) bool { return l.Command == res.Command })
+	sent := slices.ContainsFunc(op.Steps, func(s operation.Step) bool { return s.CommandID == res.Command && s.State == operation.StepDone })
+	if again || sent { // the agent did not hear that it was taken
+		return nil
+	}
+	op.Late = append(slices.Clone(op.Late), operation.Late{Command: res.Command, At: now, Fault: res.Fault})
+	return store.Operations.Put(tx, op.ID, op)
 }

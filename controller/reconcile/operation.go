@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,7 +28,11 @@ type turn struct {
 	server fleet.Server
 	key    string // of the current step's command
 	cmd    *operation.Command
+	asked  *task.Task // by which a person was asked to carry the command out
 	result *protocol.Result
+	ways   ways
+	// replaced is the operation that this one stops, if there is one (rule B35).
+	replaced *operation.Operation
 }
 
 // operation takes steps until the record waits for something.
@@ -70,6 +75,9 @@ func (t *turn) read(opID string) (found bool, err error) {
 	if t.server, err = store.Servers.Get(t.tx, t.op.Server); err != nil {
 		return false, err
 	}
+	if err := cmp.Or(t.readWays(), t.readReplaced()); err != nil {
+		return false, err
+	}
 	if t.op.Current >= len(t.op.Steps) || t.op.Steps[t.op.Current].State != operation.StepSent {
 		return true, nil
 	}
@@ -78,6 +86,9 @@ func (t *turn) read(opID string) (found bool, err error) {
 		return false, err
 	} else if ok {
 		t.cmd = &cmd
+	}
+	if err := t.readAsked(); err != nil {
+		return false, err
 	}
 	if res, ok, err := store.Results.Find(t.tx, t.key); err != nil {
 		return false, err
@@ -88,9 +99,22 @@ func (t *turn) read(opID string) (found bool, err error) {
 }
 
 func (t *turn) input() operation.Input {
-	in := operation.Input{Connected: t.r.stock.Connected(t.op.Server)}
-	if t.cmd != nil && t.cmd.Cancel != nil {
-		in.RecalledAt = t.cmd.Cancel.At
+	in := operation.Input{
+		Connected: t.r.stock.Connected(t.op.Server), Ports: t.ways.ports(), Driver: t.ways.driver(),
+		Asked: t.asked != nil && t.asked.State == task.Open,
+	}
+	boot := ""
+	if p, ok := store.Presences.View(t.r.store, t.op.Server); ok && in.Connected {
+		in.Environment, boot = cmp.Or(p.Environment, t.server.Environment), p.BootID
+	}
+	if t.replaced != nil {
+		in.Replaced, in.StopAsked = t.replaced.State, t.replaced.CancelAsked != nil
+	}
+	if t.cmd != nil {
+		in.Rebooted = in.Connected && boot != t.cmd.BootID
+		if t.cmd.Cancel != nil {
+			in.RecalledAt = t.cmd.Cancel.At
+		}
 	}
 	if t.result != nil {
 		judged := *t.result
@@ -138,20 +162,29 @@ func (t *turn) apply(d operation.Decision) error {
 	switch d.Verb {
 	case operation.None:
 		return nil
-	case operation.Send:
-		return t.send(d.Op)
 	case operation.Recall:
 		return t.recall(d.Op)
+	case operation.Oust:
+		return t.oust(d.Op)
+	}
+	if err := cmp.Or(t.absorb(), t.clear()); err != nil {
+		return err
+	}
+	switch d.Verb {
+	case operation.Send:
+		return t.send(d.Op)
+	case operation.Act:
+		return t.act(d.Op)
 	case operation.Advance:
-		return cmp.Or(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op))
+		return store.Operations.Put(t.tx, d.Op.ID, d.Op)
 	case operation.Hold:
-		return cmp.Or(t.absorb(), t.clear(), store.Operations.Put(t.tx, d.Op.ID, d.Op), t.hold(d.Op))
+		return cmp.Or(store.Operations.Put(t.tx, d.Op.ID, d.Op), t.hold(d.Op))
 	default:
-		return cmp.Or(t.absorb(), t.clear(), t.finish(d.Op))
+		return t.finish(d.Op)
 	}
 }
 
-// clear removes the command and its result: whatever comes later is too late.
+// clear removes the command, its result and what a person was asked: whatever comes later is too late.
 func (t *turn) clear() error {
 	if t.key == "" {
 		return nil
@@ -163,6 +196,9 @@ func (t *turn) clear() error {
 	if t.result != nil {
 		errs = append(errs, store.Results.Delete(t.tx, t.key))
 	}
+	if t.asked != nil && t.asked.State == task.Open {
+		errs = append(errs, intake.CloseTask(t.tx, t.asked.DedupeKey, access.System.Name, "it is not waited for any more", t.now))
+	}
 	return cmp.Or(errs...)
 }
 
@@ -171,7 +207,14 @@ func (t *turn) send(op operation.Operation) error {
 	cmd := operation.Command{CreatedAt: t.now, Command: protocol.Command{
 		ID: s.CommandID, Server: op.Server, Operation: op.ID, Step: s.Name, Epoch: op.Epoch, Kind: s.Command, Deadline: s.Deadline,
 	}}
-	if err := t.fill(&cmd.Command, op); err != nil {
+	err := t.fill(&cmd.Command, &op)
+	if f := new(fault.Fault); errors.As(err, &f) && (f.Kind == fault.KindRefused || f.Kind == fault.KindNotFound) {
+		return t.apply(operation.Refuse(op, f, t.now))
+	}
+	if err != nil {
+		return err
+	}
+	if op, err = t.choose(&cmd, op); err != nil {
 		return err
 	}
 	if s.Command == protocol.CommandImage {
@@ -184,11 +227,14 @@ func (t *turn) send(op operation.Operation) error {
 }
 
 // fill gives a command what its kind needs.
-func (t *turn) fill(c *protocol.Command, op operation.Operation) error {
+func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 	switch c.Kind {
 	case protocol.CommandDiagnose:
 		c.Diagnose = &protocol.DiagnoseCommand{Profile: op.Params.Profile}
 	case protocol.CommandErase:
+		if err := t.disks(c, op); err != nil {
+			return err
+		}
 		permit := protocol.Permit{
 			ID: c.ID, Server: op.Server, Operation: op.ID, Epoch: op.Epoch,
 			Identity: t.server.Identity, Disks: op.Params.Disks, NotAfter: c.Deadline,
@@ -219,7 +265,10 @@ func (t *turn) recall(op operation.Operation) error {
 	if t.cmd == nil { // it was never stored or is gone: nothing runs
 		return store.Operations.Put(t.tx, op.ID, op)
 	}
-	ask := *op.CancelAsked
+	ask := operation.Ask{Reason: op.Message, Actor: access.System.Name}
+	if op.CancelAsked != nil {
+		ask = *op.CancelAsked
+	}
 	ask.At = t.now
 	t.cmd.Cancel = &ask
 	return cmp.Or(store.Commands.Put(t.tx, t.key, *t.cmd), store.Operations.Put(t.tx, op.ID, op))
@@ -304,12 +353,18 @@ func (t *turn) trouble(op operation.Operation, subject, body string) error {
 
 func (t *turn) finish(op operation.Operation) error {
 	before := t.server
-	t.server.Operation = ""
-	t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
-	if op.State != operation.Done {
-		t.server.Epoch++ // an agent that is away may still hold a command of it (rule X5)
-	}
-	err := cmp.Or(t.outcome(op), store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
+	if t.server.Operation == op.ID {
+		t.server.Operation = ""
+		t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
+		if op.State != operation.Done {
+			t.server.Epoch++ // an agent that is away may still hold a command of it (rule X5)
+		}
+		t.park(op)
+		if err := t.outcome(op); err != nil {
+			return err
+		}
+	} // else another operation replaced it, and says what becomes of the server
+	err := cmp.Or(store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
 		intake.Audit(t.tx, access.System, "operation."+op.State, "operations/"+op.ID, before, t.server, op.Message, t.now))
 	if err != nil || op.State == operation.Failed {
 		return err
@@ -322,11 +377,17 @@ func (t *turn) outcome(op operation.Operation) error {
 	switch {
 	case op.Kind == operation.Install && op.Order != "":
 		return t.installed(op)
+	case op.Service != "":
+		return t.served(op)
 	case op.State == operation.Failed:
-		return t.trouble(op, "Operation "+op.ID+" on server "+t.server.Name+" failed", op.Message+
-			". The server is not available until an operation on it ends well.")
+		return t.failed(op)
 	}
 	return nil
+}
+
+func (t *turn) failed(op operation.Operation) error {
+	return t.trouble(op, "Operation "+op.ID+" on server "+t.server.Name+" failed", op.Message+
+		". The server is not available until an operation on it ends well.")
 }
 
 func troubleKey(op operation.Operation) string { return "failure/" + op.ID }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -42,12 +43,13 @@ type Reconciler struct {
 	observe Observer
 	queue   *queue
 	queued  *waitlist
+	paced   *pacer
 	fence   store.Fence
 }
 
 // New makes a reconciler. It starts nothing.
 func New(s *store.Store, k *stock.Stock, signer Signer, log *slog.Logger, now func() time.Time, o Observer) *Reconciler {
-	return &Reconciler{store: s, stock: k, signer: signer, log: log, now: now, observe: o, queue: newQueue(), queued: newWaitlist()}
+	return &Reconciler{store: s, stock: k, signer: signer, log: log, now: now, observe: o, queue: newQueue(), queued: newWaitlist(), paced: &pacer{next: map[string]time.Time{}}}
 }
 
 // Run works until ctx ends, which it does when leadership is lost.
@@ -66,18 +68,49 @@ func (r *Reconciler) Run(ctx context.Context, fence store.Fence) error {
 // noticed turns a change of a record into looks at what depends on it.
 func (r *Reconciler) noticed(table, id string) {
 	switch table {
-	case store.Orders.Name(), store.Operations.Name(), store.Servers.Name():
+	case store.Operations.Name():
+		r.queue.add(table + "/" + id)
+		if op, ok := store.Operations.View(r.store, id); ok && op.ReplacedBy != "" {
+			r.queue.add(table + "/" + op.ReplacedBy)
+		}
+	case store.Orders.Name(), store.Servers.Name():
 		r.queue.add(table + "/" + id)
 	case store.Results.Name(), store.Commands.Name():
 		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
-	case store.Facts.Name(), store.Presences.Name():
+	case store.Facts.Name(), store.Observations.Name(), store.BMCs.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
-	case store.Tasks.Name():
-		if k, ok := store.Tasks.View(r.store, id); ok && k.Order != "" {
-			r.queue.add(store.Orders.Name() + "/" + k.Order)
+	case store.Presences.Name():
+		r.queue.add(store.Servers.Name() + "/" + id)
+		r.waitingOn(id)
+	case store.Services.Name():
+		if svc, ok := store.Services.View(r.store, id); ok && svc.Server != "" {
+			r.queue.add(store.Servers.Name() + "/" + svc.Server)
 		}
+	case store.Tasks.Name():
+		if k, ok := store.Tasks.View(r.store, id); ok {
+			r.about(k)
+		}
+	case stock.Resynced:
+		r.everything()
 	case stock.Available:
 		r.queue.add(waitingKey)
+	}
+}
+
+// waitingOn looks at the operation of a server whose agent came or went.
+func (r *Reconciler) waitingOn(server string) {
+	if s, ok := store.Servers.View(r.store, server); ok && s.Operation != "" {
+		r.queue.add(store.Operations.Name() + "/" + s.Operation)
+	}
+}
+
+// about looks at what may wait for a task.
+func (r *Reconciler) about(k *task.Task) {
+	if k.Order != "" {
+		r.queue.add(store.Orders.Name() + "/" + k.Order)
+	}
+	if k.Operation != "" {
+		r.queue.add(store.Operations.Name() + "/" + k.Operation)
 	}
 }
 

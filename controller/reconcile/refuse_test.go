@@ -85,7 +85,7 @@ func TestB45_ADiskThatCameAfterThePermitIsErasedByTheNextOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.obey(w.obedient)
-		c, _ := store.Commands.View(w.store, store.CommandKey(id, first.Steps[0].CommandID))
+		c, _ := store.Commands.View(w.store, store.CommandKey(id, first.Steps[first.Current].CommandID))
 		res, _ := w.obedient(c.Command)
 		if err := w.intake.Result(context.Background(), id, res); err != nil {
 			t.Fatal(err)

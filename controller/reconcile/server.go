@@ -33,6 +33,9 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 	if err := r.settle(ctx, s); err != nil {
 		return time.Time{}, err
 	}
+	if at, err := r.power(ctx, s); err != nil || !at.IsZero() {
+		return at, err
+	}
 	f, _ := store.Facts.View(r.store, serverID)
 	kind, at := needed(s, f, r.stock.Connected(serverID))
 	if kind == "" || at.After(r.now()) {

@@ -6,8 +6,10 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/id"
 )
 
 // installed ends the preparation of an order's server: only now, and only when it
@@ -52,9 +54,58 @@ func (t *turn) needsAttention(op operation.Operation) error {
 		return nil
 	}
 	svc, err := store.Services.Get(t.tx, op.Service)
-	if err != nil || svc.State == order.ServiceCanceled || svc.State == order.ServiceNeedsAttention {
+	if err != nil || svc.State == order.ServiceCanceled || svc.State == order.ServiceDeleted || svc.State == order.ServiceNeedsAttention {
 		return err
 	}
 	svc.State, svc.Message, svc.ChangedAt = order.ServiceNeedsAttention, op.Message, t.now
 	return store.Services.Put(t.tx, svc.ID, svc)
+}
+
+// served is what the end of an operation means to its service.
+func (t *turn) served(op operation.Operation) error {
+	svc, err := store.Services.Get(t.tx, op.Service)
+	if err != nil {
+		return err
+	}
+	before := svc
+	if svc.Operation == op.ID {
+		svc.Operation = ""
+	}
+	if op.State == operation.Done {
+		t.succeed(&svc, op)
+	} else if op.Kind != operation.Power && svc.State != order.ServiceDeleted {
+		svc.State, svc.Message = order.ServiceNeedsAttention, "the "+op.Kind+" was "+op.State+": "+op.Message+". Ask for stop, resume or delete again"
+	}
+	if svc == before {
+		return t.unserved(op)
+	}
+	svc.ChangedAt = t.now
+	return cmp.Or(store.Services.Put(t.tx, svc.ID, svc),
+		intake.Audit(t.tx, access.System, "service."+svc.State, "services/"+svc.ID, before, svc, "", t.now), t.unserved(op))
+}
+
+func (t *turn) succeed(svc *order.Service, op operation.Operation) {
+	switch op.Kind {
+	case operation.Stop:
+		svc.State, svc.Message = order.ServiceStopped, "stopped: its switch ports are shut"
+	case operation.Resume:
+		svc.State, svc.Message, svc.PowerOff = order.ServiceActive, "active", false
+	case operation.Delete:
+		svc.Message = "deleted; server " + t.server.Name + " was cleaned"
+	}
+}
+
+// unserved files the task of an operation that failed for good.
+func (t *turn) unserved(op operation.Operation) error {
+	if op.State != operation.Failed {
+		return nil
+	}
+	department := op.Department
+	if department == "" {
+		department = "operations"
+	}
+	k := task.New(id.At("tsk", t.now), department, task.Failure, troubleKey(op), "Operation "+op.ID+" ("+op.Kind+") on server "+t.server.Name+" failed",
+		op.Message+". Ask for it again when the cause is gone.", t.now)
+	k.Server, k.Operation, k.Order, k.Service = op.Server, op.ID, op.Order, op.Service
+	return intake.FileTask(t.tx, k)
 }

@@ -50,7 +50,7 @@ func TestB1_B26_AnExactServerIsPreparedAndOnlyThenActive(t *testing.T) {
 			t.Fatalf("server: %+v", s)
 		}
 		op := w.operationOf(exact)
-		res, _ := w.obedient(protocol.Command{ID: op.Steps[1].CommandID, Operation: op.ID, Server: exact, Step: "confirm", Epoch: op.Epoch, Kind: protocol.CommandConfirm})
+		res, _ := w.obedient(protocol.Command{ID: op.Steps[op.Current].CommandID, Operation: op.ID, Server: exact, Step: "confirm", Epoch: op.Epoch, Kind: protocol.CommandConfirm})
 		if err := w.intake.Result(context.Background(), exact, res); err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +250,8 @@ func TestX5_ALateOrForgedResultChangesNothing(t *testing.T) {
 		w.obey(w.silentFor(protocol.CommandImage))
 		w.place()
 		op := w.operationOf(id)
-		good := protocol.Result{Command: op.Steps[0].CommandID, Operation: op.ID, Epoch: op.Epoch, Written: &protocol.WrittenImage{ReadBack: true}}
+		at := op.Current
+		good := protocol.Result{Command: op.Steps[at].CommandID, Operation: op.ID, Epoch: op.Epoch, Written: &protocol.WrittenImage{ReadBack: true}}
 		for name, f := range map[string]func(*protocol.Result){
 			"older epoch":       func(r *protocol.Result) { r.Epoch-- },
 			"other operation":   func(r *protocol.Result) { r.Operation = "opn-x" },
@@ -263,7 +264,7 @@ func TestX5_ALateOrForgedResultChangesNothing(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			synctest.Wait()
-			if now := w.operationOf(id); now.Current != 0 || now.Steps[0].State != operation.StepSent {
+			if now := w.operationOf(id); now.Current != at || now.Steps[at].State != operation.StepSent {
 				t.Fatalf("%s moved the operation", name)
 			}
 		}

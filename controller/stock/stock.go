@@ -14,6 +14,10 @@ import (
 // available.
 const Available = "available"
 
+// Resynced is the table name under which listeners hear that changes may have been
+// missed: everything is to be looked at.
+const Resynced = "resynced"
+
 // Stock follows the store.
 type Stock struct {
 	Index     *fleet.Index
@@ -62,6 +66,7 @@ func (k *Stock) Run(ctx context.Context) error {
 		}
 		if resync {
 			k.Rebuild()
+			k.tell(Resynced, "")
 			continue
 		}
 		for _, c := range changes {

@@ -169,7 +169,7 @@ func (r *reasons) errors(s *Server, in Surroundings) {
 			}
 		}
 	}
-	if !in.Connected {
+	if !in.Connected && s.ParkedAt.IsZero() {
 		r.addWaivable("B23", in.Lost, "presence", "its agent is not connected")
 	}
 }

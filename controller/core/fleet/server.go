@@ -73,7 +73,9 @@ type Server struct {
 	CertNotAfter time.Time         `json:"cert_not_after"`
 	PrevSerial   string            `json:"prev_cert_serial,omitempty"` // still accepted until the new one was used
 	CreatedAt    time.Time         `json:"created_at"`
-	FreeSince    time.Time         `json:"free_since"` // claim none since
+	FreeSince    time.Time         `json:"free_since"`            // claim none since
+	ParkedAt     time.Time         `json:"parked_at,omitzero"`    // switched off on purpose while it had no owner
+	PowerTries   []time.Time       `json:"power_tries,omitempty"` // when it was last switched by itself (rules B28, B29), oldest first
 }
 
 // Override accepts failed checks and diagnostic or status errors at the operator's own

@@ -21,7 +21,7 @@ func Cancel(op Operation, ask Ask) (Operation, error) {
 func Retry(op Operation, ask Ask) (Operation, error) {
 	return release(op, ask, func(s *Step) {
 		// attempts are numbered on: an agent answers a command id that it knows with the old result
-		s.State, s.NotBefore, s.Retries = StepPending, time.Time{}, s.Attempt+retriesAfterAsk
+		s.State, s.NotBefore, s.StartedAt, s.Retries = StepPending, time.Time{}, time.Time{}, s.Attempt+retriesAfterAsk
 	})
 }
 
@@ -29,10 +29,14 @@ func Retry(op Operation, ask Ask) (Operation, error) {
 const retriesAfterAsk = 1
 
 // Skip lets a held operation go on without its failed step, for a reason that is
-// kept. An erase cannot be skipped: its proof is the point of it.
+// kept. An erase cannot be skipped: its proof is the point of it. In a delete it can: the
+// server then stays dirty, and is not available before an erase of its own (rule B41).
 func Skip(op Operation, ask Ask) (Operation, error) {
 	if op.Kind == Erase {
 		return op, fault.Refused("an erase cannot be skipped: without its proof the server may not be given to anybody; retry or cancel it")
+	}
+	if op.Current < len(op.Steps) && op.Steps[op.Current].Hand == HandController && op.Steps[op.Current].Command != ActAwaitAgent {
+		return op, fault.Refused("step %s cannot be skipped: what follows would meet a server that is not free; retry or cancel", op.Steps[op.Current].Name)
 	}
 	if ask.Reason == "" {
 		var c fault.Check

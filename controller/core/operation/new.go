@@ -30,28 +30,26 @@ func EraseAllowed(disks []protocol.DiskRef) time.Duration {
 	return 10*time.Minute + time.Duration(min(seconds, 30*24*3600))*time.Second
 }
 
-// Recipe lists the steps of a kind, each with the time that it may take.
-func Recipe(kind string, allowed time.Duration) []Step {
-	step := func(name, command string, retries int) Step {
-		return Step{Name: name, Command: command, Allowed: allowed, Retries: retries, State: StepPending}
-	}
-	switch kind {
-	case Diagnose:
-		return []Step{step("diagnose", protocol.CommandDiagnose, 1)}
-	case Erase:
-		return []Step{step("erase", protocol.CommandErase, 2)}
-	case Install:
-		return []Step{step("image", protocol.CommandImage, 2), step("confirm", protocol.CommandConfirm, 2)}
-	}
-	return nil
-}
-
 // New makes a running operation. The caller gives it the server's new epoch and
 // stores both in one commit.
 func New(id, kind, server string, epoch uint64, allowed time.Duration, p Params, now time.Time) Operation {
+	steps := Recipe(kind, allowed, p)
 	return Operation{
 		ID: id, Kind: kind, Server: server, Epoch: epoch, State: Running,
-		Steps: Recipe(kind, allowed), CreatedAt: now, Allowed: allowed, Deadline: now.Add(allowed),
+		Steps: steps, CreatedAt: now, Allowed: whole(kind, allowed, steps), Deadline: now.Add(whole(kind, allowed, steps)),
 		Message: "waiting to start", MessageAt: now, Params: p,
 	}
+}
+
+// whole is how long an operation may take: what was allowed where the agent's work is all
+// there is, else the sum of its steps with their retries.
+func whole(kind string, allowed time.Duration, steps []Step) time.Duration {
+	if kind == Diagnose || kind == Erase || kind == Install {
+		return allowed
+	}
+	var sum time.Duration
+	for _, s := range steps {
+		sum += s.Allowed * time.Duration(s.Retries+1)
+	}
+	return sum
 }

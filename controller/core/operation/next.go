@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -15,8 +16,10 @@ type Verb string
 const (
 	None    Verb = "none"   // nothing to do before Until
 	Send    Verb = "send"   // store the record and a command for the current step
+	Act     Verb = "act"    // do the current step, an act of the controller, and store the record
 	Advance Verb = "step"   // store the record and look again: a step ended
-	Recall  Verb = "recall" // store the record and ask the agent to stop the command
+	Recall  Verb = "recall" // store the record and ask the hand to stop the command
+	Oust    Verb = "oust"   // store the record and ask the operation that it replaces to end
 	Close   Verb = "close"  // store the record: it is final; delete its command
 	Hold    Verb = "hold"   // store the record, delete its command, file a task
 )
@@ -30,12 +33,24 @@ type Decision struct {
 
 // Input is what Next looks at besides the record.
 type Input struct {
-	Result     *protocol.Result // of the current step's command, if it is there
-	Connected  bool
-	RecalledAt time.Time // when the current command was asked to stop; zero: it was not
+	Result      *protocol.Result // of the current step's command, if it is there
+	Asked       bool             // a person was asked to do the current step, alone or beside a hand, and has not said that it is done
+	Connected   bool
+	Environment string    // of the agent that is connected
+	Rebooted    bool      // the agent came back with another boot id than when the command was sent
+	RecalledAt  time.Time // when the current command was asked to stop; zero: it was not
+	Ports       int       // switch ports of the server that are configured
+	Driver      string    // how the server is switched on and off
+	Replaced    string    // state of the operation that this one replaces; "" when there is none
+	StopAsked   bool      // that operation was asked to end
 }
 
-// recallGrace is how long an agent may take to stop a command when asked.
+// Capable reports whether an agent of the environment may erase and install.
+func Capable(environment string) bool {
+	return environment != "" && environment != protocol.EnvInstalled
+}
+
+// recallGrace is how long a hand may take to stop a command when asked.
 const recallGrace = 30 * time.Second
 
 // Next decides. It never decides the same thing twice for one stored state: each
@@ -50,18 +65,86 @@ func Next(op Operation, in Input, now time.Time) Decision {
 		return cancel(op, in, now)
 	case op.State == Held:
 		return held(op, now)
-	case op.Current >= len(op.Steps):
-		return closed(op, Done, "done", now)
-	}
-	switch s := &op.Steps[op.Current]; s.State {
-	case StepDone, StepSkipped:
-		op.Current++
-		return say(op, Advance, "step "+s.Name+" is "+s.State, now)
-	case StepSent:
+	case op.Current < len(op.Steps) && op.Steps[op.Current].State == StepSent:
 		return answered(op, in, now)
-	default:
+	}
+	return proceed(op, in, now)
+}
+
+// proceed starts the next step that there is something to do in.
+func proceed(op Operation, in Input, now time.Time) Decision {
+	for ; op.Current < len(op.Steps); op.Current++ {
+		s := &op.Steps[op.Current]
+		if s.State == StepDone || s.State == StepSkipped || s.State == StepNothing {
+			continue
+		}
+		if why := needless(s, op, in); why != "" {
+			s.State, s.FinishedAt, s.Detail = StepNothing, now, why
+			continue
+		}
+		if op.ReplacedBy != "" { // the rest is not done any more; it is canceled soon
+			return Decision{Verb: None, Op: op}
+		}
+		if s.Hand == HandController {
+			if d, waits := control(op, in, now); waits {
+				return d
+			}
+			continue
+		}
 		return start(op, in, now)
 	}
+	return closed(op, Done, "done", now)
+}
+
+// needless tells why there is nothing to do in a step.
+func needless(s *Step, op Operation, in Input) string {
+	switch {
+	case s.Hand == HandPorts && in.Ports == 0:
+		return "no switch ports are configured"
+	case s.Command == CommandPowerOn && !outofband.Switched(in.Driver) && in.Connected && (s.Power.Boot == BootDisk || Capable(in.Environment)):
+		return "it is on: its agent is connected"
+	case s.Command == CommandPowerOff && in.Environment == protocol.EnvSandbox:
+		return "the agent's machine is not its own to switch off"
+	case s.Command == ActStopRunning && op.Replaces == "":
+		return "no operation was running"
+	}
+	return ""
+}
+
+// control does what the controller does by itself: at once, or when something that it waits for is true.
+func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
+	s := &op.Steps[op.Current]
+	if s.StartedAt.IsZero() {
+		s.StartedAt, s.Deadline = now, now.Add(s.Allowed)
+		s.Attempt++
+	}
+	switch {
+	case s.Command == ActAwaitAgent && in.Connected && Capable(in.Environment):
+		s.State, s.FinishedAt, s.Detail = StepDone, now, "connected"
+		return d, false
+	case s.Command == ActStopRunning && in.Replaced != "" && !Final(in.Replaced) && !in.StopAsked:
+		return say(op, Oust, "waiting for operation "+op.Replaces+" to stop", now), true
+	case s.Command == ActRemoveAddresses, s.Command == ActRemoveOwner, s.Command == ActStopRunning && (in.Replaced == "" || Final(in.Replaced)):
+		s.State, s.FinishedAt = StepDone, now
+		return say(op, Act, "step "+s.Name+" is done", now), true
+	case !now.Before(s.Deadline):
+		return failed(op, fault.Unavailable("step %s was not done within %s; %s", s.Name, s.Allowed, awaited(s)), now), true
+	}
+	message := "waiting for operation " + op.Replaces + " to stop"
+	if s.Command == ActAwaitAgent {
+		message = awaited(s)
+	}
+	if op.Message != message {
+		return say(op, Advance, message, now), true
+	}
+	return Decision{Verb: None, Op: op, Until: s.Deadline}, true
+}
+
+func awaited(s *Step) string {
+	if s.Command == ActAwaitAgent {
+		return "waiting for the agent in the RAM environment; look at the server's console if it does not come"
+	}
+	return "the operation that runs cannot be interrupted"
 }
 
 func say(op Operation, v Verb, message string, now time.Time) Decision {
@@ -77,7 +160,7 @@ func closed(op Operation, state, message string, now time.Time) Decision {
 }
 
 // cancel waits for a command in work to stop, so that the next operation does
-// not meet it, but not for ever.
+// not meet it, but not for ever: only what cannot be interrupted has its whole time (A11).
 func cancel(op Operation, in Input, now time.Time) Decision {
 	message := "canceled by " + op.CancelAsked.Actor
 	if op.CancelAsked.Reason != "" {
@@ -86,13 +169,18 @@ func cancel(op Operation, in Input, now time.Time) Decision {
 	if op.Current >= len(op.Steps) || op.Steps[op.Current].State != StepSent || in.Result != nil {
 		return closed(op, Canceled, message, now)
 	}
+	s := op.Steps[op.Current]
 	if in.RecalledAt.IsZero() {
-		return say(op, Recall, "waiting for the agent to stop "+op.Steps[op.Current].Name, now)
+		return say(op, Recall, "waiting for step "+s.Name+" to stop", now)
 	}
-	if until := in.RecalledAt.Add(recallGrace); now.Before(until) {
+	until := in.RecalledAt.Add(recallGrace)
+	if s.Progress != nil && s.Progress.Final && in.Connected {
+		until = in.RecalledAt.Add(uninterrupted)
+	}
+	if now.Before(until) {
 		return Decision{Verb: None, Op: op, Until: until}
 	}
-	return closed(op, Canceled, message+" (the agent did not answer)", now)
+	return closed(op, Canceled, message+" (it was not answered that it stopped)", now)
 }
 
 func held(op Operation, now time.Time) Decision {
@@ -106,7 +194,7 @@ func start(op Operation, in Input, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	switch {
 	case !now.Before(op.Deadline):
-		return late(op, now)
+		return late(op, in, now)
 	case now.Before(s.NotBefore):
 		return Decision{Verb: None, Op: op, Until: earlier(s.NotBefore, op.Deadline)}
 	}
@@ -114,52 +202,103 @@ func start(op Operation, in Input, now time.Time) Decision {
 	s.State, s.StartedAt, s.Progress = StepSent, now, nil
 	s.CommandID = fmt.Sprintf("%s-%d-%d", op.ID, op.Current, s.Attempt)
 	s.Deadline = earlier(now.Add(s.Allowed), op.Deadline)
-	message := "waiting for the agent: " + s.Name
-	if !in.Connected {
-		message = "waiting for the agent to connect, then: " + s.Name
-	}
-	return say(op, Send, message, now)
+	return say(op, Send, waitingFor(s, in), now)
 }
+
+func waitingFor(s *Step, in Input) string {
+	switch {
+	case s.Hand == HandPower:
+		return "waiting for the management controller: " + s.Name
+	case s.Hand == HandPorts:
+		return "waiting for the switch: " + s.Name
+	case !in.Connected:
+		return "waiting for the agent to connect, then: " + s.Name
+	}
+	return "waiting for the agent: " + s.Name
+}
+
+// ByPerson gives the current step, just sent, the time that a person needs.
+func ByPerson(op Operation, now time.Time) Operation {
+	s := &op.Steps[op.Current]
+	s.Deadline = now.Add(PersonAllowed)
+	if op.Deadline.Before(s.Deadline) {
+		op.Deadline = s.Deadline
+	}
+	op.Message, op.MessageAt = "waiting for a person: "+s.Name+"; see the task", now
+	return op
+}
+
+// Refuse ends the current step before its command was made: what it needs is not there.
+func Refuse(op Operation, f *fault.Fault, now time.Time) Decision { return failed(op, f, now) }
 
 func answered(op Operation, in Input, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	switch {
-	case in.Result != nil && in.Result.Fault == nil:
-		s.State, s.FinishedAt, s.Fault = StepDone, now, nil
-		return say(op, Advance, "step "+s.Name+" is done", now)
-	case in.Result != nil:
+	case in.Result != nil && in.Result.Fault == nil && !in.Asked && finished(s, in):
+		s.State, s.FinishedAt, s.Fault, s.Detail = StepDone, now, nil, in.Result.Detail
+		return proceed(op, in, now)
+	case in.Result != nil && in.Result.Fault != nil:
 		return failed(op, in.Result.Fault, now)
 	case !now.Before(op.Deadline):
-		return late(op, now)
+		return late(op, in, now)
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not answered within %s", s.Name, s.Allowed), now)
 	}
 	return Decision{Verb: None, Op: op, Until: earlier(s.Deadline, op.Deadline)}
 }
 
+// finished tells whether what an agent answered before the deed has come true.
+func finished(s *Step, in Input) bool {
+	switch {
+	case s.Command == protocol.CommandReboot:
+		return in.Rebooted
+	case s.Command == CommandPowerOff && !outofband.Switched(in.Driver):
+		return !in.Connected
+	}
+	return true
+}
+
 // failed tries again while attempts are left and the fault may pass; then a
-// person decides. Diagnostics need nobody: they end, and say so.
+// person decides. Diagnostics and power actions of their own need nobody: they end, and say so.
 func failed(op Operation, f *fault.Fault, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	s.Fault = f
 	if s.Attempt <= s.Retries && retryable(f) {
-		s.State, s.NotBefore = StepPending, now.Add(backoff(s.Attempt))
+		s.State, s.NotBefore, s.StartedAt = StepPending, now.Add(backoff(s.Attempt)), time.Time{}
 		return say(op, Advance, fmt.Sprintf("step %s failed and is tried again: %s", s.Name, f.Message), now)
 	}
 	s.State, s.FinishedAt = StepFailed, now
 	op.Fault = f
 	message := "step " + s.Name + " failed: " + f.Error()
-	if op.Kind == Diagnose {
+	if op.Kind == Diagnose || op.Kind == Power {
 		return closed(op, Failed, message, now)
 	}
 	op.State, op.Deadline = Held, now.Add(HoldAllowed)
 	return say(op, Hold, message, now)
 }
 
-func late(op Operation, now time.Time) Decision {
+// late ends an operation whose time is over. A command in work is asked to stop first, so that
+// it does not go on behind the next operation; an agent that is away stops it when it comes back
+// and hears of the newer epoch (rule B16).
+func late(op Operation, in Input, now time.Time) Decision {
 	s := &op.Steps[op.Current]
+	if s.State == StepSent && s.Hand == HandAgent && in.Connected {
+		if in.RecalledAt.IsZero() {
+			return say(op, Recall, "its time is over; waiting for the agent to stop "+s.Name, now)
+		}
+		if until := in.RecalledAt.Add(recallGrace); now.Before(until) {
+			return Decision{Verb: None, Op: op, Until: until}
+		}
+	}
 	f := fault.Unavailable("%s did not finish within %s; the last step was %s", op.Kind, op.Allowed, s.Name)
+	if !in.Connected {
+		f = fault.Unavailable("%s did not finish within %s; the last step was %s, and the agent is away: it is told when it comes back", op.Kind, op.Allowed, s.Name)
+	}
 	s.State, s.FinishedAt, s.Fault, op.Fault = StepFailed, now, f, f
+	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume {
+		op.State, op.Deadline = Held, now.Add(HoldAllowed)
+		return say(op, Hold, f.Message, now)
+	}
 	return closed(op, Failed, f.Message, now)
 }
 

@@ -18,11 +18,13 @@ const (
 	Delete   = "delete" // rules B33–B40
 )
 
-// Hands carry out commands.
+// Hands carry out steps and commands.
 const (
-	HandAgent = ""      // the server's agent, over its session
-	HandPower = "power" // the management controller
-	HandPorts = "ports" // the switches
+	HandAgent      = ""           // the server's agent, over its session
+	HandPower      = "power"      // the management controller
+	HandPorts      = "ports"      // the switches
+	HandPerson     = "person"     // a person, asked by a task; closing it is the answer
+	HandController = "controller" // reconcile itself, in the commit of the decision
 )
 
 // Commands of the hands that need no agent.
@@ -31,6 +33,14 @@ const (
 	CommandPowerOff = "power-off" // orderly first, hard when that is not heard; confirmed
 	CommandPortsOn  = "ports-on"  // every port up, in the VLAN of Ports; confirmed
 	CommandPortsOff = "ports-off" // every port shut; confirmed
+)
+
+// Acts of the controller: steps without a command.
+const (
+	ActAwaitAgent      = "await-agent"      // in an environment that may erase and install
+	ActStopRunning     = "stop-running"     // the operation that this one replaces (rule B35)
+	ActRemoveAddresses = "remove-addresses" // rule B36
+	ActRemoveOwner     = "remove-owner"     // rule B37
 )
 
 // States of an operation. Held waits for a person: retry, skip with a reason, or cancel.
@@ -77,6 +87,16 @@ type Operation struct {
 	CancelAsked *Ask          `json:"cancel_asked,omitempty"`
 	Params      Params        `json:"params"`
 	Fault       *fault.Fault  `json:"fault,omitempty"`
+	Replaces    string        `json:"replaces,omitempty"`    // the operation that this one stops (rule B35)
+	ReplacedBy  string        `json:"replaced_by,omitempty"` // the operation that will stop this one: it starts no new step
+	Late        []Late        `json:"late,omitempty"`        // results that came after the end; they changed nothing (rule X5)
+}
+
+// Late is a result that came when nobody waited for it any more.
+type Late struct {
+	Command string       `json:"command"`
+	At      time.Time    `json:"at"`
+	Fault   *fault.Fault `json:"fault,omitempty"`
 }
 
 // Ask is a person's wish about an operation.
@@ -93,13 +113,30 @@ type Params struct {
 	Hostname string             `json:"hostname,omitempty"` // install
 	SSHKeys  []string           `json:"ssh_keys,omitempty"` // install
 	Disk     protocol.DiskRef   `json:"disk,omitzero"`      // install: chosen when the operation was made
-	Disks    []protocol.DiskRef `json:"disks,omitempty"`    // erase: all that are to be erased, as known when it was made
+	Disks    []protocol.DiskRef `json:"disks,omitempty"`    // erase: all that are to be erased, as known when its permit was made
+	Action   string             `json:"action,omitempty"`   // power: PowerOn, PowerOff, PowerHardOff, PowerCycle
+	Cause    string             `json:"cause,omitempty"`    // power: the rule that asked for it, "" a person
+	Capable  bool               `json:"-"`                  // recipe: the agent is connected, and may erase and install
+	Driver   string             `json:"-"`                  // recipe: how the server is switched
 }
+
+// Actions of a power operation.
+const (
+	PowerOn      = "on"
+	PowerOff     = "off"
+	PowerHardOff = "hard-off"
+	PowerCycle   = "cycle"
+	PowerBootRAM = "boot-ram" // on, or off and on, into the RAM environment
+)
 
 // Step is one step and its last outcome.
 type Step struct {
 	Name       string             `json:"name"`
-	Command    string             `json:"command"` // kind of command
+	Command    string             `json:"command"`        // kind of command, or act of the controller
+	Hand       string             `json:"hand,omitempty"` // who carries it out; a person may stand in for power and ports
+	Power      *PowerAct          `json:"power,omitempty"`
+	Ports      *PortsAct          `json:"ports,omitempty"`
+	Detail     string             `json:"detail,omitempty"` // what came of it, or why there was nothing to do
 	Allowed    time.Duration      `json:"allowed_ns"`
 	Retries    int                `json:"retries"` // attempts after the first
 	State      string             `json:"state"`
@@ -121,6 +158,9 @@ type Command struct {
 	Hand      string    `json:"hand,omitempty"` // "" agent, "power", "ports"
 	Power     *PowerAct `json:"power,omitempty"`
 	Ports     *PortsAct `json:"ports,omitempty"`
+	Task      string    `json:"task,omitempty"`    // dedupe key of the task by which a person is asked
+	Mark      string    `json:"mark,omitempty"`    // how far the hand got, so that another replica goes on there
+	BootID    string    `json:"boot_id,omitempty"` // of the agent when a reboot was sent
 	CreatedAt time.Time `json:"created_at"`
 	Cancel    *Ask      `json:"cancel,omitempty"`
 }

@@ -61,3 +61,11 @@ type Wiring struct {
 	Ports     []Port    `json:"ports"`
 	ChangedAt time.Time `json:"changed_at"`
 }
+
+// VLAN is the untagged VLAN that a port belongs in; 0 leaves it as it is.
+func VLAN(s Switch, p Port, quarantine bool) int {
+	if quarantine && s.QuarantineVLAN != 0 {
+		return s.QuarantineVLAN
+	}
+	return p.VLAN
+}

@@ -39,3 +39,7 @@ const (
 	Off     = "off"
 	Unknown = "unknown"
 )
+
+// Switched reports whether a driver switches a machine on and off by itself and
+// tells its state: neither the agent nor a person is needed.
+func Switched(driver string) bool { return driver == DriverIPMI || driver == DriverRedfish }

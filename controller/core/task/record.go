@@ -14,6 +14,7 @@ const (
 	Conflict   = "conflict"
 	Approval   = "approval"
 	Failure    = "failure"
+	Manual     = "manual" // a person is a hand: closing it says that it is done
 )
 
 // States.
@@ -26,7 +27,7 @@ const (
 type Task struct {
 	ID          string         `json:"id"`
 	Department  string         `json:"department"`
-	Kind        string         `json:"kind" enum:"build,moderation,cleanup,conflict,approval,failure"`
+	Kind        string         `json:"kind" enum:"build,moderation,cleanup,conflict,approval,failure,manual"`
 	Subject     string         `json:"subject"`
 	Body        string         `json:"body"`
 	DedupeKey   string         `json:"dedupe_key"`

@@ -1,0 +1,130 @@
+package operation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// What the steps outside of the agent may take. A management controller answers in
+// seconds, but a server's self test takes minutes, and an orderly shutdown waits for services.
+const (
+	portsAllowed   = 10 * time.Minute
+	powerAllowed   = 20 * time.Minute
+	awaitAllowed   = 30 * time.Minute
+	PersonAllowed  = 72 * time.Hour // when a person has to do it by hand
+	uninterrupted  = 48 * time.Hour // a drive that erases itself is waited for (A11)
+	outsideRetries = 4
+)
+
+// Recipe lists the steps of a kind, each with the time that it may take; allowed is that of
+// what the agent does.
+func Recipe(kind string, allowed time.Duration, p Params) []Step {
+	switch kind {
+	case Diagnose:
+		return append(wake(p), agent("diagnose", protocol.CommandDiagnose, allowed, 1))
+	case Erase:
+		return append(wake(p), agent("erase", protocol.CommandErase, allowed, 2))
+	case Install:
+		return append(enter(),
+			agent("image", protocol.CommandImage, allowed, 2), agent("confirm", protocol.CommandConfirm, allowed, 2),
+			ports("ports-service", CommandPortsOn, &PortsAct{}))
+	case Power:
+		return powerSteps(p)
+	case Stop:
+		return []Step{ports("ports-off", CommandPortsOff, nil)}
+	case Resume:
+		return []Step{ports("ports-on", CommandPortsOn, &PortsAct{}), power("power-on", CommandPowerOn, &PowerAct{Boot: BootDisk})}
+	case Delete:
+		return deleteSteps(allowed)
+	}
+	return nil
+}
+
+// deleteSteps are in exactly the order of rules B33 to B40.
+func deleteSteps(allowed time.Duration) []Step {
+	stop := act(ActStopRunning)
+	stop.Allowed = uninterrupted
+	return []Step{
+		ports("ports-on", CommandPortsOn, &PortsAct{Quarantine: true}),
+		power("power-on", CommandPowerOn, &PowerAct{Boot: BootRAM}),
+		stop,
+		act(ActRemoveAddresses),
+		act(ActRemoveOwner),
+		act(ActAwaitAgent),
+		agent("erase", protocol.CommandErase, allowed, 2),
+		agent("diagnose", protocol.CommandDiagnose, DiagnoseAllowed, 1),
+		power("power-off", CommandPowerOff, &PowerAct{}),
+		ports("ports-off", CommandPortsOff, nil),
+	}
+}
+
+// enter leads a server into the RAM environment, with its ports in quarantine.
+func enter() []Step {
+	return []Step{
+		ports("ports-on", CommandPortsOn, &PortsAct{Quarantine: true}),
+		power("power-on", CommandPowerOn, &PowerAct{Boot: BootRAM}),
+		act(ActAwaitAgent),
+	}
+}
+
+// wake is enter for a server whose agent is not there.
+func wake(p Params) []Step {
+	if p.Capable {
+		return nil
+	}
+	return enter()
+}
+
+func powerSteps(p Params) []Step {
+	on := power("power-on", CommandPowerOn, &PowerAct{Boot: BootDisk})
+	off := power("power-off", CommandPowerOff, &PowerAct{Hard: p.Action == PowerHardOff})
+	switch {
+	case p.Action == PowerOn:
+		return []Step{on}
+	case p.Action == PowerBootRAM:
+		on.Power.Boot = BootRAM
+		return []Step{on, act(ActAwaitAgent)}
+	case p.Action == PowerCycle && !outofband.Switched(p.Driver):
+		return []Step{agent("reboot", protocol.CommandReboot, powerAllowed, 1)}
+	case p.Action == PowerCycle:
+		return []Step{off, on}
+	}
+	return []Step{off}
+}
+
+func agent(name, command string, allowed time.Duration, retries int) Step {
+	return Step{Name: name, Command: command, Allowed: allowed, Retries: retries, State: StepPending}
+}
+
+func power(name, command string, p *PowerAct) Step {
+	return Step{Name: name, Command: command, Hand: HandPower, Power: p, Allowed: powerAllowed, Retries: outsideRetries, State: StepPending}
+}
+
+func ports(name, command string, p *PortsAct) Step {
+	return Step{Name: name, Command: command, Hand: HandPorts, Ports: p, Allowed: portsAllowed, Retries: outsideRetries, State: StepPending}
+}
+
+func act(name string) Step {
+	return Step{Name: name, Command: name, Hand: HandController, Allowed: awaitAllowed, State: StepPending}
+}
+
+// Wakes reports whether an operation may turn its server on.
+func Wakes(op Operation) bool {
+	return slices.ContainsFunc(op.Steps, func(s Step) bool { return s.Command == CommandPowerOn || s.Command == protocol.CommandReboot })
+}
+
+// Bound is op with another time for the steps of a command (rules B13, B16).
+func Bound(op Operation, command string, allowed time.Duration) Operation {
+	op.Steps = slices.Clone(op.Steps)
+	for i := range op.Steps {
+		if op.Steps[i].Command == command {
+			op.Steps[i].Allowed = allowed
+		}
+	}
+	op.Allowed = whole(op.Kind, op.Allowed, op.Steps)
+	op.Deadline = op.CreatedAt.Add(op.Allowed)
+	return op
+}

@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"cmp"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// act does a step that is the controller's own, in the commit that records it.
+func (t *turn) act(op operation.Operation) error {
+	switch op.Steps[op.Current].Command {
+	case operation.ActStopRunning:
+		// What is left of it, in an agent that is away or on its way here, is of an older epoch now.
+		t.server.Epoch++
+		op.Epoch = t.server.Epoch
+		return t.keep(op)
+	case operation.ActRemoveAddresses:
+		return t.keep(op)
+	case operation.ActRemoveOwner:
+		return t.removeOwner(op)
+	}
+	return store.Operations.Put(t.tx, op.ID, op)
+}
+
+func (t *turn) keep(op operation.Operation) error {
+	return cmp.Or(store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op))
+}
+
+// removeOwner ends the customer's claim (rule B37). From here on the service is gone, and the
+// server is nobody's; it is not available before its disks are proven erased (B41).
+func (t *turn) removeOwner(op operation.Operation) error {
+	before := t.server
+	t.server = t.server.Released(t.now).Soiled(t.now)
+	op.Epoch = t.server.Epoch
+	err := cmp.Or(t.keep(op), intake.Audit(t.tx, access.System, "server.release", "servers/"+t.server.ID, before, t.server, "rule B37", t.now))
+	if err != nil || op.Service == "" {
+		return err
+	}
+	svc, err := store.Services.Get(t.tx, op.Service)
+	if err != nil {
+		return err
+	}
+	was := svc
+	svc.State, svc.Message, svc.ChangedAt, svc.PowerOff = order.ServiceDeleted, "deleted; server "+t.server.Name+" is being cleaned", t.now, false
+	return cmp.Or(store.Services.Put(t.tx, svc.ID, svc),
+		intake.Audit(t.tx, access.System, "service.deleted", "services/"+svc.ID, was, svc, "", t.now))
+}
+
+// oust asks the operation that this one replaces to end (rule B35).
+func (t *turn) oust(op operation.Operation) error {
+	old, err := operation.Cancel(*t.replaced, operation.Ask{Reason: "operation " + op.ID + " takes the server back", Actor: op.RequestedBy, At: t.now})
+	if err != nil {
+		return err
+	}
+	return cmp.Or(store.Operations.Put(t.tx, old.ID, old), store.Operations.Put(t.tx, op.ID, op))
+}
+
+// disks names what an erase must cover as it is known now: the permit of a delete is made
+// long after the delete was asked for, and the customer may have changed disks.
+func (t *turn) disks(c *protocol.Command, op *operation.Operation) error {
+	if op.Kind != operation.Delete {
+		return nil
+	}
+	f, err := store.Facts.Get(t.tx, op.Server)
+	if err != nil {
+		return err
+	}
+	s := t.server
+	if p, ok := store.Presences.View(t.r.store, op.Server); ok {
+		s.Environment = p.Environment
+	}
+	if op.Params.Disks, err = fleet.EraseRefs(&s, &f.Inventory); err != nil {
+		return err
+	}
+	step := &op.Steps[op.Current]
+	step.Allowed = operation.EraseAllowed(op.Params.Disks)
+	step.Deadline = t.now.Add(step.Allowed)
+	if op.Deadline.Before(step.Deadline) {
+		op.Deadline = step.Deadline
+	}
+	c.Deadline = step.Deadline
+	return nil
+}
+
+// park notes that a server without an owner was switched off on purpose: that its agent is away
+// is no error then (rules B21, B23; A6).
+func (t *turn) park(op operation.Operation) {
+	if t.server.Claim.Kind != fleet.ClaimNone && t.server.Claim.Kind != "" || op.State != operation.Done {
+		return
+	}
+	for _, s := range op.Steps {
+		if s.Command == operation.CommandPowerOff && s.State == operation.StepDone {
+			t.server.ParkedAt = t.now
+		}
+	}
+}
