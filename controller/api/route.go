@@ -39,8 +39,12 @@ var permissions = map[string]access.Permission{
 	"GET /v1/orders/{id}":         access.OrderRead,
 	"POST /v1/orders/{id}/cancel": access.OrderCancel,
 
-	"GET /v1/services":      access.ServiceRead,
-	"GET /v1/services/{id}": access.ServiceRead,
+	"GET /v1/services":              access.ServiceRead,
+	"GET /v1/services/{id}":         access.ServiceRead,
+	"POST /v1/services/{id}/stop":   access.ServiceMove,
+	"POST /v1/services/{id}/resume": access.ServiceMove,
+	"POST /v1/services/{id}/delete": access.ServiceMove,
+	"POST /v1/services/{id}/power":  access.ServicePower,
 
 	"GET /v1/operations":              access.OperationRead,
 	"GET /v1/operations/{id}":         access.OperationRead,

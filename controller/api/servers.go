@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +25,7 @@ type (
 		Commission *bool  `json:"commission,omitempty" doc:"Put it into service too (B21): all its disks are then erased. False unless given."`
 	}
 	operationBody struct {
-		Kind   string          `json:"kind" doc:"diagnose, erase or install."`
+		Kind   string          `json:"kind" doc:"diagnose, erase, install or power."`
 		Params operationParams `json:"params,omitzero" required:"false"`
 	}
 	operationParams struct {
@@ -32,6 +33,7 @@ type (
 		Image    string   `json:"image,omitempty" doc:"install: id of the image."`
 		Hostname string   `json:"hostname,omitempty" doc:"install."`
 		SSHKeys  []string `json:"ssh_keys,omitempty" doc:"install: one line each, as in authorized_keys."`
+		Action   string   `json:"action,omitempty" doc:"power: on, off, hard-off, cycle or boot-ram."`
 	}
 )
 
@@ -41,6 +43,9 @@ func (b *operationBody) check(c *fault.Check, look intake.Lookup, _ *state) {
 		p := b.Params.Profile
 		c.Require(p == "" || p == "quick" || p == "standard", "params.profile", "is %.40q; use quick or standard", p)
 	case operation.Erase:
+	case operation.Power:
+		known := []string{operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle, operation.PowerBootRAM}
+		c.Require(slices.Contains(known, b.Params.Action), "params.action", "is %.40q; use on, off, hard-off, cycle or boot-ram", b.Params.Action)
 	case operation.Install:
 		img, ok := look.Image(b.Params.Image)
 		c.Require(ok, "params.image", "%.80q does not exist; see: steelyard image list", b.Params.Image)
@@ -176,7 +181,7 @@ func (a *API) operate(c *call, b *operationBody) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	p := operation.Params{Profile: b.Params.Profile, Image: b.Params.Image, Hostname: b.Params.Hostname, SSHKeys: b.Params.SSHKeys}
+	p := operation.Params{Profile: b.Params.Profile, Image: b.Params.Image, Hostname: b.Params.Hostname, SSHKeys: b.Params.SSHKeys, Action: b.Params.Action}
 	op, err := a.in.RequestOperation(c.ctx(), c.actor(), intake.OperationWish{Server: r.id, Kind: b.Kind, Params: p},
 		func(tx *store.Tx, op operation.Operation) error {
 			return intake.Remember(tx, "operations", op.ID, op, a.opt.Now())

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,12 +28,22 @@ type (
 	commentBody struct {
 		Text string `json:"text"`
 	}
+	powerBody struct {
+		Action string `json:"action" doc:"on, off (orderly), hard-off or cycle."`
+		Reason string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
+	}
 	assignBody struct {
 		Assignee string `json:"assignee" doc:"Who works on it; empty for nobody."`
 	}
 )
 
 var reasonParam = []*huma.Param{{Name: "reason", In: "query", Schema: text0, Description: "Why; kept in the audit log."}}
+
+func (b *powerBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
+	known := []string{operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle}
+	c.Require(slices.Contains(known, b.Action), "action", "is %.40q; use on, off, hard-off or cycle", b.Action)
+	c.Require(len(b.Reason) <= intake.MaxReason, "reason", "is longer than %d bytes", intake.MaxReason)
+}
 
 func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	img, ok := look.Image(b.Image)
@@ -61,6 +72,10 @@ func (a *API) registerWork() {
 	})
 	a.lister("services", "Services", Service{})
 	a.getter("services", "One service", Service{})
+	acting(a, "services", "stop", "Shut the switch ports of a service (B31)", Service{}, a.in.StopService)
+	acting(a, "services", "resume", "Enable the switch ports and turn the server on (B32a)", Service{}, a.in.ResumeService)
+	acting(a, "services", "delete", "Take the server back and erase it (B33–B40)", Service{}, a.in.DeleteService)
+	withBody(a, "POST /v1/services/{id}/power", about{summary: "Turn the server of a service on or off", tag: "services", answer: Service{}}, a.powerService)
 
 	a.lister("operations", "Operations", Operation{})
 	without(a, "GET /v1/operations/{id}", about{summary: "One operation with its progress", tag: "operations", answer: OperationDetail{}}, a.operationDetail)
@@ -93,6 +108,17 @@ func (a *API) placeOrder(c *call, b *orderBody) (reply, error) {
 		return intake.Remember(tx, "orders", o.ID, o, a.opt.Now())
 	})
 	return c.created("orders", o.ID, &o, "", err)
+}
+
+func (a *API) powerService(c *call, b *powerBody) (reply, error) {
+	r, err := a.find(c, "services")
+	if err != nil {
+		return reply{}, err
+	}
+	if _, err := a.in.PowerService(c.ctx(), c.actor(), r.id, b.Action, b.Reason); err != nil {
+		return reply{}, err
+	}
+	return a.shown(c, "services", r.id)
 }
 
 // acting registers an act on a record whose body is a reason.

@@ -151,7 +151,7 @@ func stagesOf(op record) []stage {
 	steps := op.list("steps")
 	stages := make([]stage, len(steps))
 	for i, step := range steps {
-		stages[i] = stage{name: step.text("name"), state: step.text("state"), note: step.text("fault.message")}
+		stages[i] = stage{name: step.text("name"), state: step.text("state"), note: first(step.text("fault.message"), step.text("detail"))}
 		stages[i].progress(record{"p": step.at("progress")})
 		if whole64(op, "current") == int64(i) && op.at("progress") != nil {
 			stages[i].progress(record{"p": op.at("progress")})

@@ -38,6 +38,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.serverActions()
 	case "order":
 		return p.orderActions()
+	case "service":
+		return p.serviceActions()
 	case "operation":
 		return p.operationActions()
 	case "task":

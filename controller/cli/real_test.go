@@ -206,6 +206,9 @@ func TestEveryRouteHasACommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.do("", "service show "+service.Service)
+	for _, move := range []string{"stop ", "resume ", "power --action on ", "delete --yes --reason gone "} {
+		r.refusedByRule("service " + move + service.Service)
+	}
 
 	r.do("", "server approve web1 --reason known")
 	r.do("", "server edit web1 --location frankfurt --rack r1")

@@ -62,7 +62,11 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
 	case kind == operation.Stop, kind == operation.Resume, kind == operation.Delete:
 		return fault.Refused("a %s belongs to a service; ask for it there", kind)
-	case kind == operation.Diagnose, kind == operation.Power:
+	case kind == operation.Diagnose:
+		return nil
+	case kind == operation.Power && s.Claim.Kind == fleet.ClaimClient && s.Maintenance == nil:
+		return fault.Refused("server %s belongs to service %s, which wants it as it is: use steelyard service power, or begin maintenance first", s.ID, s.Claim.Ref)
+	case kind == operation.Power:
 		return nil
 	case s.Quarantine != nil:
 		return fault.Refused("server %s is in quarantine: %s", s.ID, s.Quarantine.Reason)

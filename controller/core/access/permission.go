@@ -19,6 +19,8 @@ const (
 	OrderPlace     Permission = "order.place"
 	OrderCancel    Permission = "order.cancel"
 	ServiceRead    Permission = "service.read"
+	ServiceMove    Permission = "service.move"  // stop, resume, delete
+	ServicePower   Permission = "service.power" // turn its server on and off
 	TaskRead       Permission = "task.read"
 	TaskWork       Permission = "task.work"    // comment, assign, close
 	SetupRead      Permission = "setup.read"   // locations and modules
@@ -36,7 +38,7 @@ const (
 // everything lists all permissions that need a login.
 var everything = []Permission{
 	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-	OrderRead, OrderPlace, OrderCancel, ServiceRead, TaskRead, TaskWork, SetupRead, SetupWrite,
+	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 }
 
@@ -46,13 +48,13 @@ var granted = map[Role][]Permission{
 	RoleSystems: without(everything, TokenManage, UserManage),
 	RoleOperations: {
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-		OrderRead, OrderPlace, OrderCancel, ServiceRead, TaskRead, TaskWork, SetupRead,
+		OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead,
 	},
 	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
 	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
 	RoleReseller:   {Self, TariffRead, ImageRead},
-	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, TariffRead, ImageRead, EventRead},
+	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, TariffRead, ImageRead, EventRead},
 }
 
 func without(list []Permission, drop ...Permission) []Permission {
