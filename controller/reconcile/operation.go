@@ -116,6 +116,9 @@ func (t *turn) input() operation.Input {
 			in.RecalledAt = t.cmd.Cancel.At
 		}
 	}
+	if t.cmd != nil && t.cmd.Hand == operation.HandPerson && t.asked != nil && t.asked.State != task.Open {
+		in.Result = &protocol.Result{Detail: "done by " + t.asked.ClosedBy + ": " + t.asked.CloseReason}
+	}
 	if t.result != nil {
 		judged := *t.result
 		judged.Fault = verdict(t.op, &judged)

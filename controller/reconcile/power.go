@@ -105,7 +105,7 @@ func (r *Reconciler) flaps(ctx context.Context, s *fleet.Server, again time.Time
 	now := r.now()
 	return r.change(ctx, func(tx *store.Tx) error {
 		k := task.New(id.At("tsk", now), "operations", task.Failure, flapKey(s.ID), "Server "+s.Name+" does not keep its power state",
-			"It was switched several times within an hour and changed back each time. It is tried again at "+again.Format(time.RFC3339)+
+			"It was switched several times within hours and changed back each time. It is tried again at "+again.Format(time.RFC3339)+
 				". Look at its power supplies and the event log of its management controller; put it into maintenance while you work on it.", now)
 		k.Server = s.ID
 		if s.Claim.Kind == fleet.ClaimClient {
@@ -115,13 +115,13 @@ func (r *Reconciler) flaps(ctx context.Context, s *fleet.Server, again time.Time
 	})
 }
 
-// steady closes that task when the server kept its state for as long as it is tried again.
+// steady closes that task when the server kept its state until it would have been tried again.
 func (r *Reconciler) steady(ctx context.Context, s *fleet.Server) error {
 	if !r.open(flapKey(s.ID)) || s.Operation != "" {
 		return nil
 	}
 	now := r.now()
-	if at, flaps := fleet.NextTry(s.PowerTries, now); flaps {
+	if at, flaps := fleet.NextTry(s.PowerTries, now); flaps && at.After(now) {
 		r.queue.addAt(store.Servers.Name()+"/"+s.ID, at)
 		return nil
 	}

@@ -46,6 +46,9 @@ func (s *saga) animate() {
 			}
 			var c operation.Command
 			must(json.Unmarshal(e.Value, &c))
+			if c.Hand != operation.HandAgent {
+				continue
+			}
 			s.mu.Lock()
 			p := s.agents[c.Server]
 			s.mu.Unlock()

@@ -227,7 +227,7 @@ func (w *world) agents(ctx context.Context) {
 			return
 		}
 		for i := range store.Commands.Items(w.store.Snapshot()) {
-			if answered[i.ID] {
+			if answered[i.ID] || i.Value.Hand != operation.HandAgent {
 				continue
 			}
 			if res, ok := w.ask(i.Value.Command); ok {

@@ -3,10 +3,11 @@ package fleet
 import "time"
 
 // A server that is switched again and again by itself has a fault that switching does
-// not mend: after flapMost times within flapWithin it is tried once in flapWithin,
+// not mend: after flapMost times within flapWithin it is tried once in flapEvery,
 // and a person is told.
 const (
-	flapWithin = time.Hour
+	flapWithin = 6 * time.Hour
+	flapEvery  = time.Hour
 	flapMost   = 3
 )
 
@@ -24,7 +25,7 @@ func NextTry(tries []time.Time, now time.Time) (at time.Time, flaps bool) {
 	case 2:
 		return last.Add(5 * time.Minute), false
 	}
-	return last.Add(flapWithin), true
+	return last.Add(flapEvery), true
 }
 
 // Tried is tries with one more, and without those that do not count any more.

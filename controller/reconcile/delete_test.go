@@ -1,0 +1,244 @@
+package reconcile
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// traced notes the agent's commands in the trace of the hall, and answers them as answer does.
+func (h *hall) traced(answer func(protocol.Command) (protocol.Result, bool)) func(protocol.Command) (protocol.Result, bool) {
+	return func(c protocol.Command) (protocol.Result, bool) {
+		if m := h.chassis(c.Server); c.Epoch != h.w.server(c.Server).Epoch || !m.on || m.system == "other" {
+			return protocol.Result{}, false
+		}
+		h.mu.Lock()
+		h.did("%s", c.Kind)
+		h.mu.Unlock()
+		return answer(c)
+	}
+}
+
+func (w *world) delete(id string) order.Service {
+	w.t.Helper()
+	svc, err := w.intake.DeleteService(context.Background(), ann, id, "the contract ended")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+	return svc
+}
+
+func (w *world) op(id string) *operation.Operation {
+	w.t.Helper()
+	op, ok := store.Operations.View(w.store, id)
+	if !ok {
+		w.t.Fatalf("operation %s is gone", id)
+	}
+	return op
+}
+
+func TestB33_B40_DeleteTakesItsStepsInOrder(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		w.obey(h.traced(w.obedient))
+		svc, id := h.active()
+		h.run(id, false, "")
+		h.settle() // B28 turned it on; its own system runs
+		h.run(id, false, "")
+		h.forget()
+		w.delete(svc.ID)
+		h.settle()
+		want := "port up 666, on ram, erase, diagnose, off, port down"
+		if got := h.done(); got != want {
+			t.Fatalf("did %q, want %q", got, want)
+		}
+		s := w.server(id)
+		if s.Claim.Kind != fleet.ClaimNone || s.Cleanliness != fleet.Clean || !w.stock.Index.Available(id) {
+			t.Fatalf("after the delete: %+v, reasons %+v", s.Claim, w.stock.Index.Reasons(id))
+		}
+		if got := w.service(svc.ID); got.State != order.ServiceDeleted || got.Operation != "" {
+			t.Fatalf("service %+v", got)
+		}
+		if again := w.delete(svc.ID); again.State != order.ServiceDeleted {
+			t.Fatalf("asked again: %s", again.State)
+		}
+		if h.chassis(id).on || len(w.openTasks()) != 0 {
+			t.Fatalf("on: %v, tasks: %v", h.chassis(id).on, w.openTasks())
+		}
+	})
+}
+
+func TestB34_TheOldTenantsSystemNeverRunsOnInADelete(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		w.obey(h.traced(w.obedient))
+		svc, id := h.active()
+		h.run(id, true, "other")
+		w.delete(svc.ID)
+		h.settle()
+		if got, want := h.done(), "port up 666, cut, on ram, erase, diagnose, off, port down"; got != want {
+			t.Fatalf("did %q, want %q", got, want)
+		}
+		if !w.stock.Index.Available(id) {
+			t.Fatalf("%+v", w.stock.Index.Reasons(id))
+		}
+	})
+}
+
+func TestB42_WithoutPortsTheirStepsAreNotApplicable(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 1, 1))
+		svc := w.service(w.order(w.place()).Service)
+		w.obey(func(c protocol.Command) (protocol.Result, bool) {
+			res, ok := w.obedient(c)
+			if c.Kind == protocol.CommandPowerOff {
+				time.AfterFunc(5*time.Second, func() { // it answers before the deed
+					_, _ = w.store.Change(context.Background(), func(tx *store.Tx) error { return store.Presences.Delete(tx, id) })
+				})
+			}
+			return res, ok
+		})
+		opID := w.delete(svc.ID).Operation
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		op := w.op(opID)
+		first, last := op.Steps[0], op.Steps[len(op.Steps)-1]
+		if op.State != operation.Done || first.State != operation.StepNothing || last.State != operation.StepNothing || first.Detail == "" {
+			t.Fatalf("%s: %s; first %+v, last %+v", op.State, op.Message, first, last)
+		}
+		if s := w.server(id); s.ParkedAt.IsZero() || !w.stock.Index.Available(id) {
+			t.Fatalf("parked %v, reasons %+v", s.ParkedAt, w.stock.Index.Reasons(id))
+		}
+	})
+}
+
+func TestB35_WhatRunsIsStoppedInItsTurn(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		w.obey(h.traced(w.obedient))
+		id := w.enrol(machine(1, 1, 1))
+		h.wire(id)
+		w.obey(h.traced(w.silentFor(protocol.CommandImage)))
+		o := w.order(w.place())
+		h.settle()
+		h.forget()
+		svc := w.delete(o.Service)
+		if got := w.order(o.ID); got.State != order.Canceled {
+			t.Fatalf("order %s", got.State)
+		}
+		if w.server(id).Operation != svc.Operation || w.op(o.Operation).State != operation.Running && w.op(w.order(o.ID).Operation).State != operation.Running {
+			t.Fatal("the delete did not take the server over, or the old operation ended out of turn")
+		}
+		w.obey(h.traced(w.obedient))
+		h.settle()
+		h.settle()
+		if old := w.op(w.order(o.ID).Operation); old.State != operation.Canceled {
+			t.Fatalf("the old operation is %s", old.State)
+		}
+		if s := w.server(id); s.Cleanliness != fleet.Clean || !w.stock.Index.Available(id) || w.service(o.Service).State != order.ServiceDeleted {
+			t.Fatalf("%s, %+v, service %s; op %s", s.Cleanliness, w.stock.Index.Reasons(id), w.service(o.Service).State, w.op(svc.Operation).Message)
+		}
+	})
+}
+
+func TestB41_AServerWhoseCleanUpFailedIsNotAvailable(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		svc, id := h.active()
+		w.obey(h.traced(w.refusing(protocol.CommandErase, fault.Refused("the drive does not obey"))))
+		op := w.delete(svc.ID).Operation
+		h.settle()
+		if got := w.op(op); got.State != operation.Held || len(w.openTasks()) != 1 {
+			t.Fatalf("%s %s, tasks %v", got.State, got.Message, w.openTasks())
+		}
+		if w.service(svc.ID).State != order.ServiceDeleted || w.server(id).Claim.Kind != fleet.ClaimNone {
+			t.Fatal("the owner was not removed before the clean-up (B37)")
+		}
+		if _, err := w.intake.SkipStep(context.Background(), ann, op, "the disk is shredded"); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if got := w.op(op); got.State != operation.Done {
+			t.Fatalf("%s %s", got.State, got.Message)
+		}
+		if s := w.server(id); s.Cleanliness != fleet.Dirty || w.stock.Index.Available(id) {
+			t.Fatal("a server without a proven erase is available")
+		}
+		if h.chassis(id).on {
+			t.Fatal("it was not shut down")
+		}
+	})
+}
+
+func TestX4_EveryStepOfADeleteHoldsAndGoesOn(t *testing.T) {
+	for _, verb := range []string{"switch", "enable", "power", "on", "off", "shut"} {
+		t.Run(verb, func(t *testing.T) {
+			inHall(t, func(w *world, h *hall) {
+				svc, id := h.active()
+				w.obey(h.traced(w.obedient))
+				h.run(id, false, "")
+				h.breaks(verb, errAway)
+				op := w.delete(svc.ID).Operation
+				time.Sleep(3 * time.Hour)
+				synctest.Wait()
+				if got := w.op(op); got.State != operation.Held || w.openTasks()["failure/"+op] == "" || w.stock.Index.Available(id) {
+					t.Fatalf("%s %s, tasks %v", got.State, got.Message, w.openTasks())
+				}
+				h.breaks(verb, nil)
+				if _, err := w.intake.RetryOperation(context.Background(), ann, op, "plugged in"); err != nil {
+					t.Fatal(err)
+				}
+				h.settle()
+				if got := w.op(op); got.State != operation.Done || !w.stock.Index.Available(id) {
+					t.Fatalf("%s %s: %+v", got.State, got.Message, w.stock.Index.Reasons(id))
+				}
+			})
+		})
+	}
+}
+
+func TestX4_APersonIsAHandWhereThereIsNoOther(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		svc, id := h.active()
+		w.obey(h.traced(w.obedient))
+		w.change(func(tx *store.Tx) error {
+			sw, err := store.Switches.Get(tx, "swi-1")
+			if err != nil {
+				return err
+			}
+			sw.Driver = outofband.SwitchManual
+			return store.Switches.Put(tx, "swi-1", sw)
+		})
+		op, err := w.intake.StopService(context.Background(), ann, svc.ID, "unpaid")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		var asked string
+		for key, k := range w.openTasks() {
+			if strings.HasPrefix(key, "manual/") {
+				asked = k
+			}
+		}
+		if asked == "" || w.service(svc.ID).State != order.ServiceStopping {
+			t.Fatalf("tasks %v, service %s", w.openTasks(), w.service(svc.ID).State)
+		}
+		if k, _ := store.Tasks.View(w.store, asked); !strings.Contains(k.Body, "port-"+id) || !strings.Contains(k.Body, "sw1") {
+			t.Fatalf("it does not say which port: %s", k.Body)
+		}
+		if _, _, err := w.intake.EndTask(context.Background(), ann, asked, "shut"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := w.service(svc.ID); got.State != order.ServiceStopped {
+			t.Fatalf("%s: %s", got.State, w.op(op.Operation).Message)
+		}
+	})
+}
