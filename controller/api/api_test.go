@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
@@ -40,6 +42,7 @@ type house struct {
 	api   *API
 	store *store.Store
 	in    *intake.Intake
+	ring  *seal.Ring
 	kv    kv.KV
 	skew  atomic.Int64
 	log   *bytes.Buffer
@@ -57,6 +60,8 @@ func houseOver(t testing.TB, backend kv.KV, change ...func(*Options)) *house {
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	h.store = store.New(h.kv, log)
 	h.in = intake.New(h.store, log, h.now)
+	h.ring = ringOf(t, h.store)
+	h.in.SetRing(h.ring)
 	opt := Options{
 		Store: h.store, Intake: h.in, Logger: log, Now: h.now, Version: "test", Images: fakeImages{}, Catalogue: match.NewCatalogue(),
 		JoinToken: func(id, secret string) string { return "syj1." + id + "." + secret + ".f" },
@@ -88,6 +93,23 @@ func houseOver(t testing.TB, backend kv.KV, change ...func(*Options)) *house {
 		return nil
 	})
 	return h
+}
+
+// authorityBytes stand for the file of an authority.
+type authorityBytes string
+
+func (b authorityBytes) Derive(label string, n int) ([]byte, error) {
+	sum := sha256.Sum256([]byte(string(b) + label))
+	return sum[:n], nil
+}
+
+func ringOf(t testing.TB, s *store.Store) *seal.Ring {
+	t.Helper()
+	r, err := seal.Open(s, authorityBytes("of the house"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.skew.Load())).UTC() }

@@ -121,8 +121,11 @@ func (b *board) revision() int64 {
 
 func (b *board) take(d delta, tell bool) {
 	switch d.table {
-	case "servers", "facts", "presence":
+	case "servers", "facts", "presence", "wirings", "observations":
 		b.takeMachine(d, tell)
+	case "bmcs":
+		b.takeMachine(d, tell)
+		b.takeRecord(d, tell)
 	default:
 		b.takeRecord(d, tell)
 	}
@@ -144,16 +147,18 @@ func (b *board) takeMachine(d delta, tell bool) {
 	case "facts":
 		m.facts, _ = d.value.(*fleet.Facts)
 		touched = b.index.PutFacts(d.id, m.facts)
-	default:
+	case "presence":
 		m.presence, _ = d.value.(*fleet.Presence)
 		touched = b.index.SetConnected(d.id, m.presence != nil, b.now())
+	default:
+		b.takeHands(m, d, tell)
 	}
 	if tell {
 		for _, id := range touched {
 			b.putMachine(id, d.rev, true)
 		}
 	}
-	if m.server == nil && m.facts == nil && m.presence == nil {
+	if m.nothing() {
 		delete(b.machines, d.id)
 	}
 }
@@ -170,6 +175,7 @@ func nameOfServer(s *fleet.Server) string {
 	return s.Name
 }
 
+// putMachine enters the row of a server, and tells those who watch.
 func (b *board) putMachine(id string, rev int64, tell bool) {
 	m := b.machines[id]
 	if m == nil {

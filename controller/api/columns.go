@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -49,7 +50,7 @@ func newSheets() map[string]*sheet {
 	sheets := map[string]*sheet{}
 	for _, s := range []*sheet{
 		serverSheet(), locationSheet(), moduleSheet(), tariffSheet(), orderSheet(), serviceSheet(),
-		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(),
+		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 	} {
 		sheets[s.name] = s
 	}
@@ -72,6 +73,7 @@ func serverSheet() *sheet {
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),
 		text("maintenance", func(m *machine) string { return strconv.FormatBool(m.server.Maintenance != nil) }, yesNo...),
 		text("quarantine", func(m *machine) string { return strconv.FormatBool(m.server.Quarantine != nil) }, yesNo...),
+		text("power", func(m *machine) string { return m.power().State }, outofband.On, outofband.Off, outofband.Unknown),
 		moment("created_at", func(m *machine) time.Time { return m.server.CreatedAt }),
 		moment("free_since", func(m *machine) time.Time { return m.server.FreeSince }),
 	)
@@ -206,5 +208,28 @@ func auditSheet() *sheet {
 		only(text("object", func(a *access.Audit) string { return a.Object })),
 		text("actor", func(a *access.Audit) string { return a.Actor.Name }),
 		moment("at", func(a *access.Audit) time.Time { return a.At }),
+	)
+}
+
+func bmcSheet() *sheet {
+	return newSheet("bmcs",
+		label("id", func(b *outofband.BMC) string { return b.Server }),
+		text("driver", func(b *outofband.BMC) string { return b.Driver },
+			outofband.DriverIPMI, outofband.DriverRedfish, outofband.DriverWOL, outofband.DriverAgent, outofband.DriverManual),
+		label("address", func(b *outofband.BMC) string { return b.Address }),
+		only(text("pin_waiting", func(b *outofband.BMC) string { return strconv.FormatBool(b.PinSeen != "") }, yesNo...)),
+		only(text("allow_weak", func(b *outofband.BMC) string { return strconv.FormatBool(b.AllowWeak) }, yesNo...)),
+		moment("changed_at", func(b *outofband.BMC) time.Time { return b.ChangedAt }),
+	)
+}
+
+func switchSheet() *sheet {
+	return newSheet("switches",
+		label("id", func(s *outofband.Switch) string { return s.ID }),
+		label("name", func(s *outofband.Switch) string { return s.Name }),
+		text("location", func(s *outofband.Switch) string { return s.Location }),
+		text("driver", func(s *outofband.Switch) string { return s.Driver }, outofband.SwitchSNMP, outofband.SwitchManual),
+		label("address", func(s *outofband.Switch) string { return s.Address }),
+		moment("created_at", func(s *outofband.Switch) time.Time { return s.CreatedAt }),
 	)
 }

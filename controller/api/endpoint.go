@@ -173,11 +173,11 @@ func operationID(method, path string) string {
 			return strings.ReplaceAll(strings.ToLower(map[string]string{"GET": "get", "POST": "do"}[method])+"-"+noun, ".", "-")
 		}
 		if method == http.MethodPost {
-			return verb + "-" + strings.TrimSuffix(noun, "s")
+			return verb + "-" + singular(noun)
 		}
 		return verb + "-" + noun
 	}
-	one := strings.TrimSuffix(noun, "s")
+	one := singular(noun)
 	if rest[0] != "{id}" {
 		return rest[0] + "-" + noun
 	}

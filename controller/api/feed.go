@@ -21,6 +21,10 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Users, yield)
 		whole(snap, store.Tokens, yield)
 		whole(snap, store.Audit, yield)
+		whole(snap, store.BMCs, yield)
+		whole(snap, store.Wirings, yield)
+		whole(snap, store.Observations, yield)
+		whole(snap, store.Switches, yield)
 	}
 }
 
@@ -44,6 +48,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
 	"operations": modRev(store.Operations), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
+	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
 }
 
 func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {

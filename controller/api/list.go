@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,7 +60,13 @@ func (a *API) find(c *call, table string) (*row, error) {
 	return r, nil
 }
 
-func singular(table string) string { return table[:len(table)-1] }
+// singular is the word for one record of a table.
+func singular(table string) string {
+	if one, ok := strings.CutSuffix(table, "ches"); ok {
+		return one + "ch"
+	}
+	return strings.TrimSuffix(table, "s")
+}
 
 // list answers a page, or everything with all=true.
 func (a *API) list(c *call, s *sheet) (reply, error) {

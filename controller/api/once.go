@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -24,6 +25,7 @@ const maxKey = 255
 var creating = map[string]bool{
 	"POST /v1/orders": true, "POST /v1/servers/{id}/operations": true, "POST /v1/locations": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/users": true,
+	"POST /v1/switches": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -76,7 +78,7 @@ func (a *API) once(c *call) bool {
 		a.mux.ServeHTTP(c.w, c.r)
 		return false
 	}
-	o.Digest = digestOf(c.r.Method, c.r.URL.RequestURI(), string(c.state.body))
+	o.Digest = a.in.RequestDigest(digestOf(c.r.Method, c.r.URL.RequestURI(), string(c.state.body)))
 	if !a.replay(c) {
 		a.mux.ServeHTTP(c.w, c.r)
 	}
@@ -182,6 +184,8 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(access.Token)
 	case "users":
 		v = new(access.User)
+	case "switches":
+		v = new(outofband.Switch)
 	default:
 		return nil, fault.Internal("an answer about %s cannot be repeated", table)
 	}

@@ -3,9 +3,12 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/steelyard/steelyard/controller/core/outofband"
 )
 
 // Health is the answer of /healthz and /readyz.
@@ -20,10 +23,24 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.Info.Description = "Servers, orders and what happens to them. Errors are problem details (RFC 9457) that name every wrong field at once."
+	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "A token of POST /v1/login or POST /v1/tokens."},
 	}
 	return humago.New(mux, cfg)
+}
+
+// schemaName is the name of a type in the document. What a management controller says has words that
+// hardware has too: a chassis, a sensor.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() == reflect.TypeFor[outofband.Chassis]().PkgPath() {
+		return "Outofband" + name
+	}
+	return name
 }
 
 // register adds every route.
@@ -36,6 +53,9 @@ func (a *API) register() {
 	a.registerWork()
 	a.registerImages()
 	a.registerPeople()
+	a.registerHands()
+	a.registerSwitches()
+	a.registerSecrets()
 	a.registerEvents()
 	a.registerMatching()
 }

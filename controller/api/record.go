@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -38,6 +39,12 @@ func viewOf(value any, rev int64) any {
 		return &u
 	case *access.Audit:
 		return &AuditLine{*v, rev}
+	case *outofband.BMC:
+		b := bmcView(v, rev)
+		return &b
+	case *outofband.Switch:
+		s := switchView(v, rev)
+		return &s
 	}
 	return nil
 }
@@ -68,6 +75,10 @@ func searchRecord(id string, value any) string {
 		more = v.Name
 	case *access.User:
 		more = v.Name
+	case *outofband.BMC:
+		more = v.Address + "\n" + v.MAC
+	case *outofband.Switch:
+		more = v.Name + "\n" + v.Address
 	case *access.Audit:
 		more = v.Action + "\n" + v.Object + "\n" + v.Actor.Name + "\n" + v.Request
 	}

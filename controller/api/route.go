@@ -34,6 +34,24 @@ var permissions = map[string]access.Permission{
 	"DELETE /v1/servers/{id}/quarantine":  access.ServerApprove,
 	"POST /v1/servers/{id}/operations":    access.OperationRun,
 
+	"GET /v1/servers/{id}/bmc":      access.HandsRead,
+	"PUT /v1/servers/{id}/bmc":      access.HandsWrite,
+	"DELETE /v1/servers/{id}/bmc":   access.HandsWrite,
+	"POST /v1/servers/{id}/bmc/pin": access.HandsWrite,
+	"GET /v1/servers/{id}/ports":    access.HandsRead,
+	"PUT /v1/servers/{id}/ports":    access.HandsWrite,
+	"DELETE /v1/servers/{id}/ports": access.HandsWrite,
+
+	"GET /v1/bmcs":             access.HandsRead,
+	"GET /v1/switches":         access.HandsRead,
+	"POST /v1/switches":        access.HandsWrite,
+	"GET /v1/switches/{id}":    access.HandsRead,
+	"PATCH /v1/switches/{id}":  access.HandsWrite,
+	"DELETE /v1/switches/{id}": access.HandsWrite,
+
+	"GET /v1/secrets":         access.SecretManage,
+	"POST /v1/secrets/rotate": access.SecretManage,
+
 	"GET /v1/orders":              access.OrderRead,
 	"POST /v1/orders":             access.OrderPlace,
 	"GET /v1/orders/{id}":         access.OrderRead,
@@ -112,6 +130,7 @@ var reading = map[string]access.Permission{
 	"operations": access.OperationRead, "tasks": access.TaskRead, "locations": access.SetupRead,
 	"modules": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
+	"bmcs": access.HandsRead, "switches": access.HandsRead,
 }
 
 // methods that a path may have; the fallback tells which one has.

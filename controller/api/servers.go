@@ -156,11 +156,15 @@ func (a *API) server(c *call) (reply, error) {
 		inv := m.facts.Inventory
 		v.Inventory = &inv
 	}
-	etag := tag(r.rev, r.state)
+	if access.Allowed(c.actor().Role, access.HandsRead) {
+		a.addHands(&v, m)
+	}
+	state := a.stateOf(r)
+	etag := tag(r.rev, state)
 	if a.opt.Sample != nil {
 		if s, at, ok := a.opt.Sample(r.id); ok {
 			v.Sample, v.SampleAt = &s, at
-			etag = strings.TrimSuffix(tag(r.rev, max(r.state, r.rev+1)), `"`) + "." + strconv.FormatInt(at.UnixMilli(), 10) + `"`
+			etag = strings.TrimSuffix(tag(r.rev, max(state, r.rev+1)), `"`) + "." + strconv.FormatInt(at.UnixMilli(), 10) + `"`
 		}
 	}
 	fillInventory(v.Inventory)

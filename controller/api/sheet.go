@@ -11,7 +11,7 @@ import (
 )
 
 // maxFilters is how many columns of one sheet can be filtered.
-const maxFilters = 12
+const maxFilters = 16
 
 // symbols are the interned values of a row's filtered columns. They lie side by
 // side in one slice, so that counting 100,000 rows touches no row.

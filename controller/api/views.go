@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -27,6 +28,7 @@ type (
 		ConfigurationText string                 `json:"configuration_text"`
 		AgentVersion      string                 `json:"agent_version,omitempty"`
 		ReportedAt        time.Time              `json:"reported_at,omitzero" doc:"When its hardware was last seen to change."`
+		Power             Power                  `json:"power"`
 		Rev               int64                  `json:"rev"`
 	}
 	// ServerDetail is a server with everything that is known of it.
@@ -35,6 +37,9 @@ type (
 		Inventory *hardware.Inventory `json:"inventory,omitempty"`
 		Sample    *hardware.Sample    `json:"sample,omitempty" doc:"Latest figures, if this replica holds its agent's session."`
 		SampleAt  time.Time           `json:"sample_at,omitzero"`
+		BMC       *BMC                `json:"bmc,omitempty" doc:"For those who may read it."`
+		Ports     []PortView          `json:"ports,omitempty" doc:"For those who may read them."`
+		Chassis   *outofband.Chassis  `json:"chassis,omitempty" doc:"What the management controller says."`
 	}
 	// Why answers why a server is, or is not, available (rule B25).
 	Why struct {
@@ -146,12 +151,16 @@ type machine struct {
 	serverRev int64
 	facts     *fleet.Facts
 	presence  *fleet.Presence
+	bmc       *outofband.BMC
+	wiring    *outofband.Wiring
+	wiringRev int64
+	seen      *outofband.Observation
 	reasons   []fleet.Reason
 	available bool
 }
 
 func (m *machine) view() Server {
-	v := Server{Server: *m.server, Available: m.available, Reasons: m.reasons, Rev: m.serverRev}
+	v := Server{Server: *m.server, Available: m.available, Reasons: m.reasons, Power: m.power(), Rev: m.serverRev}
 	if m.presence != nil {
 		v.Connected, v.ConnectedSince = true, m.presence.Since
 	}

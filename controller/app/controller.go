@@ -21,6 +21,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/metrics"
 	"github.com/steelyard/steelyard/controller/reconcile"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -39,6 +40,7 @@ type Controller struct {
 	Store     *store.Store
 	Stock     *stock.Stock
 	Intake    *intake.Intake
+	Seal      *seal.Ring
 	Authority *authority.Authority
 	Images    *image.Store
 	Gateway   *gateway.Gateway
@@ -105,6 +107,10 @@ func (c *Controller) build(context.Context) (err error) {
 	c.Store = store.New(c.backend.kv, c.log)
 	c.Stock = stock.New(c.Store, now)
 	c.Intake = intake.New(c.Store, c.log, now)
+	if c.Seal, err = seal.Open(c.Store, c.Authority); err != nil {
+		return err
+	}
+	c.Intake.SetRing(c.Seal)
 	c.presence = store.NewPresenceWriter(c.backend.kv, c.replica, 0, c.log)
 	c.metrics = metrics.New(c.figures())
 	c.reconcile = reconcile.New(c.Store, c.Stock, c.Authority, c.log, now, c.metrics)
@@ -228,7 +234,10 @@ func (c *Controller) elect(ctx context.Context) error {
 		func(ctx context.Context, fence store.Fence) error {
 			c.leads.Store(true)
 			defer c.leads.Store(false)
-			return c.reconcile.Run(ctx, fence)
+			g, ctx := errgroup.WithContext(ctx)
+			g.Go(func() error { return c.reconcile.Run(ctx, fence) })
+			g.Go(func() error { return c.Intake.RunRotation(store.WithFence(ctx, fence)) })
+			return g.Wait()
 		})
 }
 

@@ -17,7 +17,10 @@ import (
 // nounCommand is `steelyard NOUN` with its generic and its own commands.
 func (p *program) nounCommand(n *noun) *cobra.Command {
 	c := &cobra.Command{Use: n.name, Aliases: n.aliases, Short: n.short, Args: cobra.ArbitraryArgs, RunE: group}
-	c.AddCommand(p.listCommand(n), p.showCommand(n))
+	c.AddCommand(p.listCommand(n))
+	if !n.listOnly {
+		c.AddCommand(p.showCommand(n))
+	}
 	if n.create {
 		c.AddCommand(p.createCommand(n))
 	}
@@ -50,6 +53,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.tokenActions()
 	case "user":
 		return p.userActions()
+	case "switch":
+		return p.switchActions()
 	}
 	return nil
 }
@@ -88,7 +93,7 @@ func (p *program) listCommand(n *noun) *cobra.Command {
 // noValue lets `--available` mean true.
 func noValue(filter string) string {
 	switch filter {
-	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled":
+	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "pin_waiting", "allow_weak":
 		return "true"
 	}
 	return ""

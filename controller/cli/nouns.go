@@ -42,6 +42,7 @@ type noun struct {
 	create, edit        bool // by the generic commands
 	delete              bool
 	hide                []string // fields that show leaves out, unless --all
+	listOnly            bool     // one is shown as a part of something else
 }
 
 func (n *noun) path() string { return "/v1/" + n.plural }
@@ -72,11 +73,12 @@ var nouns = []noun{
 			{"APPROVAL", "approval", ""},
 			{"CLAIM", "claim.kind", ""},
 			{"CONNECTED", "connected", ""},
+			{"POWER", "power.state", ""},
 			{"AVAILABLE", "available", ""},
 			{"ID", "id", ""},
 			{"CONFIGURATION", "configuration_text", ""},
 		},
-		filters: []string{"location", "rack", "server_type", "environment", "approval", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine"},
+		filters: []string{"location", "rack", "server_type", "environment", "approval", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine", "power"},
 		refs:    map[string]string{"location": "location"},
 		fields: []field{
 			{name: "name", usage: "what people call it"},
@@ -194,6 +196,20 @@ var nouns = []noun{
 			{name: "retired", kind: yes, usage: "takes no new orders"},
 		},
 		create: true, edit: true, delete: true,
+	},
+	{
+		name: "switch", plural: "switches", group: setupGroup, aliases: []string{"switches"}, short: "Network switches that servers are plugged into",
+		columns: []column{{"NAME", "name", ""}, {"LOCATION", "location", "location"}, {"DRIVER", "driver", ""}, {"ADDRESS", "address", ""}, {"VERSION", "version", ""}, {"QUARANTINE VLAN", "quarantine_vlan", ""}, {"SIMULATED", "simulated", ""}, {"ID", "id", ""}},
+		filters: []string{"location", "driver"},
+		refs:    map[string]string{"location": "location"},
+		fields:  switchFields,
+		delete:  true,
+	},
+	{
+		name: "bmc", plural: "bmcs", group: setupGroup, aliases: []string{"bmcs"}, short: "Management controllers: how power is switched; see steelyard server bmc",
+		columns:  []column{{"SERVER", "server", "server"}, {"DRIVER", "driver", ""}, {"ADDRESS", "address", ""}, {"SYSTEM", "system", ""}, {"USER", "username", ""}, {"CERTIFICATE WAITS", "pin_seen", ""}, {"SIMULATED", "simulated", ""}, {"CHANGED", "changed_at", ""}},
+		filters:  []string{"driver", "pin_waiting", "allow_weak"},
+		listOnly: true,
 	},
 	{
 		name: "image", plural: "images", group: setupGroup, aliases: []string{"images"}, short: "Operating system images",

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/api"
+	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
@@ -25,6 +26,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/task"
 	images "github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -40,6 +42,7 @@ type real struct {
 	token  string
 	config string
 	store  *store.Store
+	in     *intake.Intake
 	routes map[string]*regexp.Regexp // "GET /v1/servers/{id}"
 	mu     sync.Mutex
 	asked  map[string]bool
@@ -70,11 +73,20 @@ func newReal(t *testing.T) *real {
 	}
 	backend := memkv.New(memkv.Options{})
 	r := &real{t: t, token: access.TokenPrefix + id.Secret(), config: t.TempDir(), store: store.New(backend, log), asked: map[string]bool{}}
-	in := intake.New(r.store, log, time.Now)
+	r.in = intake.New(r.store, log, time.Now)
+	auth, err := authority.Open(filepath.Join(t.TempDir(), "authority"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := seal.Open(r.store, auth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.in.SetRing(ring)
 	catalogue := match.NewCatalogue()
 	catalogue.Put(match.Server{ID: "srv-free", Configuration: hardware.Configuration{Arch: "x86_64", Sockets: 1, Cores: 8}})
 	door := api.New(api.Options{
-		Store: r.store, Intake: in, Logger: log, Now: time.Now, Version: "test", Images: imageStore{kept}, Catalogue: stock{catalogue},
+		Store: r.store, Intake: r.in, Logger: log, Now: time.Now, Version: "test", Images: imageStore{kept}, Catalogue: stock{catalogue},
 		Refresh: func(context.Context) error { return nil },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -215,6 +227,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan", "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
 		r.do("", "server "+command)
 	}
+	r.hands()
 	r.refusedByRule("server override web1 --reason risk")
 	r.refusedByRule("server end-quarantine web1 --reason seen")
 	r.refusedByRule("server diagnose web1")
@@ -254,6 +267,39 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.lists()
 	r.refusedByRule("location delete frankfurt --yes")
 	r.everyRoute()
+}
+
+// hands sets up a management controller, a switch and the ports of web1, and takes them away again.
+func (r *real) hands() {
+	r.t.Helper()
+	r.do("first password", "server bmc set web1 --driver redfish --address https://10.0.0.7 --username steelyard")
+	r.do("", "server bmc set web1 --system 1")
+	r.do("second password", "server bmc password web1")
+	if res := r.do("", "server bmc show web1"); !strings.Contains(res.out, "https://10.0.0.7") || strings.Contains(res.out, "second") {
+		r.t.Errorf("server bmc show: %s", res.out)
+	}
+	pin := strings.Repeat("ab", 32)
+	server := strings.Split(r.do("", "bmc list -o json").out, `"server":"`)[1][:20]
+	if err := r.in.SawCertificate(r.t.Context(), server, "https://10.0.0.7", pin); err != nil {
+		r.t.Fatal(err)
+	}
+	r.do("", "server bmc approve-pin web1 --sha256 "+pin)
+	r.do("community-secret", "switch create --name sw1 --location frankfurt --driver snmp --address 10.0.0.2 --version 2c --quarantine-vlan 99")
+	r.do("auth-secret\npriv-secret\n", "switch edit sw1 --version 3 --username ops --auth SHA-256 --priv AES --auth-password-file - --priv-password-file -")
+	r.do("", "switch edit sw1 --quarantine-vlan 98")
+	r.do("", "server ports set web1 --port sw1,name=Gi1/0/7,vlan=12 --port sw1,mac=02:00:5e:10:00:01,vlan=12")
+	if res := r.do("", "server ports show web1"); !strings.Contains(res.out, "Gi1/0/7") || !strings.Contains(res.out, "sw1") {
+		r.t.Errorf("server ports show: %s", res.out)
+	}
+	r.refusedByRule("switch delete sw1 --yes")
+	if res := r.do("", "switch show sw1"); strings.Contains(res.out, "secret") {
+		r.t.Errorf("switch show: %s", res.out)
+	}
+	r.do("", "secret rotate")
+	r.do("", "secret list")
+	r.do("", "server ports delete web1 --yes")
+	r.do("", "server bmc delete web1 --yes")
+	r.do("", "switch delete sw1 --yes")
 }
 
 // refusedByRule runs a command whose request the API understands; a rule may say

@@ -17,7 +17,7 @@ func (p *program) serverActions() []*cobra.Command {
 	for _, d := range serverDeeds {
 		list = append(list, p.deed(n, d))
 	}
-	return list
+	return append(list, p.bmcCommand(), p.portsCommand())
 }
 
 var serverDeeds = []deed{

@@ -9,7 +9,7 @@ import (
 )
 
 // secretFields never reach the audit log, not even as digests (rule X9).
-var secretFields = []string{"password_hash", "digest", "secret"}
+var secretFields = []string{"password_hash", "digest", "secret", "wrapped"}
 
 // differing tells the fields in which two records of one type differ, by their
 // JSON names. One that is nil has none. Only what differs is encoded: most of a
@@ -28,6 +28,9 @@ func differing(before, after any) (b, a map[string]json.RawMessage, err error) {
 		q, qok := f.of(y)
 		if pok && qok && reflect.DeepEqual(p, q) {
 			continue
+		}
+		if f.sealed {
+			p, q = toldOf(p, q, pok)
 		}
 		if b, err = put(b, f.name, p, pok); err != nil {
 			return nil, nil, err
@@ -56,9 +59,10 @@ func put(m map[string]json.RawMessage, name string, v any, ok bool) (map[string]
 
 // field is one JSON field of a record.
 type field struct {
-	name  string
-	index []int
-	omit  bool // when it is zero
+	name   string
+	index  []int
+	omit   bool // when it is zero
+	sealed bool // is an access.Sealed, or holds one somewhere
 }
 
 // of is the field of a record; false when the record is not there or leaves it out.
@@ -90,7 +94,7 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" {
 			name = f.Name
 		}
-		list = append(list, field{name, f.Index, strings.Contains(options, "omit")})
+		list = append(list, field{name, f.Index, strings.Contains(options, "omit"), sealedIn(f.Type, map[reflect.Type]bool{})})
 	}
 	knownFields.Store(t, list)
 	return list

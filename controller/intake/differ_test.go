@@ -68,3 +68,53 @@ func BenchmarkAuditDiffers(b *testing.B) {
 		}
 	}
 }
+
+// sealedRecord has secrets at every depth.
+type sealedRecord struct {
+	Name   string                    `json:"name"`
+	Top    access.Sealed             `json:"top,omitzero"`
+	Bare   access.Sealed             `json:"bare"`
+	In     struct{ S access.Sealed } `json:"in"`
+	List   []sealedEnd               `json:"list,omitempty"`
+	ByName map[string]access.Sealed  `json:"by_name,omitempty"`
+	To     *sealedEnd                `json:"to,omitempty"`
+}
+
+type sealedEnd struct {
+	URL    string        `json:"url"`
+	Secret access.Sealed `json:"secret,omitzero"`
+}
+
+func TestX9_TheAuditLineSaysThatASecretChangedAndShowsNoBox(t *testing.T) {
+	box := func(text string) access.Sealed { return access.Sealed{Key: "key-of-boxes", Box: []byte(text)} }
+	full := func(text string) sealedRecord {
+		r := sealedRecord{Name: "x", Top: box(text), Bare: box(text), List: []sealedEnd{{"https://a", box(text)}, {"https://b", access.Sealed{}}}}
+		r.In.S, r.ByName, r.To = box(text), map[string]access.Sealed{"one": box(text)}, &sealedEnd{URL: text + "-url", Secret: box(text)}
+		return r
+	}
+	const made = `{"bare":"set","by_name":{"one":"set"},"in":{"S":"set"},"list":[{"secret":"set","url":"https://a"},{"url":"https://b"}],"name":"x","to":{"secret":"set","url":"first-url"},"top":"set"}`
+	for name, c := range map[string]struct {
+		before, after any
+		b, a          string
+	}{
+		"made":    {nil, full("first"), "", made},
+		"deleted": {full("first"), nil, made, ""},
+		"changed": {
+			sealedRecord{Top: box("one")}, sealedRecord{Top: box("two"), Bare: box("new")},
+			`{"bare":"","top":"set"}`, `{"bare":"set","top":"changed"}`,
+		},
+		"removed": {sealedRecord{Top: box("one")}, sealedRecord{}, `{"top":"set"}`, ""},
+		"nested":  {sealedRecord{List: []sealedEnd{{"u", box("one")}}}, sealedRecord{List: []sealedEnd{{"u", box("two")}}}, `{"list":[{"secret":"set","url":"u"}]}`, `{"list":[{"secret":"set","url":"u"}]}`},
+		"same":    {full("first"), full("first"), "", ""},
+	} {
+		before, after, err := differing(c.before, c.after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := textOf(before)
+		a, _ := textOf(after)
+		if string(b) != c.b || string(a) != c.a {
+			t.Errorf("%s:\nbefore %s\nwant   %s\nafter  %s\nwant   %s", name, b, c.b, a, c.a)
+		}
+	}
+}

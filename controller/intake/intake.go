@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 )
 
@@ -15,12 +16,16 @@ type Intake struct {
 	log   *slog.Logger
 	now   func() time.Time
 	paced pace
+	ring  *seal.Ring // nil: no secret can be kept
 }
 
 // New makes an intake. It starts nothing.
 func New(s *store.Store, log *slog.Logger, now func() time.Time) *Intake {
 	return &Intake{store: s, log: log, now: now, paced: pace{last: map[string]time.Time{}}}
 }
+
+// SetRing gives what secrets are sealed with, before first use.
+func (in *Intake) SetRing(r *seal.Ring) { in.ring = r }
 
 // change runs f in one commit and returns when readers of this replica see it.
 func (in *Intake) change(ctx context.Context, f func(tx *store.Tx) error) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -35,6 +36,11 @@ type Lookup interface {
 	Location(id string) (fleet.Location, bool)
 	Module(id string) (order.Module, bool)
 	Image(id string) (image.Image, bool)
+	Server(id string) (fleet.Server, bool)
+	BMC(server string) (outofband.BMC, bool)
+	Switch(id string) (outofband.Switch, bool)
+	// Users are those who refer to a record of a table.
+	Users(table, id string) []string
 	// Holder is the record of a table that has the name, without regard to case.
 	Holder(table, name string) (id string, taken bool)
 }
@@ -72,6 +78,34 @@ func (l *lookup) Image(id string) (image.Image, bool) {
 	return v, ok
 }
 
+// Server is by id.
+func (l *lookup) Server(id string) (fleet.Server, bool) {
+	v, ok, err := store.Servers.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
+// BMC is by the server's id.
+func (l *lookup) BMC(server string) (outofband.BMC, bool) {
+	v, ok, err := store.BMCs.Find(l.tx, server)
+	l.keep(err)
+	return v, ok
+}
+
+// Switch is by id.
+func (l *lookup) Switch(id string) (outofband.Switch, bool) {
+	v, ok, err := store.Switches.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
+// Users are by table and id.
+func (l *lookup) Users(table, id string) []string {
+	ids, err := usersOf(l.tx, table, id)
+	l.keep(err)
+	return ids
+}
+
 // Holder is by table and name.
 func (l *lookup) Holder(table, name string) (string, bool) {
 	v, ok, err := names.Find(l.tx, nameKey(table, name))
@@ -94,6 +128,23 @@ func (s snapshot) Module(id string) (order.Module, bool) {
 }
 
 func (s snapshot) Image(id string) (image.Image, bool) { return found(store.Images.In(s.Snapshot, id)) }
+
+func (s snapshot) Server(id string) (fleet.Server, bool) {
+	return found(store.Servers.In(s.Snapshot, id))
+}
+
+func (s snapshot) BMC(server string) (outofband.BMC, bool) {
+	return found(store.BMCs.In(s.Snapshot, server))
+}
+
+func (s snapshot) Switch(id string) (outofband.Switch, bool) {
+	return found(store.Switches.In(s.Snapshot, id))
+}
+
+func (s snapshot) Users(table, id string) []string {
+	v, _ := found(users.In(s.Snapshot, table+"/"+id))
+	return v.IDs
+}
 
 func (s snapshot) Holder(table, name string) (string, bool) {
 	h, ok := found(names.In(s.Snapshot, nameKey(table, name)))

@@ -2,6 +2,9 @@ package seal
 
 import (
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"time"
 
@@ -22,6 +25,7 @@ type Authority interface {
 type Ring struct {
 	store *store.Store
 	wrap  cipher.AEAD
+	mac   []byte
 
 	mu    sync.Mutex
 	known map[string]cipher.AEAD // data keys by id
@@ -38,7 +42,19 @@ func Open(s *store.Store, a Authority) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ring{store: s, wrap: wrap, known: map[string]cipher.AEAD{}}, nil
+	mac, err := a.Derive("digests, 1", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &Ring{store: s, wrap: wrap, mac: mac, known: map[string]cipher.AEAD{}}, nil
+}
+
+// Digest is a digest (HMAC-SHA-256, hexadecimal) of what may hold a secret that can be guessed: it
+// can be stored, because without the authority nobody can try guesses against it.
+func (r *Ring) Digest(text []byte) string {
+	h := hmac.New(sha256.New, r.mac)
+	h.Write(text)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Object is the place of a secret, to which its box is bound: "bmcs/<id>/password".

@@ -19,15 +19,24 @@ func TestX7_AnUnknownRoleMayNothing(t *testing.T) {
 	}
 }
 
-func TestX7_OnlyAdminManagesUsersAndTokens(t *testing.T) {
+func TestX7_OnlyAdminManagesUsersTokensAndKeys(t *testing.T) {
 	for _, r := range Roles() {
-		for _, p := range []Permission{TokenManage, UserManage} {
+		for _, p := range []Permission{TokenManage, UserManage, SecretManage} {
 			if got, want := Allowed(r, p), r == RoleAdmin; got != want {
 				t.Errorf("Allowed(%s, %s) = %v, want %v", r, p, got, want)
 			}
 		}
 		if !r.Known() || !Allowed(r, Self) {
 			t.Errorf("role %s is unknown or may not ask who it is", r)
+		}
+	}
+}
+
+func TestX7_SystemsAndOperationsSetUpManagementControllersAndSwitches(t *testing.T) {
+	for _, r := range Roles() {
+		want := r == RoleAdmin || r == RoleSystems || r == RoleOperations
+		if Allowed(r, HandsRead) != want || Allowed(r, HandsWrite) != want {
+			t.Errorf("%s: read %v, write %v; want %v", r, Allowed(r, HandsRead), Allowed(r, HandsWrite), want)
 		}
 	}
 }

@@ -33,6 +33,9 @@ const (
 	AuditRead      Permission = "audit.read"   // rule X8
 	TokenManage    Permission = "token.manage" // API and join tokens
 	UserManage     Permission = "user.manage"
+	HandsRead      Permission = "hands.read"    // management controllers, switches and ports
+	HandsWrite     Permission = "hands.write"   // set them up; their passwords are never shown
+	SecretManage   Permission = "secret.manage" // rotate the keys that seal secrets (X9)
 )
 
 // everything lists all permissions that need a login.
@@ -40,16 +43,17 @@ var everything = []Permission{
 	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
 	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
+	HandsRead, HandsWrite, SecretManage,
 }
 
 // granted is the one table of roles (rule X7).
 var granted = map[Role][]Permission{
 	RoleAdmin:   everything,
-	RoleSystems: without(everything, TokenManage, UserManage),
+	RoleSystems: without(everything, TokenManage, UserManage, SecretManage),
 	RoleOperations: {
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
 		OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead,
-		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead,
+		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
 	},
 	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
 	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
