@@ -38,6 +38,8 @@ func TestExitStatuses(t *testing.T) {
 		{[]string{"run", "--join", "a", "--join-file", "b"}, 2, "not both"},
 		{[]string{"simulate", "--fault", "rust=1"}, 2, "rust"},
 		{[]string{"simulate", "--count", "0"}, 2, "cannot simulate"},
+		{[]string{"simulate", "--boot-seconds", "-1"}, 2, "to start"},
+		{[]string{"simulate", "--control", "/dev/null"}, 1, "no socket"},
 		{[]string{"inventory", "-o", "xml"}, 2, "xml"},
 		{[]string{"inventory", "-o", "json", "--root", "/proc/none"}, 2, "not a directory"},
 		{[]string{"inventory", "--root", "/dev/null"}, 2, "not a directory"},

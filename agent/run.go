@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/steelyard/steelyard/agent/app"
 	"github.com/steelyard/steelyard/agent/simulate"
@@ -41,6 +42,8 @@ func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error 
 	seed := fs.Uint64("seed", 1, "`NUMBER` that the hardware is invented from; the same one gives the same fleet")
 	faults := fs.String("fault", "", "`SHARES` of the fleet that misbehave, for example slow=0.05,flapping=0.02,failing-disk=0.03,die-install=0.01")
 	state := fs.String("state", "", "`DIR` that keeps the identities; none keeps them in memory")
+	control := fs.String("control", "", "path of a `SOCKET` by which machines are switched on and off; none makes no socket")
+	boot := fs.Int("boot-seconds", 2, "`SECONDS` from the start of a machine to its agent")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -55,6 +58,6 @@ func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error 
 	debug.SetGCPercent(50) // thousands of small idle agents: memory matters more than a collection
 	return simulate.Run(ctx, simulate.Options{
 		Count: *count, Seed: *seed, Faults: shares, Controllers: w.controllers, Join: join,
-		State: *state, Version: version.Version, Logger: w.logger(errs),
+		State: *state, Control: *control, BootTime: time.Duration(*boot) * time.Second, Version: version.Version, Logger: w.logger(errs),
 	})
 }

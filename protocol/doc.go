@@ -120,6 +120,16 @@
 // [Welcome] or a command, ends what is in work: its operation ended while the agent was away. A [Cancel] may
 // name a command that the agent never got; it is then ignored. While a server is
 // in quarantine nothing that writes to disks is sent to it.
+//
+// [CommandPowerOff] and [CommandReboot] are answered before the deed: the Result is journaled and sent, and the
+// machine is switched when the Ack is there, or ten seconds later without one. A Cancel, a newer epoch or the end of the
+// deadline that comes before it prevents it. No machine is switched twice for one command: an agent
+// whose boot id is another than [Command].Boot, or than when it promised to switch, leaves the machine alone. It answers that a
+// reboot is done, and that a power-off is "unavailable", because the machine was started again since.
+//
+// While [Progress].Final is true nobody can interrupt what is being done (a drive that erases itself): a Cancel or a newer
+// epoch takes effect when that is over, and the Result comes then.
+//
 // Erasing needs a [Permit], installing an image a signed [ImageManifest]; both signatures
 // are Ed25519 (RFC 8032) over the bytes in the Signed… field, which are JSON.
 package protocol

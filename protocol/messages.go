@@ -154,6 +154,7 @@ type Command struct {
 	Epoch     uint64           `json:"epoch"`
 	Kind      string           `json:"kind"` // one of the Command… constants
 	Deadline  time.Time        `json:"deadline"`
+	Boot      string           `json:"boot,omitempty"` // power-off, reboot: Hello.BootID when the command was made; "" any
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
 	Erase     *EraseCommand    `json:"erase,omitempty"`
 	Image     *ImageCommand    `json:"image,omitempty"`

@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	source, err := newSource(disks)
+	source, err := newSource(disks, linux.NewSwitch(o.Environment))
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 	l, err := link.New(link.Options{
 		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
 		Source: source, Executor: hands, Environment: o.Environment, AgentVersion: o.Version,
-		BootID: bootID(), Capabilities: execute.Capabilities(o.Environment), Logger: o.Logger,
+		BootID: source.machine.BootID(), Capabilities: execute.Capabilities(o.Environment), Logger: o.Logger,
 	})
 	if err != nil {
 		return err
@@ -127,15 +127,6 @@ func sandbox(o Options) ([]*linux.SandboxDisk, error) {
 		disks = append(disks, d)
 	}
 	return disks, nil
-}
-
-// bootID is the kernel's; where there is none, every start of the agent counts as a boot.
-func bootID() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return fmt.Sprintf("process-%d", os.Getpid())
-	}
-	return strings.TrimSpace(string(text))
 }
 
 // Inventory reads the machine, or a copy of one below root, once.

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/steelyard/steelyard/agent/driver/linux"
 	"github.com/steelyard/steelyard/agent/journal"
 	"github.com/steelyard/steelyard/agent/link"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -84,7 +85,7 @@ func TestB44_TheSandboxIsReportedBesideTheRealMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSource(disks)
+	s, err := newSource(disks, linux.NewSwitch(o.Environment))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ type source struct {
 	ports   *lldp.Listener
 }
 
-func newSource(sandbox []*linux.SandboxDisk) (*source, error) {
+func newSource(sandbox []*linux.SandboxDisk, power *linux.Switch) (*source, error) {
 	sampler, err := collect.NewSampler("")
 	if err != nil {
 		return nil, fmt.Errorf("open the kernel's counters: %w", err)
@@ -42,6 +42,7 @@ func newSource(sandbox []*linux.SandboxDisk) (*source, error) {
 				return inv.Disks
 			},
 			Sandbox: sandbox,
+			Switch:  power,
 		}),
 	}, nil
 }

@@ -1,5 +1,5 @@
 // Package driver is the small contract between what an agent can be told to do
-// (diagnose, erase, install) and the machine that it is done to. There are two
+// (diagnose, erase, install, switch off) and the machine that it is done to. There are two
 // machines: driver/linux is the real one, driver/fake lives in memory and is what
 // simulated agents and fault tests run on. The code above the contract is the same
 // for both, and driver/drivertest is the one suite that both pass.

@@ -55,9 +55,19 @@ type Zeroer interface {
 	Zero(off, n int64) error
 }
 
-// Machine is everything that diagnostics need.
+// Power switches a machine. PowerOff and Reboot return when the machine was told; where all goes well it goes down soon
+// after, and this process with it. They do nothing when ctx has ended.
+type Power interface {
+	// BootID changes with every start of the machine, and with nothing else where the machine has such a number.
+	BootID() string
+	PowerOff(ctx context.Context) error
+	Reboot(ctx context.Context) error
+}
+
+// Machine is everything that commands are done to.
 type Machine interface {
 	Disks
+	Power
 	// Inventory reads the parts of the machine now.
 	Inventory(ctx context.Context) hardware.Inventory
 	// Stress works every processor for about d, checking each result, and tells how

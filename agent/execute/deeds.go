@@ -12,12 +12,17 @@ import (
 )
 
 // Deeds are what an agent of an environment can do to a machine: everything, but on an
-// installed system only diagnose and confirm.
+// installed system it writes to no disk, and in a sandbox the machine is not its own to switch off.
 func Deeds(environment string, m driver.Machine, images install.Fetcher) map[string]Deed {
 	d := deeds{environment, m, images}
 	all := map[string]Deed{
 		protocol.CommandDiagnose: d.diagnose,
 		protocol.CommandConfirm:  d.confirm,
+		protocol.CommandPowerOff: d.powerOff,
+		protocol.CommandReboot:   d.reboot,
+	}
+	if environment == protocol.EnvSandbox {
+		all[protocol.CommandPowerOff], all[protocol.CommandReboot] = leaveOn, leaveOn
 	}
 	if environment != protocol.EnvInstalled {
 		all[protocol.CommandErase] = d.erase
@@ -28,10 +33,13 @@ func Deeds(environment string, m driver.Machine, images install.Fetcher) map[str
 
 // Capabilities are the names of Deeds in a Hello.
 func Capabilities(environment string) []string {
-	if environment == protocol.EnvInstalled {
-		return []string{protocol.CanDiagnose}
+	switch environment {
+	case protocol.EnvInstalled:
+		return []string{protocol.CanDiagnose, protocol.CanPower}
+	case protocol.EnvSandbox:
+		return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall}
 	}
-	return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall}
+	return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall, protocol.CanPower}
 }
 
 type deeds struct {

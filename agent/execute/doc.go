@@ -8,6 +8,14 @@
 // older epoch (rule X5), an unknown kind, a passed deadline. A newer epoch also interrupts what is in work. Until the first
 // [Executor.Attach] has told which server this is, nothing is done.
 //
+// What ends this process, such as switching the machine off, cannot be done before its result is told: the deed leaves it for
+// after the result ([Job.Then]), and says so in the journal, with the boot of the machine. It is done when the controller
+// has the result, or [AckWithin] later, and never in another boot: then it has happened, or is none of that boot's business. Until the
+// machine is down no other command starts.
+//
+// A part of a deed that nothing can interrupt says so ([Job.Final]); who asks meanwhile to stop it is answered
+// when it is over.
+//
 // A panic in a deed is an internal fault of that command; the agent goes on. [Executor.Close]
 // interrupts the deed without a result, so that the next start goes on with it.
 //

@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/agent/link"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/logging"
+	"github.com/steelyard/steelyard/pkg/pause"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -41,7 +42,6 @@ type Executor struct {
 	cancelled map[string]error           // ids in the queue that were cancelled
 	unwritten map[string]protocol.Result // refusals that the journal could not take
 	job       *Job                       // in work
-	stop      context.CancelCauseFunc    // of job
 	working   sync.WaitGroup
 }
 
@@ -92,7 +92,7 @@ func (e *Executor) Execute(cmd protocol.Command) {
 // operation, and a cancel that did not arrive then comes no more (rule X5). The caller holds the lock.
 func (e *Executor) outdate(epoch uint64) {
 	if e.job != nil && e.job.Command.Epoch < epoch {
-		e.stop(fmt.Errorf("%w: the command is of epoch %d, this server is at epoch %d", errOver, e.job.Command.Epoch, epoch))
+		e.job.interrupt(fmt.Errorf("%w: the command is of epoch %d, this server is at epoch %d", errOver, e.job.Command.Epoch, epoch))
 	}
 }
 
@@ -150,45 +150,122 @@ func (e *Executor) next() {
 		stop(err)
 		delete(e.cancelled, cmd.ID)
 	}
-	e.job = &Job{Command: cmd, Result: outcome(cmd, nil), welcome: e.welcome, journal: e.journal, signal: e.announce}
-	e.stop = stop
+	heard := make(chan struct{})
+	e.job = &Job{
+		Command: cmd, Result: outcome(cmd, nil), welcome: e.welcome, journal: e.journal, signal: e.announce,
+		stop: stop, heard: heard, hear: sync.OnceFunc(func() { close(heard) }),
+	}
 	job := e.job
 	e.working.Go(func() { e.work(ctx, job) })
 }
 
-// work does one command from start to result.
+// work does one command from start to result, and what the deed left for after it.
 func (e *Executor) work(ctx context.Context, job *Job) {
 	err := e.do(ctx, job)
 	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
 		e.done() // no result: the next start goes on
 		return
 	}
-	job.Result.At = time.Now().UTC()
-	job.Result.Fault = fault.From(explain(ctx, err))
-	if err := e.journal.Finish(job.Result); err != nil {
-		e.log.Error("cannot record the result; the command will be done again", logging.KeyCommand, job.Command.ID, logging.KeyError, err)
+	if e.finish(ctx, job, err) && err == nil && job.then != nil {
+		e.follow(ctx, job)
 	}
-	e.log.Info("command finished", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, job.Result.Fault)
+	if !errors.Is(context.Cause(ctx), errStopped) {
+		e.settle(job)
+	}
 	e.done()
 	e.announce()
 	e.next()
 }
 
+// finish records the result and tells it. A command that has one keeps it.
+func (e *Executor) finish(ctx context.Context, job *Job, err error) bool {
+	if _, told := e.journal.Result(job.Command.ID); told {
+		return true
+	}
+	job.Result.At = time.Now().UTC()
+	job.Result.Fault = fault.From(explain(ctx, err))
+	if err := e.journal.Finish(job.Result); err != nil {
+		e.log.Error("cannot record the result; the command will be done again", logging.KeyCommand, job.Command.ID, logging.KeyError, err)
+		return false
+	}
+	e.log.Info("command finished", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, job.Result.Fault)
+	e.announce()
+	return true
+}
+
+// follow does what was left for after the result, and waits for its effect: the end of this process.
+func (e *Executor) follow(ctx context.Context, job *Job) {
+	if e.journal.Acked(job.Command.ID) {
+		job.hear()
+	}
+	if err := e.wait(ctx, job); err != nil {
+		e.log.Warn("what was to follow a result is left undone", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, explain(ctx, err))
+		return
+	}
+	e.log.Info("what follows a result is done now", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind)
+	if err := e.afterwards(ctx, job); err != nil {
+		e.log.Error("what was to follow a result failed", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, err)
+		return
+	}
+	if pause.For(ctx, downWithin) == nil {
+		e.log.Error("the machine was told to go down and is still up", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind)
+	}
+}
+
+func (e *Executor) afterwards(ctx context.Context, job *Job) (err error) {
+	defer e.survive(job, &err)
+	return job.then(ctx)
+}
+
+// wait lets the controller have the result first.
+func (e *Executor) wait(ctx context.Context, job *Job) error {
+	ctx, cancel := within(ctx, job.Command)
+	defer cancel()
+	late := time.NewTimer(AckWithin)
+	defer late.Stop()
+	select {
+	case <-job.heard:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+func (e *Executor) settle(job *Job) {
+	if e.journal.Promised(job.Command.ID) == "" {
+		return
+	}
+	if err := e.journal.Settle(job.Command.ID); err != nil {
+		e.log.Error("cannot record that a command is over", logging.KeyCommand, job.Command.ID, logging.KeyError, err)
+	}
+}
+
 func (e *Executor) done() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stop(nil)
-	e.job, e.stop = nil, nil
+	e.job.stop(nil)
+	e.job = nil
+}
+
+// within bounds ctx by a command's deadline.
+func within(ctx context.Context, cmd protocol.Command) (context.Context, context.CancelFunc) {
+	if cmd.Deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, cmd.Deadline)
+}
+
+// survive turns a panic of a deed into its error.
+func (e *Executor) survive(job *Job, err *error) {
+	if p := recover(); p != nil {
+		e.log.Error("deed panicked", logging.KeyCommand, job.Command.ID, "panic", p, "stack", string(debug.Stack()))
+		*err = fault.Internal("the agent failed at %s: %v", job.Command.Kind, p)
+	}
 }
 
 // do calls the deed within its deadline and survives its panic.
 func (e *Executor) do(ctx context.Context, job *Job) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.Error("deed panicked", logging.KeyCommand, job.Command.ID, "panic", p, "stack", string(debug.Stack()))
-			err = fault.Internal("the agent failed at %s: %v", job.Command.Kind, p)
-		}
-	}()
+	defer e.survive(job, &err)
 	cmd := job.Command
 	deed := e.deeds[cmd.Kind]
 	switch {
@@ -199,11 +276,8 @@ func (e *Executor) do(ctx context.Context, job *Job) (err error) {
 	case cmd.Epoch < job.Epoch():
 		return fault.Refused("command %s is of epoch %d; this server is at epoch %d", cmd.ID, cmd.Epoch, job.Epoch())
 	}
-	if !cmd.Deadline.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, cmd.Deadline)
-		defer cancel()
-	}
+	ctx, cancel := within(ctx, cmd)
+	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -234,7 +308,7 @@ func (e *Executor) Cancel(c protocol.Cancel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.job != nil && e.job.Command.ID == c.Command {
-		e.stop(err)
+		e.job.interrupt(err)
 		return
 	}
 	for _, cmd := range e.queue {
@@ -274,8 +348,11 @@ func (e *Executor) Acked(command string) {
 		e.log.Error("cannot record an acknowledgement", logging.KeyCommand, command, logging.KeyError, err)
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	delete(e.unwritten, command)
-	e.mu.Unlock()
+	if e.job != nil && e.job.Command.ID == command {
+		e.job.hear()
+	}
 }
 
 // Progress is the newest progress that was not taken yet.
@@ -303,8 +380,8 @@ func (e *Executor) announce() {
 func (e *Executor) Close() {
 	e.mu.Lock()
 	e.closed = true
-	if e.stop != nil {
-		e.stop(errStopped)
+	if e.job != nil {
+		e.job.stop(errStopped)
 	}
 	e.mu.Unlock()
 	e.working.Wait()

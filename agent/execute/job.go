@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -11,6 +12,12 @@ import (
 
 // ProgressEvery is the least time between two progress messages of a command.
 const ProgressEvery = time.Second
+
+// AckWithin is how long what follows a result waits for the controller to have it.
+const AckWithin = 10 * time.Second
+
+// downWithin is how long a machine that was told to go down may take before this agent takes the next command.
+const downWithin = 10 * time.Minute
 
 // Deed carries out one kind of command. It fills job.Result's outcome, also when it
 // fails, and returns the fault. It may be called again with the same command after a crash.
@@ -24,8 +31,14 @@ type Job struct {
 	welcome protocol.Welcome
 	journal *journal.Journal
 	signal  func()
+	stop    context.CancelCauseFunc
+	heard   chan struct{} // closed when the controller has the result
+	hear    func()        // closes it, once
+	then    func(context.Context) error
 
 	mu       sync.Mutex
+	final    int   // how many parts of the work cannot be interrupted now
+	stopped  error // why it is stopped when they are over
 	progress protocol.Progress
 	fresh    bool      // progress was not taken yet
 	signaled time.Time // when progress was last announced
@@ -40,7 +53,7 @@ func (j *Job) Report(done, total uint64, unit, note string) {
 	j.mu.Lock()
 	now := time.Now()
 	due := note != j.progress.Note || done == total || now.Sub(j.signaled) >= ProgressEvery
-	j.progress = protocol.Progress{Command: j.Command.ID, Done: done, Total: total, Unit: unit, Note: note}
+	j.progress = protocol.Progress{Command: j.Command.ID, Done: done, Total: total, Unit: unit, Note: note, Final: j.final > 0}
 	j.fresh = true
 	if due {
 		j.signaled = now
@@ -49,6 +62,47 @@ func (j *Job) Report(done, total uint64, unit, note string) {
 	if due {
 		j.signal()
 	}
+}
+
+// Final says that what begins now cannot be interrupted, such as a drive that erases itself. A Cancel or a newer epoch
+// that comes before over is called takes effect then, unless the deed is done by that. Several parts may be final side by
+// side. The end of the deadline or of the agent still ends the deed's context.
+func (j *Job) Final() (over func()) {
+	j.finals(1)
+	return sync.OnceFunc(func() { j.finals(-1) })
+}
+
+func (j *Job) finals(n int) {
+	j.mu.Lock()
+	j.final += n
+	j.progress.Command, j.progress.Final, j.fresh = j.Command.ID, j.final > 0, true
+	if j.final == 0 && j.stopped != nil {
+		j.stop(j.stopped)
+	}
+	j.mu.Unlock()
+	j.signal()
+}
+
+// interrupt stops the deed, or lets what is final end first.
+func (j *Job) interrupt(why error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.final > 0 {
+		j.stopped = cmp.Or(j.stopped, why)
+		return
+	}
+	j.stop(why)
+}
+
+// Then leaves do for after the result: it is called when the controller has it, or [AckWithin] later, unless the command is
+// cancelled, over or too late by then. boot is the present boot of the machine; after a crash the deed is called again and sees
+// by it whether do has happened.
+func (j *Job) Then(boot string, do func(context.Context) error) error {
+	if err := j.journal.Promise(j.Command.ID, boot); err != nil {
+		return err
+	}
+	j.then = do
+	return nil
 }
 
 func (j *Job) take() (protocol.Progress, bool) {

@@ -27,6 +27,9 @@ func story() []func(*Journal) error {
 		func(j *Journal) error { _, err := j.Receive(command("b", 4)); return err },
 		func(j *Journal) error { return j.Ack("a") },
 		func(j *Journal) error { return j.Refuse(command("c", 1), protocol.Result{Command: "c"}) },
+		func(j *Journal) error { return j.Promise("b", "boot-1") },
+		func(j *Journal) error { return j.Finish(protocol.Result{Command: "b", Step: "reboot"}) },
+		func(j *Journal) error { return j.Settle("b") },
 	}
 }
 

@@ -7,6 +7,9 @@
 // gives the same result. A command of an older epoch than the newest one seen is refused (rule
 // X5), and a permit to erase serves one command only (rule B44).
 //
+// A deed that ends the process, such as switching the machine off, is promised before its result is recorded and settled
+// when it was done; the promise names the boot of the machine, so that a start in a later boot knows that it happened.
+//
 // The file is append-only: one line per event, a CRC-32 and JSON, fsynced before the
 // call returns. A torn last line is what a crash leaves and is dropped; damage anywhere
 // else is an error that says so, because an agent that forgot what it did must not guess.

@@ -25,6 +25,8 @@ const (
 	permit   = "permit"
 	finished = "finished"
 	acked    = "acked"
+	promised = "promised"
+	settled  = "settled"
 	epoch    = "epoch"
 )
 
@@ -38,6 +40,7 @@ type event struct {
 	Permit  string            `json:"permit,omitempty"`
 	Until   *time.Time        `json:"until,omitempty"` // of the permit
 	Epoch   uint64            `json:"epoch,omitempty"`
+	Boot    string            `json:"boot,omitempty"` // of the machine, with a promise
 }
 
 // record is what is known of one command.
@@ -47,6 +50,7 @@ type record struct {
 	acked   bool
 	note    json.RawMessage
 	result  *protocol.Result
+	promise string // boot in which something is to be done after the result; "" nothing is
 }
 
 type use struct {
@@ -140,6 +144,31 @@ func (j *Journal) UsePermit(id, command string, until time.Time) error {
 	return j.write(event{Do: permit, ID: command, Permit: id, Until: &until})
 }
 
+// Promise records that something is to be done once the result is told, in this boot of the machine and no
+// other. The first promise of a command stays.
+func (j *Journal) Promise(id, boot string) error {
+	return j.change(id, func(r *record) (event, bool) {
+		return event{Do: promised, ID: id, Boot: boot}, r.promise == "" && r.result == nil
+	})
+}
+
+// Promised is the boot that a promise was made in; "" when nothing is promised.
+func (j *Journal) Promised(id string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if r := j.records[id]; r != nil {
+		return r.promise
+	}
+	return ""
+}
+
+// Settle records that a promise was kept, or that it will not be.
+func (j *Journal) Settle(id string) error {
+	return j.change(id, func(r *record) (event, bool) {
+		return event{Do: settled, ID: id}, r.promise != ""
+	})
+}
+
 // Finish records the result, before anybody hears of it. A second result for one
 // command is ignored: the first one stays.
 func (j *Journal) Finish(res protocol.Result) error {
@@ -198,13 +227,22 @@ func (j *Journal) Unacked() []protocol.Result {
 	return list
 }
 
-// Unfinished are the commands without a result, oldest first: what to go on with.
+// Acked tells whether the controller has the result of a command.
+func (j *Journal) Acked(id string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r := j.records[id]
+	return r != nil && r.acked
+}
+
+// Unfinished are the commands without a result or with a promise that is not settled, oldest first: what
+// to go on with.
 func (j *Journal) Unfinished() []protocol.Command {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var list []protocol.Command
 	for _, id := range j.order {
-		if r := j.records[id]; r.result == nil {
+		if r := j.records[id]; r.result == nil || r.promise != "" {
 			list = append(list, r.command)
 		}
 	}
@@ -277,6 +315,10 @@ func (j *Journal) apply(e event) {
 		r.result, r.note = e.Result, nil
 	case e.Do == acked:
 		r.acked = true
+	case e.Do == promised:
+		r.promise = e.Boot
+	case e.Do == settled:
+		r.promise = ""
 	}
 }
 
@@ -318,6 +360,9 @@ func (j *Journal) events() []event {
 		}
 		if r.note != nil {
 			list = append(list, event{Do: noted, ID: id, Note: r.note})
+		}
+		if r.promise != "" {
+			list = append(list, event{Do: promised, ID: id, Boot: r.promise})
 		}
 		if r.result != nil {
 			list = append(list, event{Do: finished, ID: id, Result: r.result})

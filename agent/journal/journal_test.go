@@ -178,9 +178,28 @@ func TestOneProcessHasTheFile(t *testing.T) {
 	}
 }
 
+func TestX4_APromiseIsKeptOnce(t *testing.T) {
+	both(t, func(t *testing.T, j *Journal) {
+		receive(t, j, command("a", 1))
+		ok(t, j.Promise("a", "boot-1"))
+		ok(t, j.Promise("a", "boot-2"))
+		ok(t, j.Finish(protocol.Result{Command: "a"}))
+		ok(t, j.Ack("a"))
+		if got := j.Promised("a"); got != "boot-1" || !j.Acked("a") || len(j.Unfinished()) != 1 {
+			t.Errorf("promised in %q, acked %v, unfinished %v", got, j.Acked("a"), j.Unfinished())
+		}
+		ok(t, j.Settle("a"))
+		ok(t, j.Settle("a"))
+		ok(t, j.Promise("a", "boot-2")) // its result is told: nothing follows any more
+		if got := j.Promised("a"); got != "" || len(j.Unfinished()) != 0 {
+			t.Errorf("promised in %q, unfinished %v", got, j.Unfinished())
+		}
+	})
+}
+
 // state is all that a reader can see, for comparison.
 func state(j *Journal) string {
 	return cmp.Diff(nil, map[string]any{
-		"epoch": j.Epoch(), "unfinished": j.Unfinished(), "unacked": j.Unacked(), "kept": j.order, "permits": len(j.permits),
+		"epoch": j.Epoch(), "promised": j.Promised("b"), "unfinished": j.Unfinished(), "unacked": j.Unacked(), "kept": j.order, "permits": len(j.permits),
 	})
 }

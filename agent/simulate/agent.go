@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -18,88 +19,112 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// agent is one simulated agent. It outlives its own deaths: identity, journal and disks stay.
+// agent is one simulated machine with its agent. It outlives its own deaths: identity, journal and disks stay.
 type agent struct {
 	fleet   *fleet
 	number  int
 	manners manners
+	power   *power
 	state   link.State
 	journal *journal.Journal
 	started time.Time
-	boots   int
 	died    sync.Once // in the first installation
 
 	make    sync.Once
 	machine *fake.Machine
 }
 
-// run lives until ctx ends, coming back after each death.
+// run lives until ctx ends, once for each time that the machine is started.
 func (a *agent) run(ctx context.Context) error {
+	defer a.power.forget()
+	boot := time.Duration(0)
 	for {
-		life, die := context.WithCancel(ctx)
-		err := a.live(life, die)
-		die()
-		if err != nil || pause.For(ctx, 5*time.Second+rand.N(15*time.Second)) != nil {
+		l, err := a.power.start(ctx)
+		if err != nil {
+			return nil
+		}
+		err = a.live(l, boot)
+		why := context.Cause(l)
+		a.power.over()
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		a.boots++
-		a.started = time.Now()
+		boot = a.fleet.opt.BootTime
+		if errors.Is(why, errDied) {
+			boot = 5*time.Second + rand.N(15*time.Second)
+		}
 	}
 }
 
-// live runs one process of the agent, from start to death.
-func (a *agent) live(ctx context.Context, die func()) error {
+// live runs one process of the agent, from the start of its machine to its end.
+func (a *agent) live(l *life, boot time.Duration) error {
+	if pause.For(l, boot) != nil {
+		return nil
+	}
+	a.started = time.Now()
 	images := &fetcher{}
-	hands := execute.New(a.journal, a.deeds(a.spoiled(images, die)), a.fleet.opt.Logger)
+	hands := execute.New(a.journal, a.deeds(a.spoiled(images)), a.fleet.opt.Logger)
 	defer hands.Close()
-	l, err := link.New(link.Options{
+	session, err := link.New(link.Options{
 		Controllers: a.fleet.opt.Controllers, Join: a.fleet.opt.Join, State: a.state,
 		Source: a, Executor: hands, Environment: protocol.EnvSimulated, AgentVersion: a.fleet.opt.Version,
 		BootID: a.bootID(), Capabilities: execute.Capabilities(protocol.EnvSimulated),
-		Logger: a.fleet.opt.Logger, Dial: a.manners.dial,
+		Logger: a.fleet.opt.Logger, Dial: l.cord.through(a.manners.dial),
 		InventoryEvery: time.Hour, // it never changes
 	})
 	if err != nil {
 		return err
 	}
-	images.Link = l
-	return l.Run(ctx)
+	images.Link = session
+	return session.Run(l)
 }
 
 // fetcher stands in for a link that is not made yet; nothing is fetched before it runs.
 type fetcher struct{ *link.Link }
 
 func (a *agent) bootID() string {
-	return fmt.Sprintf("simulated-%x-%d-%d", a.fleet.boot, a.number, a.boots)
+	_, _, starts := a.power.state()
+	return fmt.Sprintf("simulated-%x-%d-%d", a.fleet.boot, a.number, starts)
 }
 
 // spoiled gives the download the agent's faults.
-func (a *agent) spoiled(from install.Fetcher, die func()) install.Fetcher {
+func (a *agent) spoiled(from install.Fetcher) install.Fetcher {
 	if a.manners.slow {
 		from = throttled{from}
 	}
 	if a.manners.dieInstall {
-		from = dying{from, die, &a.died}
+		from = dying{from, func() { a.power.restart(errDied) }, &a.died}
 	}
 	return from
 }
 
 // deeds are the real ones, with the machine made at the first of them, and only so many of the
-// process at once.
+// process at once; switching takes no time and waits for nobody.
 func (a *agent) deeds(images install.Fetcher) map[string]execute.Deed {
 	all := map[string]execute.Deed{}
 	for kind := range execute.Deeds(protocol.EnvSimulated, nil, nil) {
-		all[kind] = func(ctx context.Context, job *execute.Job) error {
-			select {
-			case a.fleet.turn <- struct{}{}:
-				defer func() { <-a.fleet.turn }()
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		do := func(ctx context.Context, job *execute.Job) error {
 			return execute.Deeds(protocol.EnvSimulated, a.hands(), images)[kind](ctx, job)
 		}
+		if kind != protocol.CommandPowerOff && kind != protocol.CommandReboot {
+			do = a.fleet.inTurn(do)
+		}
+		all[kind] = do
 	}
 	return all
+}
+
+// inTurn waits for a place before the deed.
+func (f *fleet) inTurn(do execute.Deed) execute.Deed {
+	return func(ctx context.Context, job *execute.Job) error {
+		select {
+		case f.turn <- struct{}{}:
+			defer func() { <-f.turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return do(ctx, job)
+	}
 }
 
 // eraseTime is how long overwriting a disk takes.
@@ -109,6 +134,7 @@ func (a *agent) hands() *fake.Machine {
 	a.make.Do(func() {
 		m := fake.New(a.inventory, a.fleet.pages)
 		m.Pace = 0.3
+		m.Boot, m.Switch = a.bootID, a.turn
 		inv := a.inventory()
 		for i, d := range m.All() {
 			d.BytesPerSec = speed(inv.Disks[i])
@@ -123,6 +149,16 @@ func (a *agent) hands() *fake.Machine {
 		a.machine = m
 	})
 	return a.machine
+}
+
+// turn is what the agent does to its own machine.
+func (a *agent) turn(reboot bool) error {
+	if reboot {
+		a.power.restart(errReboot)
+	} else {
+		a.power.turnOff(errOff)
+	}
+	return nil
 }
 
 // speed is what a disk of the kind reads, in bytes a second.

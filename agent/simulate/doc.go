@@ -6,7 +6,13 @@
 // Thousands are cheap: an idle agent is its link and a few small values; machine and disks are made with the
 // first command, and at most [heavy] commands are worked on at once. The identities are kept in a
 // directory when there is one, so that a fleet comes back as itself; disks and journals live in
-// memory, as in the RAM environment, and are empty after a restart of the process.
+// memory, as in the RAM environment, and are empty after a restart of the process; every machine is on again then.
+//
+// Each machine has a switch. Whoever may open the control socket ([Options].Control, package simulated) turns it on, cuts its
+// power or lets it shut down, and its agent can do so itself. A machine that is off has no session and does nothing. A cut says no goodbye; what was
+// in work goes on by the journal after the next start, under a new boot id. Whatever a machine is started
+// from, the network or the disk that an image was written to, its agent stays in the environment "simulated" and may erase and install: there is
+// no second system on a disk in memory that could be run instead.
 //
 // Overwriting a simulated disk takes seconds, whatever its size; everything else has the
 // speed of its kind.

@@ -21,6 +21,7 @@ import (
 const (
 	heavy      = 32
 	startEvery = 2 * time.Millisecond
+	maxBoot    = time.Hour
 )
 
 // Options describe a simulated fleet.
@@ -28,9 +29,11 @@ type Options struct {
 	Count       int
 	Seed        uint64
 	Faults      Faults
-	Controllers []string // host:port
-	Join        string   // join token for Count servers
-	State       string   // directory of the identities; "" keeps them in memory
+	Controllers []string      // host:port
+	Join        string        // join token for Count servers
+	State       string        // directory of the identities; "" keeps them in memory
+	Control     string        // path of the socket by which machines are switched (package simulated); "" none
+	BootTime    time.Duration // from the start of a machine to its agent; the machines that the fleet begins with are up already
 	Version     string
 	Logger      *slog.Logger
 }
@@ -40,6 +43,8 @@ type fleet struct {
 	pages *fake.Pages
 	turn  chan struct{} // one place for each command in work
 	boot  int64         // tells this process from the last one
+
+	agents []*agent // by number
 }
 
 // Run runs the agents until ctx ends, and then returns nil. An agent whose enrolment is
@@ -48,16 +53,25 @@ func Run(ctx context.Context, opt Options) error {
 	if opt.Count < 1 || opt.Count > 1<<24 {
 		return fault.Invalid("cannot simulate %d agents; give a number from 1 to %d", opt.Count, 1<<24)
 	}
+	if opt.BootTime < 0 || opt.BootTime > maxBoot {
+		return fault.Invalid("a simulated machine cannot take %v to start; give 0 to %v", opt.BootTime, maxBoot)
+	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &fleet{opt: opt, pages: fake.NewPages(), turn: make(chan struct{}, heavy), boot: time.Now().UnixNano()}
+	f := newFleet(opt)
 	g, ctx := errgroup.WithContext(ctx)
-	for i := range opt.Count {
+	if opt.Control != "" {
+		ln, err := listen(ctx, opt.Control)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return newControl(f).run(ctx, ln) })
+	}
+	for _, a := range f.agents {
 		if pause.For(ctx, startEvery) != nil {
 			break
 		}
-		a := f.agent(i)
 		g.Go(func() error {
 			if err := a.run(ctx); err != nil {
 				return fmt.Errorf("simulated agent %d: %w", a.number, err)
@@ -68,6 +82,14 @@ func Run(ctx context.Context, opt Options) error {
 	return g.Wait()
 }
 
+func newFleet(opt Options) *fleet {
+	f := &fleet{opt: opt, pages: fake.NewPages(), turn: make(chan struct{}, heavy), boot: time.Now().UnixNano()}
+	for i := range opt.Count {
+		f.agents = append(f.agents, f.agent(i))
+	}
+	return f
+}
+
 func (f *fleet) agent(i int) *agent {
 	var state link.State = &link.Memory{}
 	if f.opt.State != "" {
@@ -75,6 +97,6 @@ func (f *fleet) agent(i int) *agent {
 	}
 	return &agent{
 		fleet: f, number: i, manners: f.opt.Faults.of(f.opt.Seed, i), state: state,
-		journal: journal.InMemory(), started: time.Now(),
+		journal: journal.InMemory(), started: time.Now(), power: newPower(),
 	}
 }

@@ -58,7 +58,9 @@ func (a *agent) deliverCommands(records []operation.Command, quarantined bool) {
 			if quarantined && (rec.Kind == protocol.CommandErase || rec.Kind == protocol.CommandImage) {
 				continue
 			}
-			if err := a.conn.Send(protocol.KindCommand, &rec.Command); err != nil {
+			cmd := rec.Command
+			cmd.Boot = rec.BootID
+			if err := a.conn.Send(protocol.KindCommand, &cmd); err != nil {
 				a.gate.log.Warn("command not sent", logging.KeyServer, a.server, logging.KeyCommand, rec.ID, logging.KeyError, err)
 				return
 			}

@@ -31,6 +31,22 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestPowerConformance(t *testing.T) {
+	drivertest.RunPower(t, func(*testing.T) drivertest.Switched {
+		m, _ := machine(8 << 20)
+		var done []string
+		var broken error
+		m.Switch = func(reboot bool) error {
+			if broken != nil {
+				return broken
+			}
+			done = append(done, map[bool]string{false: "off", true: "reboot"}[reboot])
+			return nil
+		}
+		return drivertest.Switched{Machine: m, Done: func() []string { return done }, Fail: func(err error) { broken = err }}
+	})
+}
+
 func TestEqualPagesAreKeptOnce(t *testing.T) {
 	m, store := machine(1<<40, 1<<40, 1<<40)
 	data := bytes.Repeat([]byte("steel"), 4*pageSize)

@@ -22,6 +22,9 @@ type Machine struct {
 	Hot       bool    // one sensor is above its limit
 	Pace      float64 // how much of the time that tests ask for they take: 1 all of it, 0 none
 
+	Boot   func() string           // what BootID answers; nil: always the same
+	Switch func(reboot bool) error // what PowerOff and Reboot do; nil: nothing
+
 	mu    sync.Mutex
 	disks []*Disk
 }
@@ -123,4 +126,25 @@ func (m *Machine) Sensors(context.Context) driver.Sensors {
 		s.Temperatures[0].Celsius = 97
 	}
 	return s
+}
+
+// BootID answers what Boot says.
+func (m *Machine) BootID() string {
+	if m.Boot == nil {
+		return "fake"
+	}
+	return m.Boot()
+}
+
+// PowerOff does what Switch says.
+func (m *Machine) PowerOff(ctx context.Context) error { return m.turn(ctx, false) }
+
+// Reboot does what Switch says.
+func (m *Machine) Reboot(ctx context.Context) error { return m.turn(ctx, true) }
+
+func (m *Machine) turn(ctx context.Context, reboot bool) error {
+	if err := ctx.Err(); err != nil || m.Switch == nil {
+		return err
+	}
+	return m.Switch(reboot)
 }

@@ -22,6 +22,9 @@ type Options struct {
 	Disks func(context.Context) []hardware.Disk
 	// Sandbox, when not nil, are the only disks there are; it may be empty.
 	Sandbox []*SandboxDisk
+	// Switch turns the computer off and on again; nil: it shares its computer with others and leaves it on.
+	// In a sandbox there is none, whatever is given.
+	Switch *Switch
 }
 
 // Machine is the computer that this process runs on.
@@ -41,6 +44,9 @@ func New(opt Options) *Machine {
 		}
 	}
 	opt.Disks = shared(opt.Disks)
+	if opt.Sandbox != nil {
+		opt.Switch = nil
+	}
 	return &Machine{opt: opt, sys: "/sys", dev: "/dev", prc: "/proc"}
 }
 
