@@ -22,8 +22,8 @@ wanted=(
 )
 
 missing=()
-# a library without a program: a client of the simulated Redfish service
-python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
+# a library without a program, in Debian's own Python: a client of the simulated Redfish service
+/usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 for entry in "${wanted[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done
