@@ -61,6 +61,10 @@
 // the inventory; only if [Welcome].WantReport is true a full [Report] follows. Commands that Hello names as
 // Running or Unacked are not sent again in this session; the others are.
 //
+// When a person said that the machine is another server than the one that its certificate names,
+// [Welcome].ServerID is that server and [Welcome].Former the id in the certificate. The agent takes the
+// new id over and renews its certificate at once. Any other id than its own ends the session.
+//
 // # Life
 //
 // The agent sends [Ping] every [Welcome].HeartbeatSeconds, with a Seq that grows, and is answered

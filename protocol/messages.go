@@ -95,8 +95,9 @@ type Hello struct {
 type Welcome struct {
 	Version          int    `json:"version"`
 	ServerID         string `json:"server_id"`
-	Approval         string `json:"approval"` // "pending", "approved"
-	Epoch            uint64 `json:"epoch"`    // the server's present epoch; commands of older ones are refused
+	Former           string `json:"former_id,omitempty"` // the id in the agent's certificate, when a person said that its machine is ServerID: the agent renews at once
+	Approval         string `json:"approval"`            // "pending", "approved"
+	Epoch            uint64 `json:"epoch"`               // the server's present epoch; commands of older ones are refused
 	HeartbeatSeconds int    `json:"heartbeat_seconds"`
 	SampleSeconds    int    `json:"sample_seconds"`
 	BackoffMaxSecs   int    `json:"backoff_max_seconds"` // cap of the reconnect back-off; grows with the fleet

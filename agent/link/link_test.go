@@ -259,6 +259,27 @@ func TestRenewalAtTwoThirdsOfTheLife(t *testing.T) {
 	})
 }
 
+// TestX1_AnAdoptedAgentTakesTheServersNameAndCertificate: a person said which server the machine is.
+func TestX1_AnAdoptedAgentTakesTheServersNameAndCertificate(t *testing.T) {
+	onBench(t, week, func(b *bench) {
+		adopted := func(w *protocol.Welcome) { w.ServerID, w.Former = "srv-2", "srv-1" }
+		conn, _ := b.welcome(adopted)
+		var r protocol.Renew
+		b.until(conn, protocol.KindRenew, &r)
+		if err := conn.Send(protocol.KindRenewed, &protocol.Renewed{Certificate: b.ca.sign(t, r.CSR, "srv-2", week)}); err != nil {
+			t.Fatal(err)
+		}
+		b.until(conn, protocol.KindGoodbye, new(protocol.Goodbye))
+		_ = conn.Close()
+		b.welcome(func(w *protocol.Welcome) { w.ServerID = "srv-2" })
+		synctest.Wait()
+		rec, _, _ := b.state.Load()
+		if _, err := rec.identity(); err != nil || rec.ServerID != "srv-2" || !b.link.Status().Connected {
+			t.Errorf("the agent is %q (%v), %+v", rec.ServerID, err, b.link.Status())
+		}
+	})
+}
+
 func TestStopSaysGoodbye(t *testing.T) {
 	onBench(t, week, func(b *bench) {
 		conn, _ := b.welcome()

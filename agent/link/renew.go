@@ -31,6 +31,7 @@ func (s *live) takeRenewed(r protocol.Renewed) error {
 	}
 	rec := s.record()
 	rec.Key, rec.Certificate, s.newKey = s.newKey, r.Certificate, nil
+	rec.ServerID = s.welcome.ServerID
 	if err := s.adopt(rec); err != nil {
 		s.log.Error("the new certificate cannot be used; the present one stays", "error", err)
 		return nil

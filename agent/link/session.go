@@ -113,7 +113,8 @@ func (s *live) begin(rec Record) error {
 	if w.Version < protocol.VersionMin || w.Version > protocol.VersionMax {
 		return session.Bad(session.ReasonVersion, "the controller chose version %d, which this agent does not speak", w.Version)
 	}
-	if w.ServerID != rec.ServerID {
+	adopted := w.ServerID != "" && w.Former != "" && w.Former == rec.ServerID
+	if w.ServerID != rec.ServerID && !adopted {
 		return session.Bad(session.ReasonOutOfOrder, "the controller takes this agent for server %q; it is %q", w.ServerID, rec.ServerID)
 	}
 	w.HeartbeatSeconds, w.SampleSeconds = min(max(w.HeartbeatSeconds, 1), 300), min(max(w.SampleSeconds, 1), 3600)
@@ -127,6 +128,9 @@ func (s *live) begin(rec Record) error {
 	s.inventoryAt = s.readAt.Add(s.opt.InventoryEvery)
 	if id := s.identity(); id != nil {
 		s.renewAt = id.renewAt()
+	}
+	if adopted { // get a certificate that names the server
+		s.renewAt = now
 	}
 	if soonest := s.renewedAt.Add(time.Minute); s.renewAt.Before(soonest) {
 		s.renewAt = soonest // however short-lived the certificates are

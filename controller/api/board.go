@@ -168,8 +168,9 @@ func asServer(v any) *fleet.Server {
 	return s
 }
 
+// nameOfServer is what a server is found by; a retired one is found by its id alone.
 func nameOfServer(s *fleet.Server) string {
-	if s == nil {
+	if s == nil || s.Approval == fleet.Retired {
 		return ""
 	}
 	return s.Name

@@ -44,6 +44,9 @@ func label[T any](name string, of func(*T) string) column {
 // only makes a column one that is only filtered by.
 func only(c column) column { c.sort = nil; return c }
 
+// hiding leaves rows with a value out of lists that do not ask for it.
+func hiding(c column, value string) column { c.hidden = value; return c }
+
 var yesNo = []string{"true", "false"}
 
 func newSheets() map[string]*sheet {
@@ -65,7 +68,7 @@ func serverSheet() *sheet {
 		text("rack", func(m *machine) string { return m.server.Rack }),
 		text("server_type", func(m *machine) string { return m.server.ServerType }),
 		text("environment", func(m *machine) string { return m.server.Environment }),
-		text("approval", func(m *machine) string { return m.server.Approval }, fleet.Pending, fleet.Approved, fleet.Rejected),
+		hiding(text("approval", func(m *machine) string { return m.server.Approval }, fleet.Pending, fleet.Approved, fleet.Rejected, fleet.Retired), fleet.Retired),
 		text("claim", func(m *machine) string { return m.server.Claim.Kind },
 			fleet.ClaimNone, fleet.ClaimPlan, fleet.ClaimReseller, fleet.ClaimClient, fleet.ClaimHeld),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),

@@ -211,13 +211,22 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 			return nil, false
 		}
 	}
+	var hidden []want
+	for i := range s.columns {
+		c := &s.columns[i]
+		n, used := s.dict[c.hidden]
+		asked := slices.ContainsFunc(q.filters, func(f filter) bool { return f.column == c })
+		if c.hidden != "" && used && !asked {
+			hidden = append(hidden, want{c.symbol, []uint32{n}})
+		}
+	}
 	if q.scope.Field != "" {
 		c := s.column(q.scope.Field)
 		if c == nil || q.scope.Value == "" || !add(c, q.scope.Value) {
 			return nil, false
 		}
 	}
-	if len(wants) == 0 && q.search == "" {
+	if len(wants) == 0 && len(hidden) == 0 && q.search == "" {
 		return nil, true
 	}
 	return func(i int) bool {
@@ -225,6 +234,11 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 		for k := range wants {
 			w := &wants[k]
 			if sym[w.symbol] != w.any[0] && (len(w.any) == 1 || !slices.Contains(w.any[1:], sym[w.symbol])) {
+				return false
+			}
+		}
+		for k := range hidden {
+			if sym[hidden[k].symbol] == hidden[k].any[0] {
 				return false
 			}
 		}

@@ -32,6 +32,9 @@ var permissions = map[string]access.Permission{
 	"PUT /v1/servers/{id}/override":       access.ServerOverride,
 	"DELETE /v1/servers/{id}/override":    access.ServerOverride,
 	"DELETE /v1/servers/{id}/quarantine":  access.ServerApprove,
+	"POST /v1/servers/{id}/move":          access.ServerWrite,
+	"POST /v1/servers/{id}/retire":        access.ServerApprove,
+	"POST /v1/servers/{id}/adopt":         access.ServerApprove,
 	"POST /v1/servers/{id}/operations":    access.OperationRun,
 
 	"GET /v1/servers/{id}/bmc":      access.HandsRead,
@@ -51,6 +54,9 @@ var permissions = map[string]access.Permission{
 
 	"GET /v1/secrets":         access.SecretManage,
 	"POST /v1/secrets/rotate": access.SecretManage,
+
+	"POST /v1/servers/{id}/identity/confirm": access.ServerApprove,
+	"POST /v1/servers/{id}/identity/reject":  access.ServerApprove,
 
 	"GET /v1/orders":              access.OrderRead,
 	"POST /v1/orders":             access.OrderPlace,

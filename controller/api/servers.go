@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -23,6 +24,27 @@ type (
 	approveBody struct {
 		Reason     string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
 		Commission *bool  `json:"commission,omitempty" doc:"Put it into service too (B21): all its disks are then erased. False unless given."`
+	}
+	untilBody struct {
+		Reason string    `json:"reason,omitempty" doc:"Why; kept in the audit log."`
+		Until  time.Time `json:"until,omitzero" required:"false" doc:"When it should be over. Not given: not known."`
+	}
+	moveBody struct {
+		Location string `json:"location" doc:"Id of the location where it stands now."`
+		Rack     string `json:"rack,omitempty" doc:"Where it is in the location."`
+		Reason   string `json:"reason" doc:"Why; kept in the audit log."`
+	}
+	retireBody struct {
+		Reason string `json:"reason" doc:"What becomes of the machine; kept in the audit log."`
+		Dirty  bool   `json:"dirty,omitempty" doc:"Its disks are not proven clean, and it goes all the same."`
+	}
+	identityBody struct {
+		Identity string `json:"identity" doc:"Id of pending_identity, as it was looked at: the machine may report something else by now."`
+		Reason   string `json:"reason" doc:"What was found; kept in the audit log."`
+	}
+	adoptBody struct {
+		As     string `json:"as" doc:"Id of the server that the machine is."`
+		Reason string `json:"reason" doc:"What was replaced; kept in the audit log."`
 	}
 	operationBody struct {
 		Kind   string          `json:"kind" doc:"diagnose, erase, install or power."`
@@ -78,12 +100,71 @@ func (a *API) registerServers() {
 	a.decision("POST", "reject", "Refuse an enrolled machine", a.in.RejectServer)
 	a.decision("POST", "commission", "Put a server into service: its disks are erased, then it may be handed out", commission(a.in, true))
 	a.decision("POST", "decommission", "Take a server out of service", commission(a.in, false))
-	a.decision("PUT", "maintenance", "Put a server into maintenance", a.in.SetMaintenance)
-	a.decision("PUT", "override", "Accept errors of the last diagnostics (B24)", a.in.SetOverride)
+	a.until("maintenance", "Put a server into maintenance", "No clock ends it: when until is over, a task reminds.", a.in.SetMaintenance)
+	a.until("override", "Accept errors of the last diagnostics (B24)", "Until is at most 30 days away.", a.in.SetOverride)
 	a.decision("DELETE", "quarantine", "End a quarantine", a.in.EndQuarantine)
 	a.ending("maintenance", "End the maintenance", a.in.EndMaintenance)
 	a.ending("override", "Take the acceptance back", a.in.EndOverride)
+	a.registerLife()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
+}
+
+// registerLife registers what happens to a machine outside of orders.
+func (a *API) registerLife() {
+	withBody(a, "POST /v1/servers/{id}/move", about{summary: "Record that a server stands in another place", tag: "servers", answer: Server{}}, func(c *call, b *moveBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			return a.in.MoveServer(ctx, c.actor(), id, b.Location, b.Rack, b.Reason)
+		})
+	})
+	withBody(a, "POST /v1/servers/{id}/retire", about{
+		summary: "Take a server out of the fleet for good", tag: "servers", answer: Server{},
+		detail: "Its certificate is void and its parts may come back in other machines; its history stays. Lists show it with approval=retired.",
+	}, func(c *call, b *retireBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			return a.in.RetireServer(ctx, c.actor(), id, b.Reason, b.Dirty)
+		})
+	})
+	for action, d := range map[string]struct {
+		summary string
+		f       func(ctx context.Context, actor access.Actor, id, pending, reason string) (fleet.Server, int64, error)
+	}{
+		"confirm": {"Say that parts of the machine were replaced", a.in.ConfirmIdentity},
+		"reject":  {"Say that this is not the machine that it was", a.in.RejectIdentity},
+	} {
+		withBody(a, "POST /v1/servers/{id}/identity/"+action, about{summary: d.summary, tag: "servers", answer: Server{}}, func(c *call, b *identityBody) (reply, error) {
+			return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+				return d.f(ctx, c.actor(), id, b.Identity, b.Reason)
+			})
+		})
+	}
+	withBody(a, "POST /v1/servers/{id}/adopt", about{
+		summary: "Say that a machine that asks to join is a server that is known", tag: "servers", answer: Server{},
+		detail: "It has a new board or disk. Its record goes; the server that it is gets its certificate and its parts. That server is answered.",
+	}, a.adopt)
+}
+
+func (a *API) adopt(c *call, b *adoptBody) (reply, error) {
+	pending := c.id()
+	if r, err := a.find(c, "servers"); err == nil { // adopted before: it is there no more
+		pending = r.id
+	}
+	s, _, err := a.in.AdoptServer(c.ctx(), c.actor(), pending, b.As, b.Reason)
+	if err != nil {
+		return reply{}, err
+	}
+	return a.shown(c, "servers", s.ID)
+}
+
+// until registers PUT of a mark on a server that may have an end.
+func (a *API) until(action, summary, detail string,
+	f func(ctx context.Context, actor access.Actor, id, reason string, until time.Time) (fleet.Server, int64, error),
+) {
+	withBody(a, "PUT /v1/servers/{id}/"+action, about{summary: summary, detail: detail, tag: "servers", answer: Server{}}, func(c *call, b **untilBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			body := orZero(*b)
+			return f(ctx, c.actor(), id, body.Reason, body.Until)
+		})
+	})
 }
 
 func commission(in *intake.Intake, on bool) decide {

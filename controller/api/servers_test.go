@@ -205,6 +205,98 @@ func TestX1_AQuarantineEndsOnlyWhenTheIdentityIsSettled(t *testing.T) {
 	}
 }
 
+func TestX1_ARetiredServerIsListedOnlyWhenAskedFor(t *testing.T) {
+	h := newHouse(t)
+	h.addServer("web1", nil)
+	old := h.addServer("old", nil)
+	path := "/v1/servers/" + old
+	h.must(422, "POST", path+"/retire", `{}`)
+	if a := h.ask(access.RoleMarketing, "POST", path+"/retire", `{"reason":"sold"}`); a.status != 403 {
+		t.Errorf("marketing retires a server: %d", a.status)
+	}
+	h.must(200, "POST", path+"/retire", `{"reason":"sold"}`)
+	var list struct{ Total int }
+	for query, want := range map[string]int{"": 1, "?all=true&sort=name": 1, "?approval=retired": 1, "?approval=approved,retired": 2, "?q=old": 0, "?available=false": 1, "?approval=pending": 0} {
+		h.must(200, "GET", "/v1/servers"+query, "").json(t, &list)
+		if list.Total != want {
+			t.Errorf("%q lists %d servers, want %d", query, list.Total, want)
+		}
+	}
+	var why Why
+	h.must(200, "GET", path+"/why", "").json(t, &why)
+	if why.Available || !strings.Contains(fmt.Sprint(why.Reasons), "it was retired by admin token: sold") {
+		t.Errorf("why: %+v", why)
+	}
+	h.must(404, "GET", "/v1/servers/old", "")
+	h.addServer("old", nil) // the name is free
+	h.must(200, "GET", "/v1/servers/old", "")
+}
+
+func TestX1_WhatIsSaidOfPartsIsSaidByWhoMay(t *testing.T) {
+	h := newHouse(t)
+	server := h.addServer("web1", func(s *fleet.Server) {
+		s.PendingIdentity = &fleet.PendingIdentity{ID: "0123456789ab", Identity: hardware.Identity{BoardSerial: "B2"}, Changes: []string{"board serial B1 is now B2"}, Seen: h.now()}
+	})
+	path := "/v1/servers/" + server + "/identity/"
+	var why Why
+	h.must(200, "GET", "/v1/servers/"+server+"/why", "").json(t, &why)
+	if why.Available || !strings.Contains(fmt.Sprint(why.Reasons), "board serial B1 is now B2") {
+		t.Errorf("why: %+v", why)
+	}
+	body := `{"identity":"0123456789ab","reason":"board died"}`
+	if a := h.ask(access.RoleDepartment, "POST", path+"confirm", body); a.status != 403 {
+		t.Errorf("a department confirms: %d", a.status)
+	}
+	h.must(422, "POST", path+"confirm", `{"identity":"0123456789ab"}`)
+	if p := h.must(409, "POST", path+"confirm", `{"identity":"ba9876543210","reason":"board died"}`).problem(t); !strings.Contains(p.Detail, "look again") {
+		t.Errorf("another identity than was seen: %q", p.Detail)
+	}
+	var s Server
+	h.must(200, "POST", path+"reject", body).json(t, &s)
+	if s.Quarantine == nil || s.PendingIdentity.Rejected == nil {
+		t.Errorf("rejected: %+v", s.Server)
+	}
+	h.must(200, "POST", path+"confirm", body).json(t, &s)
+	if s.Identity.BoardSerial != "B2" || s.Quarantine == nil || h.audited("server.identity_confirm", "servers/"+server) != 1 {
+		t.Errorf("confirmed: %+v", s.Server)
+	}
+}
+
+func TestX1_AMachineIsAdoptedThroughTheAPI(t *testing.T) {
+	h := newHouse(t)
+	known := h.addServer("web1", func(s *fleet.Server) { s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: "svc-1"} })
+	fresh := h.addServer("localhost", func(s *fleet.Server) { s.Approval, s.Cleanliness, s.CertSerial = fleet.Pending, fleet.Dirty, "77" })
+	body := `{"as":"` + known + `","reason":"new board"}`
+	if a := h.ask(access.RoleDepartment, "POST", "/v1/servers/"+fresh+"/adopt", body); a.status != 403 {
+		t.Errorf("a department adopts: %d", a.status)
+	}
+	for range 2 { // the answer may have been lost
+		var s Server
+		h.must(200, "POST", "/v1/servers/"+fresh+"/adopt", body).json(t, &s)
+		if s.ID != known || s.CertSerial != "77" || s.Claim.Ref != "svc-1" {
+			t.Errorf("adopted: %+v", s.Server)
+		}
+	}
+	h.must(404, "GET", "/v1/servers/"+fresh, "")
+}
+
+func TestB20_MaintenanceAndMovesTakeTheirParticulars(t *testing.T) {
+	h := newHouse(t)
+	location, _, _ := h.setup()
+	server := h.addServer("web1", nil)
+	path := "/v1/servers/" + server
+	until := h.now().Add(time.Hour).Truncate(time.Second)
+	var s Server
+	h.must(200, "PUT", path+"/maintenance", `{"reason":"fan","until":"`+until.Format(time.RFC3339)+`"}`).json(t, &s)
+	if s.Maintenance == nil || !s.Maintenance.Until.Equal(until) {
+		t.Errorf("maintenance %+v", s.Maintenance)
+	}
+	h.must(200, "POST", path+"/move", `{"location":"`+location+`","rack":"R7","reason":"closer to the switch"}`).json(t, &s)
+	if s.Location != location || s.Rack != "R7" || h.audited("server.move", "servers/"+server) != 1 {
+		t.Errorf("moved to %q %q", s.Location, s.Rack)
+	}
+}
+
 func TestX6_TasksAreWorkedOnByTheirDepartmentOnly(t *testing.T) {
 	h := newHouse(t)
 	mine := task.New("tsk-1", "dc-ops", task.Build, "build/1", "Rebuild", "Add a disk", h.now())

@@ -32,6 +32,7 @@ type column struct {
 	text   func(any) string // value for filters; nil: cannot be filtered
 	sort   func(any) key    // value for sorting; nil: cannot be sorted by
 	symbol int              // index into symbols
+	hidden string           // rows with this value are listed only when a filter names it; "" none
 }
 
 // row is one record as the API shows it. Rows never change: a changed record is

@@ -21,7 +21,11 @@ type leads = atomic.Bool
 type directory struct{ store *store.Store }
 
 func (d directory) Server(id string) (fleet.Server, bool) {
-	s, ok := store.Servers.View(d.store, id)
+	snap := d.store.Snapshot()
+	s, ok := store.Servers.In(snap, id)
+	if alias, known := store.Aliases.In(snap, id); !ok && known {
+		s, ok = store.Servers.In(snap, alias.Server)
+	}
 	if !ok {
 		return fleet.Server{}, false
 	}

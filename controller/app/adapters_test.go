@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
@@ -42,5 +44,29 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("no %s", what)
 		}
+	}
+}
+
+// TestX1_AnAdoptedMachineIsFoundByTheIdInItsCertificate: until the certificate is renewed.
+func TestX1_AnAdoptedMachineIsFoundByTheIdInItsCertificate(t *testing.T) {
+	backend := memkv.New(memkv.Options{})
+	s := store.New(backend, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done; _ = backend.Close() })
+	if _, err := s.Change(ctx, func(tx *store.Tx) error {
+		return cmp.Or(store.Servers.Put(tx, "srv-1", fleet.Server{ID: "srv-1"}), store.Servers.Put(tx, "srv-3", fleet.Server{ID: "srv-3"}),
+			store.Aliases.Put(tx, "srv-2", store.Alias{Server: "srv-1"}), store.Aliases.Put(tx, "srv-3", store.Alias{Server: "srv-1"}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d := directory{s}
+	waitFor(t, "the server", func() bool { got, ok := d.Server("srv-2"); return ok && got.ID == "srv-1" })
+	if got, ok := d.Server("srv-3"); !ok || got.ID != "srv-3" {
+		t.Errorf("an alias hides a server: %+v", got)
+	}
+	if _, ok := d.Server("srv-4"); ok {
+		t.Error("a server out of nothing")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 const srv, loc = "srv-0000000000000001", "loc-0000000000000001"
@@ -186,21 +187,25 @@ func TestB25_WhyIsAnswered(t *testing.T) {
 func TestActionsGoToTheirRoutes(t *testing.T) {
 	const task, op = "tsk-0000000000000001", "opn-0000000000000001"
 	for command, want := range map[string]string{
-		"server approve " + srv:                        "POST /v1/servers/" + srv + "/approve",
-		"server reject " + srv + " --yes --reason r":   `POST /v1/servers/` + srv + `/reject {"reason":"r"}`,
-		"server maintenance " + srv + " --reason r":    `PUT /v1/servers/` + srv + `/maintenance {"reason":"r"}`,
-		"server end-maintenance " + srv:                "DELETE /v1/servers/" + srv + "/maintenance",
-		"server override " + srv + " --reason r":       `PUT /v1/servers/` + srv + `/override {"reason":"r"}`,
-		"server diagnose " + srv + " --profile quick":  `POST /v1/servers/` + srv + `/operations {"kind":"diagnose","params":{"profile":"quick"}}`,
-		"operation retry " + op:                        "POST /v1/operations/" + op + "/retry",
-		"operation skip " + op + " -y --reason r":      `POST /v1/operations/` + op + `/skip {"reason":"r"}`,
-		"task comment " + task + " --text hello":       `POST /v1/tasks/` + task + `/comments {"text":"hello"}`,
-		"task assign " + task + " --assignee ann":      `POST /v1/tasks/` + task + `/assign {"assignee":"ann"}`,
-		"task close " + task + " --reason r":           `POST /v1/tasks/` + task + `/close {"reason":"r"}`,
-		"image retire img-0000000000000001 --yes":      "POST /v1/images/img-0000000000000001/retire",
-		"user disable usr-0000000000000001":            "POST /v1/users/usr-0000000000000001/disable",
-		"order cancel ord-0000000000000001 --reason r": `POST /v1/orders/ord-0000000000000001/cancel {"reason":"r"}`,
-		"catalogue refresh":                            "POST /v1/catalogue/refresh",
+		"server approve " + srv:                                "POST /v1/servers/" + srv + "/approve",
+		"server reject " + srv + " --yes --reason r":           `POST /v1/servers/` + srv + `/reject {"reason":"r"}`,
+		"server maintenance " + srv + " --reason r":            `PUT /v1/servers/` + srv + `/maintenance {"reason":"r"}`,
+		"server maintenance " + srv + " --reason r --until 2d": `PUT /v1/servers/` + srv + `/maintenance {"reason":"r","until":"2026-11-24T12:00:00Z"}`,
+		"server override " + srv + " --reason r --until 90m":   `PUT /v1/servers/` + srv + `/override {"reason":"r","until":"2026-11-22T13:30:00Z"}`,
+		"server retire " + srv + " -y --reason r --dirty":      `POST /v1/servers/` + srv + `/retire {"dirty":true,"reason":"r"}`,
+		"server adopt " + srv + " -y --reason r --as " + srv:   `POST /v1/servers/` + srv + `/adopt {"as":"` + srv + `","reason":"r"}`,
+		"server end-maintenance " + srv:                        "DELETE /v1/servers/" + srv + "/maintenance",
+		"server override " + srv + " --reason r":               `PUT /v1/servers/` + srv + `/override {"reason":"r"}`,
+		"server diagnose " + srv + " --profile quick":          `POST /v1/servers/` + srv + `/operations {"kind":"diagnose","params":{"profile":"quick"}}`,
+		"operation retry " + op:                                "POST /v1/operations/" + op + "/retry",
+		"operation skip " + op + " -y --reason r":              `POST /v1/operations/` + op + `/skip {"reason":"r"}`,
+		"task comment " + task + " --text hello":               `POST /v1/tasks/` + task + `/comments {"text":"hello"}`,
+		"task assign " + task + " --assignee ann":              `POST /v1/tasks/` + task + `/assign {"assignee":"ann"}`,
+		"task close " + task + " --reason r":                   `POST /v1/tasks/` + task + `/close {"reason":"r"}`,
+		"image retire img-0000000000000001 --yes":              "POST /v1/images/img-0000000000000001/retire",
+		"user disable usr-0000000000000001":                    "POST /v1/users/usr-0000000000000001/disable",
+		"order cancel ord-0000000000000001 --reason r":         `POST /v1/orders/ord-0000000000000001/cancel {"reason":"r"}`,
+		"catalogue refresh":                                    "POST /v1/catalogue/refresh",
 	} {
 		route, sent, _ := strings.Cut(want, " {")
 		f := newFake(t).on(route, ok(`{"id":"x-1"}`))
@@ -210,6 +215,35 @@ func TestActionsGoToTheirRoutes(t *testing.T) {
 		}
 		if got := f.requests(route); len(got) != 1 || got[0].body != strings.TrimSuffix("{"+sent, "{") {
 			t.Errorf("steelyard %s sent %+v", command, f.got)
+		}
+	}
+}
+
+// TestX1_WhatIsConfirmedWithoutQuestionWasNamed: --yes does not mean whatever the machine reports just now.
+func TestX1_WhatIsConfirmedWithoutQuestionWasNamed(t *testing.T) {
+	const route = "POST /v1/servers/" + srv + "/identity/confirm"
+	f := newFake(t).on("GET /v1/servers/"+srv, ok(`{"id":"`+srv+`","name":"web1","pending_identity":{"id":"new","changes":["board serial B1 is now B2"]}}`)).on(route, ok(`{"id":"`+srv+`","name":"web1"}`))
+	f.steelyard(t, "server", "identity", "confirm", srv, "--yes", "--reason", "r").contains(t, misused, "", "--identity")
+	f.steelyard(t, "server", "identity", "confirm", srv, "--identity", "seen", "--reason", "r").contains(t, misused, "", "add --yes")
+	if len(f.requests(route)) > 0 {
+		t.Fatal("it was confirmed")
+	}
+	f.steelyard(t, "server", "identity", "confirm", srv, "--yes", "--identity", "seen", "--reason", "r").contains(t, done, "web1", "board serial B1 is now B2")
+	if got := f.requests(route); len(got) != 1 || got[0].body != `{"identity":"seen","reason":"r"}` {
+		t.Errorf("sent %+v", got)
+	}
+	g := newFake(t).on("GET /v1/servers/"+srv, ok(`{"id":"`+srv+`","name":"web1"}`))
+	g.steelyard(t, "server", "identity", "reject", srv, "--reason", "r").contains(t, failed, "", "nothing to confirm")
+}
+
+func TestATimeToComeIsReadAsPeopleSayIt(t *testing.T) {
+	p := &program{world: world{now: func() time.Time { return clock }}}
+	for text, want := range map[string]string{
+		"4h": "2026-11-22T16:00:00Z", "30d": "2026-12-22T12:00:00Z", "2026-12-01": "2026-12-01T00:00:00Z", "2026-12-01T10:00:00+01:00": "2026-12-01T09:00:00Z",
+		"": "", "soon": "", "d": "", "-1d": "", "99999d": "",
+	} {
+		if got, err := p.moment("--until", text); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is %q, %v", text, got, err)
 		}
 	}
 }

@@ -84,6 +84,9 @@ func (f *form) addConfiguration(flags *pflag.FlagSet, body map[string]any, name 
 func (f *form) value(ctx context.Context, fd field) (any, error) {
 	switch v := f.values[fd.name].(type) {
 	case *string:
+		if fd.kind == when {
+			return f.p.moment("--"+dashed(fd.name), *v)
+		}
 		if fd.kind == ref && *v != "" {
 			return f.p.resolve(ctx, fd.of, *v)
 		}

@@ -12,6 +12,7 @@ const (
 	refs         // several
 	points       // name=number, several
 	parts        // a hardware configuration
+	when         // a moment, or how long from now: 4h, 2d
 )
 
 // field is what create and edit can set. The flag is the field with dashes.
@@ -82,7 +83,7 @@ var nouns = []noun{
 		refs:    map[string]string{"location": "location"},
 		fields: []field{
 			{name: "name", usage: "what people call it"},
-			{name: "location", kind: ref, of: "location", usage: "data centre"},
+			{name: "location", kind: ref, of: "location", usage: "data centre; see also: server move"},
 			{name: "rack", usage: "where it stands"},
 			{name: "server_type", usage: "what modules by server type compare"},
 		},

@@ -179,6 +179,18 @@ func (r *real) made(stdin, command string, extra ...string) string {
 func (r *real) records() (op, work string) {
 	now := time.Now()
 	server := id.New("srv")
+	r.change(func(tx *store.Tx) error {
+		for name, approval := range map[string]string{"old1": fleet.Approved, "board1": fleet.Approved, "fresh1": fleet.Pending} {
+			s := fleet.Server{ID: id.New("srv"), Name: name, Environment: "simulated", Approval: approval, Claim: fleet.Claim{Kind: fleet.ClaimNone}, Cleanliness: fleet.Dirty, CreatedAt: now}
+			if name == "board1" {
+				s.PendingIdentity = &fleet.PendingIdentity{ID: "0123456789ab", Identity: hardware.Identity{BoardSerial: "B2"}, Changes: []string{"board serial B1 is now B2"}, Seen: now}
+			}
+			if err := store.Servers.Create(tx, s.ID, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	op, work = id.New("opn"), id.New("tsk")
 	r.change(func(tx *store.Tx) error {
 		s := fleet.Server{ID: server, Name: "web1", Environment: "simulated", Approval: fleet.Pending, Claim: fleet.Claim{Kind: fleet.ClaimNone}, Cleanliness: fleet.Dirty, CreatedAt: now}
@@ -224,7 +236,14 @@ func TestEveryRouteHasACommand(t *testing.T) {
 
 	r.do("", "server approve web1 --reason known")
 	r.do("", "server edit web1 --location frankfurt --rack r1")
-	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan", "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
+	r.do("", "server move web1 --location frankfurt --rack r2 --reason", "more room")
+	r.do("", "server edit web1", "--location", "")
+	r.do("", "server identity reject board1 --yes --identity 0123456789ab --reason unknown")
+	r.do("", "server identity confirm board1 --yes --identity 0123456789ab --reason replaced")
+	r.refusedByRule("server retire old1 --yes --reason sold")
+	r.do("", "server retire old1 --yes --reason sold --dirty")
+	r.do("", "server adopt fresh1 --as board1 --yes --reason replaced")
+	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan --until " + time.Now().Add(time.Hour).Format(time.RFC3339), "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
 		r.do("", "server "+command)
 	}
 	r.hands()
@@ -263,7 +282,6 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "module delete m1 --yes")
 	r.events()
 	r.do("", "location show frankfurt")
-	r.do("", "server edit web1", "--location", "")
 	r.lists()
 	r.refusedByRule("location delete frankfurt --yes")
 	r.everyRoute()

@@ -17,7 +17,7 @@ func (p *program) serverActions() []*cobra.Command {
 	for _, d := range serverDeeds {
 		list = append(list, p.deed(n, d))
 	}
-	return append(list, p.bmcCommand(), p.portsCommand())
+	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand())
 }
 
 var serverDeeds = []deed{
@@ -32,16 +32,42 @@ var serverDeeds = []deed{
 		question: "Put %s into service? All its disks are erased.",
 	},
 	{use: "decommission", short: "Take out of service", below: "/decommission", verb: "is out of service", fields: []field{reason(false)}},
-	{use: "maintenance", short: "Begin maintenance: nobody gets it", method: http.MethodPut, below: "/maintenance", verb: "is in maintenance", fields: []field{reason(true)}},
+	{
+		use: "maintenance", short: "Begin maintenance: nobody gets it", method: http.MethodPut, below: "/maintenance", verb: "is in maintenance",
+		long:   "When --until is over a task reminds; the maintenance goes on until somebody ends it. Given again it replaces reason and end.",
+		fields: []field{reason(true), {name: "until", kind: when, usage: "when it should be over: 4h, 2d, or a moment (2026-03-01T14:00:00Z)"}},
+	},
 	{use: "end-maintenance", short: "End maintenance", method: http.MethodDelete, below: "/maintenance", verb: "is out of maintenance", fields: []field{reason(false)}},
 	{
 		use: "override", short: "Accept its failed checks and errors, at your own risk", method: http.MethodPut, below: "/override", verb: "counts as available in spite of its errors",
-		long:   "Accepts failed checks and status errors of the last diagnostics. Void after the next diagnostics.",
-		fields: []field{reason(true)},
+		long:   "Accepts failed checks and status errors of the last diagnostics. Void after the next diagnostics, and at --until.",
+		fields: []field{reason(true), {name: "until", kind: when, usage: "at most 30 days: 12h, 7d, or a moment (2026-03-01T14:00:00Z)"}},
 	},
 	{
 		use: "end-quarantine", short: "Let it go on after its identity or its erasure was settled", method: http.MethodDelete, below: "/quarantine", verb: "is out of quarantine",
 		long: "Its disks count as dirty until they were erased again.", fields: []field{reason(true)},
+	},
+	{
+		use: "move", short: "Record that it stands in another place", below: "/move", verb: "was moved",
+		long: "To another location only while it belongs to nobody, nothing runs on it and no switch ports of the old one are recorded.",
+		fields: []field{
+			{name: "location", kind: ref, of: "location", usage: "data centre where it stands now", required: true},
+			{name: "rack", usage: "where in it"}, reason(true),
+		},
+	},
+	{
+		use: "retire", short: "Take out of the fleet for good", below: "/retire", verb: "is retired",
+		long: "Its certificate is void and its parts may come back in other machines. Its record and history stay: server list --approval retired. " +
+			"If the machine comes back it has to enrol; adopt it as this server, or approve it as a new one.",
+		fields:   []field{reason(true), {name: "dirty", kind: yes, usage: "although its disks are not proven clean"}},
+		question: "Retire %s for good?",
+	},
+	{
+		use: "adopt", short: "Say that a machine that asks to join is a server that is known", below: "/adopt", verb: "has this machine now",
+		long: "For a server that got a new board or disk and came back as a new machine. The known server keeps name, owner and history and gets the certificate " +
+			"and the parts of the machine; the agent of the old one must be off. Its disks count as dirty, and a server of nobody has to be commissioned again.",
+		fields:   []field{{name: "as", kind: ref, of: "server", usage: "the server that it is", required: true}, reason(true)},
+		question: "Is the machine %s really the server that you named with --as?",
 	},
 	{use: "end-override", short: "No longer accept its failed checks", method: http.MethodDelete, below: "/override", verb: "is judged by its checks again", fields: []field{reason(false)}},
 }

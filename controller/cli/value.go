@@ -118,7 +118,7 @@ func moment(name, s string, now time.Time) string {
 func timelike(name string) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	switch last {
-	case "at", "since", "deadline", "not_after", "held_until":
+	case "at", "since", "until", "deadline", "not_after", "held_until":
 		return true
 	}
 	return strings.HasSuffix(last, "_at") || strings.HasSuffix(last, "_since") || strings.HasSuffix(last, "_not_after")

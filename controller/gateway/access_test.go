@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -156,5 +158,59 @@ func TestRenewalWithABadRequestIsAnsweredAndNothingChanges(t *testing.T) {
 	}
 	if s, _ := h.fleet.Server(m.id); renewed.Fault == nil || s.CertSerial != m.serial {
 		t.Errorf("%+v, serial %s", renewed.Fault, s.CertSerial)
+	}
+}
+
+// TestX1_AnAdoptedMachineComesBackAsTheServerThatItIs: its certificate names the id that it joined with until it is renewed.
+func TestX1_AnAdoptedMachineComesBackAsTheServerThatItIs(t *testing.T) {
+	h := open(t)
+	m := h.member(0)
+	conn := m.session()
+	joined, _ := h.fleet.Server(m.id)
+	known := joined
+	known.ID, known.Alias, known.Epoch = id.New("srv"), m.id, 9
+	h.fleet.PutServer(known)
+	h.fleet.RemoveServer(m.id)
+	if err := conn.Expect(protocol.KindPong, new(protocol.Pong)); !fault.Is(err, fault.KindUnavailable) || !strings.Contains(err.Error(), known.ID) {
+		t.Fatalf("the session as a machine that joined: %v", err)
+	}
+	eventually(t, "the end", func() bool { return !h.Connected(m.id) })
+	h.fleet.PutCommand(record(known.ID, "cmd-1"))
+	again, w, err := m.greet()
+	if err != nil || w.ServerID != known.ID || w.Former != m.id || w.Epoch != 9 {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	var c protocol.Command
+	if err := again.Expect(protocol.KindCommand, &c); err != nil || c.Server != known.ID || !h.Connected(known.ID) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if err := again.Send(protocol.KindRenew, &protocol.Renew{CSR: csrOf(t, m.key)}); err != nil {
+		t.Fatal(err)
+	}
+	var r protocol.Renewed
+	if err := again.Expect(protocol.KindRenewed, &r); err != nil || r.Fault != nil {
+		t.Fatal(err, r.Fault)
+	}
+	cert, err := x509.ParseCertificate(r.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if named, err := session.ServerID(cert); err != nil || named != known.ID {
+		t.Errorf("the new certificate names %q, %v", named, err)
+	}
+}
+
+// TestX1_ARetiredServerIsNotLetIn: its certificate is good for days yet.
+func TestX1_ARetiredServerIsNotLetIn(t *testing.T) {
+	h := open(t)
+	m := h.member(0)
+	conn := m.session()
+	h.fleet.EditServer(m.id, func(s *fleet.Server) { s.Approval = fleet.Retired })
+	if err := conn.Expect(protocol.KindPong, new(protocol.Pong)); !fault.Is(err, fault.KindDenied) || !strings.Contains(err.Error(), "retired") {
+		t.Errorf("the session: %v", err)
+	}
+	eventually(t, "the end", func() bool { return !h.Connected(m.id) })
+	if _, _, err := m.greet(); !fault.Is(err, fault.KindDenied) {
+		t.Errorf("a new one: %v", err)
 	}
 }

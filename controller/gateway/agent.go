@@ -25,6 +25,7 @@ type agent struct {
 
 	server, serial, instance, boot, version, remote string
 	bootBefore                                      string // of the session that this one replaced
+	former                                          string // id in the certificate, when it is not the server's
 	since                                           time.Time
 
 	// Used by the reader alone.

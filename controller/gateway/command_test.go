@@ -74,10 +74,21 @@ func TestX5_CommandsAreSentOncePerSessionAndWhileTheirRecordExists(t *testing.T)
 
 // TestX1_AQuarantinedServerIsToldNothingThatWrites: its disk may stand in another machine.
 func TestX1_AQuarantinedServerIsToldNothingThatWrites(t *testing.T) {
+	for name, doubt := range map[string]func(*fleet.Server){
+		"quarantined": func(s *fleet.Server) { s.Quarantine = &fleet.Note{Reason: "two machines"} },
+		"changed": func(s *fleet.Server) {
+			s.PendingIdentity = &fleet.PendingIdentity{Changes: []string{"board serial B1 is now B2"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { toldNothingThatWrites(t, doubt) })
+	}
+}
+
+func toldNothingThatWrites(t *testing.T, doubt func(*fleet.Server)) {
 	h := open(t)
 	m := h.member(0)
 	srv, _ := h.fleet.Server(m.id)
-	srv.Quarantine = &fleet.Note{Reason: "two machines"}
+	doubt(&srv)
 	h.fleet.PutServer(srv)
 	for _, kind := range []string{protocol.CommandErase, protocol.CommandImage, protocol.CommandDiagnose} {
 		rec := record(m.id, "cmd-"+kind)
@@ -89,7 +100,7 @@ func TestX1_AQuarantinedServerIsToldNothingThatWrites(t *testing.T) {
 	if err := conn.Expect(protocol.KindCommand, &c); err != nil || c.Kind != protocol.CommandDiagnose {
 		t.Fatal(err, c)
 	}
-	srv.Quarantine = nil
+	srv.Quarantine, srv.PendingIdentity = nil, nil
 	h.fleet.PutServer(srv)
 	for _, want := range []string{protocol.CommandErase, protocol.CommandImage} {
 		if err := conn.Expect(protocol.KindCommand, &c); err != nil || c.Kind != want {

@@ -119,6 +119,9 @@ func (g *Gateway) welcome(a *agent, fresh bool) (fleet.Server, error) {
 	if d != nil {
 		return srv, d
 	}
+	if srv.ID != a.server { // adopted: its certificate still names the id that it joined with
+		a.former, a.server = a.server, srv.ID
+	}
 	if srv.InstanceID != "" && srv.InstanceID != a.instance {
 		return srv, g.conflict(a, "an agent with another instance than the one that enrolled connects from "+a.remote)
 	}
@@ -137,6 +140,8 @@ func (g *Gateway) standing(server, serial string, fresh bool) (fleet.Server, *de
 		return srv, deny(refusedUnknown, retryFresh, fault.Unavailable("server %s is new; this controller has not heard of its certificate yet", server))
 	case !ok:
 		return srv, deny(refusedUnknown, retryDenied, fault.Denied("server %s is not in this fleet; if it was removed, enrol the machine again with a new join token", server))
+	case srv.Approval == fleet.Retired:
+		return srv, deny(refusedRetired, retryDenied, fault.Denied("server %s was retired; if the machine is to be used again, enrol it with a new join token", server))
 	case srv.Approval == fleet.Rejected:
 		return srv, deny(refusedRejected, retryDenied, fault.Denied("server %s was rejected; an operator can approve it: steelyard server approve %s", server, server))
 	case serial != srv.CertSerial && serial != srv.PrevSerial:
@@ -175,7 +180,7 @@ func (g *Gateway) begin(a *agent, srv fleet.Server, hello protocol.Hello, versio
 		})
 	}
 	w := protocol.Welcome{
-		Version: version, ServerID: a.server, Approval: srv.Approval, Epoch: srv.Epoch,
+		Version: version, ServerID: a.server, Former: a.former, Approval: srv.Approval, Epoch: srv.Epoch,
 		HeartbeatSeconds: seconds(g.opt.Heartbeat), SampleSeconds: seconds(g.opt.SampleEvery), BackoffMaxSecs: g.backoff(),
 		WantReport: hello.InventoryDigest == "" || g.opt.Intake.Digest(a.server) != hello.InventoryDigest,
 		SigningKey: g.opt.Authority.SigningPublicKey(), UnixMillis: time.Now().UnixMilli(),

@@ -3,6 +3,7 @@ package gateway
 import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -38,24 +39,28 @@ func (a *agent) deliver() {
 		a.conn.Dismiss(goodbye(d))
 		return
 	}
+	if srv.ID != a.server {
+		a.conn.Dismiss(goodbye(fault.Unavailable("this machine is server %s now; it comes back as that", srv.ID)))
+		return
+	}
 	if a.ask.Swap(false) && a.conn.Send(protocol.KindWant, &protocol.Want{}) != nil {
 		return
 	}
 	if srv.Approval == fleet.Approved {
-		a.deliverCommands(a.gate.opt.Directory.Commands(a.server), srv.Quarantine != nil)
+		a.deliverCommands(a.gate.opt.Directory.Commands(a.server), srv.Unsettled() != "")
 	}
 }
 
 // deliverCommands sends what this session has not sent yet, and forgets what has no
 // record any more. What shall stop is not sent first: an erase would have begun. While it is unsure which
-// machine this is (quarantined), nothing is sent that writes to disks (rule X1).
-func (a *agent) deliverCommands(records []operation.Command, quarantined bool) {
+// machine this is, nothing is sent that writes to disks (rule X1).
+func (a *agent) deliverCommands(records []operation.Command, unsettled bool) {
 	known := make(map[string]bool, len(records))
 	for i := range records {
 		rec := &records[i]
 		stopped, sent := a.sent[rec.ID]
 		if !sent && rec.Cancel == nil {
-			if quarantined && (rec.Kind == protocol.CommandErase || rec.Kind == protocol.CommandImage) {
+			if unsettled && (rec.Kind == protocol.CommandErase || rec.Kind == protocol.CommandImage) {
 				continue
 			}
 			cmd := rec.Command

@@ -14,6 +14,8 @@ import (
 // Directory answers from memory; its methods are called on every connection and
 // every wake.
 type Directory interface {
+	// Server is the one with the id. The id that a machine joined with, before a person said which
+	// server it is, finds that server.
 	Server(id string) (fleet.Server, bool)
 	Commands(server string) []operation.Command // of the outbox, oldest first
 }

@@ -22,6 +22,7 @@ const (
 	refusedExpired   = "expired_certificate"
 	refusedUnknown   = "unknown_server"
 	refusedRejected  = "rejected_server"
+	refusedRetired   = "retired_server"
 	refusedRevoked   = "revoked_certificate"
 	refusedConflict  = "identity_conflict"
 	refusedEnrolRate = "enrol_rate"

@@ -17,7 +17,7 @@ func TestX8_TheAuditLineTellsWhatDiffersAndNoSecret(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	before := fleet.Server{ID: "srv-1", Name: "web", Claim: fleet.Claim{Kind: fleet.ClaimNone}, Epoch: 3}
 	after := before
-	after.Epoch, after.Maintenance = 4, &fleet.Note{Reason: "fan", At: now}
+	after.Epoch, after.Maintenance = 4, &fleet.Maintenance{Note: fleet.Note{Reason: "fan", At: now}}
 	b, a, err := differing(before, after)
 	if err != nil || len(b) != 1 || string(b["epoch"]) != "3" || len(a) != 2 || string(a["epoch"]) != "4" || a["maintenance"] == nil {
 		t.Fatalf("before %s, after %s, %v", b, a, err)

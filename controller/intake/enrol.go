@@ -58,7 +58,7 @@ func (in *Intake) certified(ctx context.Context, server, instance string, cert a
 			return fault.Conflict("server %s was enrolled by another agent meanwhile; enrol again", server)
 		}
 		s.CertSerial, s.CertNotAfter, s.PrevSerial = cert.Serial, cert.NotAfter, ""
-		return store.Servers.Put(tx, server, s)
+		return cmp.Or(forgetAlias(tx, &s), store.Servers.Put(tx, server, s))
 	})
 }
 
@@ -71,6 +71,9 @@ type enrolment struct {
 	key    string // digest of the public key that the machine proved to hold
 	now    time.Time
 	server fleet.Server
+
+	known   bool           // it was in the fleet before
+	retired []fleet.Server // that had parts of it
 }
 
 func (e *enrolment) decide(tx *store.Tx) error {
@@ -78,8 +81,12 @@ func (e *enrolment) decide(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	known, err := sharers(tx, e.req.Inventory.Identity, "")
+	keys := fleet.IdentityKeys(e.req.Inventory.Identity)
+	known, err := holders(tx, keys, "")
 	if err != nil {
+		return err
+	}
+	if e.retired, err = retiredWith(tx, keys); err != nil {
 		return err
 	}
 	if again := slices.IndexFunc(known, e.repeats); again >= 0 {
@@ -168,7 +175,7 @@ func (e *enrolment) back(tx *store.Tx, s fleet.Server, token access.Token) error
 	if !token.AutoApprove {
 		s.Approval, s.ApprovedBy = fleet.Pending, nil
 	}
-	e.server = s
+	e.server, e.known = s, true
 	return cmp.Or(
 		store.Servers.Put(tx, s.ID, s),
 		audit(tx, e.actor(token), "server.enrol_again", "servers/"+s.ID, before, s, "", e.now),
@@ -182,7 +189,7 @@ func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) 
 		Claim: fleet.Claim{Kind: fleet.ClaimNone, Since: e.now}, Cleanliness: fleet.Dirty, CleanSince: e.now,
 		ServiceSince: e.now, CreatedAt: e.now, FreeSince: e.now,
 	}
-	if token.AutoApprove {
+	if token.AutoApprove && len(e.retired) == 0 {
 		e.server.Approval, e.server.InService = fleet.Approved, true
 		e.server.ApprovedBy = &fleet.Note{Reason: "join token " + token.ID, Actor: token.CreatedBy, At: e.now}
 	}
@@ -193,7 +200,7 @@ func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) 
 	}
 	return cmp.Or(
 		store.Servers.Create(tx, e.server.ID, e.server),
-		putIdentity(tx, e.server.ID, hardware.Identity{}, e.server.Identity),
+		index(tx, e.server.ID, nil, e.server.Keys()),
 		putFacts(tx, e.server.ID, "", protocol.Report{Inventory: e.req.Inventory}, e.now),
 		audit(tx, e.actor(token), "server.enrol", "servers/"+e.server.ID, nil, e.server, "", e.now),
 		e.approvalTask(tx))
@@ -208,10 +215,28 @@ func (e *enrolment) approvalTask(tx *store.Tx) error {
 	if s.Approval != fleet.Pending {
 		return nil
 	}
-	t := task.New(id.At("tsk", e.now), systemsDepartment, task.Approval, "approval/"+s.ID,
-		"Approve server "+s.Name, "Server "+s.ID+" asks to join the fleet. Compare its serial number with the delivery, then approve or reject it.", e.now)
+	t := task.New(id.At("tsk", e.now), systemsDepartment, task.Approval, ApprovalKey(s.ID), "Approve server "+s.Name, e.question(), e.now)
 	t.Server = s.ID
 	return FileTask(tx, t)
+}
+
+// question is what a person should look at before the machine is approved.
+func (e *enrolment) question() string {
+	s := e.server
+	if e.known {
+		return "Server " + s.ID + " was known before and comes with a new key: it has a new disk or was installed anew, or another machine says that it is this one. " +
+			"Look at the machine, then approve or reject it."
+	}
+	text := "Server " + s.ID + " asks to join the fleet. Compare its serial number with the delivery, then approve or reject it. " +
+		"If it is a server that is known already, with a new board or disk, say which: steelyard server adopt " + s.ID + " --as SERVER."
+	for _, old := range e.retired {
+		text += " Parts of it were those of server " + old.Name + " (" + old.ID + "), retired"
+		if by := old.ApprovedBy; by != nil {
+			text += " by " + by.Actor + " at " + by.At.UTC().Format("2006-01-02 15:04 UTC") + ": " + by.Reason
+		}
+		text += "."
+	}
+	return text
 }
 
 func nameOf(inv *hardware.Inventory, fallback string) string {

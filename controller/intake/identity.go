@@ -12,19 +12,18 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
-	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
 )
 
-// sharers are the servers, other than self, that have a part of the identity.
-func sharers(tx *store.Tx, i hardware.Identity, self string) ([]fleet.Server, error) {
+// holders are the servers, other than self, that are found under one of the keys.
+func holders(tx *store.Tx, keys []string, self string) ([]fleet.Server, error) {
 	var ids []string
-	for _, k := range fleet.IdentityKeys(i) {
-		holders, _, err := store.Identities.Find(tx, k)
+	for _, k := range keys {
+		h, _, err := store.Identities.Find(tx, k)
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, holders.Servers...)
+		ids = append(ids, h.Servers...)
 	}
 	slices.Sort(ids)
 	var list []fleet.Server
@@ -43,9 +42,22 @@ func sharers(tx *store.Tx, i hardware.Identity, self string) ([]fleet.Server, er
 	return list, nil
 }
 
-// putIdentity moves a server from one set of identity keys to another.
-func putIdentity(tx *store.Tx, server string, before, after hardware.Identity) error {
-	old, now := fleet.IdentityKeys(before), fleet.IdentityKeys(after)
+// rivals are the servers, other than self, that stand for one of the keys now. Of two
+// machines whose cards were swapped neither is the other's: each reports what it has.
+func rivals(tx *store.Tx, keys []string, self string) ([]fleet.Server, error) {
+	list, err := holders(tx, keys, self)
+	return slices.DeleteFunc(list, func(o fleet.Server) bool { return len(fleet.Shared(o.Claims(), keys)) == 0 }), err
+}
+
+func idsOf(list []fleet.Server) (ids []string) {
+	for _, s := range list {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+// index moves a server from one set of identity keys to another.
+func index(tx *store.Tx, server string, old, now []string) error {
 	for _, k := range old {
 		if slices.Contains(now, k) {
 			continue
@@ -83,18 +95,20 @@ func holder(tx *store.Tx, key string, f func([]string) []string) error {
 	return store.Identities.Put(tx, key, h)
 }
 
-// conflict quarantines s and all that share a part of its identity, with one
+// conflict quarantines s and all that share a part of what it stands for, with one
 // task. The caller stores s.
 func conflict(tx *store.Tx, s *fleet.Server, others []fleet.Server, now time.Time) error {
 	var shared, names []string
+	mine := s.Claims()
 	for _, o := range others {
-		_, keys := fleet.Compare(s.Identity, o.Identity)
-		shared = append(shared, keys...)
+		shared = append(shared, fleet.Shared(mine, o.Keys())...)
 		names = append(names, o.ID)
 	}
 	slices.Sort(shared)
 	what := strings.Join(slices.Compact(shared), ", ")
-	s.Quarantine = &fleet.Note{Reason: "it shares " + what + " with " + strings.Join(names, ", "), Actor: access.System.Name, At: now}
+	if s.Quarantine == nil {
+		s.Quarantine = &fleet.Note{Reason: "it shares " + what + " with " + strings.Join(names, ", "), Actor: access.System.Name, At: now}
+	}
 	for _, o := range others {
 		before := o
 		if o.Quarantine == nil {
@@ -106,11 +120,14 @@ func conflict(tx *store.Tx, s *fleet.Server, others []fleet.Server, now time.Tim
 		}
 	}
 	return conflictTask(tx, s.ID, fmt.Sprintf("Servers %s and %s claim one identity", s.ID, strings.Join(names, ", ")),
-		"They share "+what+". All are in quarantine: no order gets them. Find out which one is right, correct or reject the other, then end the quarantine.", now)
+		"They share "+what+". All are in quarantine: no order gets them. Find out which one is right: confirm what it reports, adopt it, or reject or retire the other one; then end the quarantine.", now)
 }
 
+// ConflictKey is the dedupe key of the task about a server in quarantine.
+func ConflictKey(server string) string { return "conflict/" + server }
+
 func conflictTask(tx *store.Tx, server, subject, body string, now time.Time) error {
-	t := task.New(id.At("tsk", now), systemsDepartment, task.Conflict, "conflict/"+server, subject, body, now)
+	t := task.New(id.At("tsk", now), systemsDepartment, task.Conflict, ConflictKey(server), subject, body, now)
 	t.Server = server
 	return FileTask(tx, t)
 }
@@ -158,6 +175,6 @@ func (in *Intake) Used(ctx context.Context, server, serial string) error {
 			return err
 		}
 		s.PrevSerial = ""
-		return store.Servers.Put(tx, server, s)
+		return cmp.Or(forgetAlias(tx, &s), store.Servers.Put(tx, server, s))
 	})
 }

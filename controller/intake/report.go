@@ -16,9 +16,8 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Report records an inventory, if it differs from the one that is known. A
-// machine that reports another identity than it enrolled with is quarantined:
-// its disk may stand in another chassis (rule X1).
+// Report records an inventory, if it differs from the one that is known, and asks a person
+// when the machine does not look like the one that it was (rule X1).
 func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep protocol.Report) error {
 	rep.Inventory.Clean()
 	now := in.now()
@@ -33,7 +32,7 @@ func (in *Intake) Report(ctx context.Context, server, agentVersion string, rep p
 		if err := putFacts(tx, server, agentVersion, rep, now); err != nil {
 			return err
 		}
-		return in.identify(tx, s, rep.Inventory.Identity, now)
+		return identify(tx, s, rep.Inventory.Identity, now)
 	})
 }
 
@@ -91,46 +90,6 @@ func putFacts(tx *store.Tx, server, agentVersion string, rep protocol.Report, no
 		Server: server, At: now, AgentVersion: agentVersion, Digest: digest,
 		Inventory: rep.Inventory, Configuration: c, Key: c.Key(),
 	})
-}
-
-// identify compares what the machine says it is with what it enrolled as. New or
-// missing network cards are taken over; another board or UUID is not.
-func (in *Intake) identify(tx *store.Tx, s fleet.Server, now hardware.Identity, at time.Time) error {
-	match, _ := fleet.Compare(s.Identity, now)
-	if match == fleet.Same || s.Quarantine != nil || len(fleet.IdentityKeys(now)) == 0 {
-		return nil
-	}
-	before := s
-	if sameMachine(s.Identity, now) {
-		old := s.Identity
-		s.Identity = now
-		others, err := sharers(tx, now, s.ID)
-		if err != nil {
-			return err
-		}
-		if len(others) > 0 {
-			if err := conflict(tx, &s, others, at); err != nil {
-				return err
-			}
-		}
-		return cmp.Or(putIdentity(tx, s.ID, old, now), store.Servers.Put(tx, s.ID, s),
-			audit(tx, access.System, "server.identity", "servers/"+s.ID, before, s, "network cards changed", at))
-	}
-	s.Quarantine = &fleet.Note{Reason: "it reports another identity than it enrolled with; its disk may be in another machine", Actor: access.System.Name, At: at}
-	return cmp.Or(store.Servers.Put(tx, s.ID, s),
-		audit(tx, access.System, "server.quarantine", "servers/"+s.ID, before, s, s.Quarantine.Reason, at),
-		conflictTask(tx, s.ID, "Server "+s.ID+" reports another identity", "It enrolled as UUID "+s.Identity.UUID+", serial "+s.Identity.SystemSerial+
-			", and reports UUID "+now.UUID+", serial "+now.SystemSerial+". It is in quarantine until somebody looked.", at))
-}
-
-// sameMachine is true while only network cards differ.
-func sameMachine(a, b hardware.Identity) bool {
-	if len(fleet.IdentityKeys(a)) == 0 {
-		return true
-	}
-	a.MACs, b.MACs = nil, nil
-	match, _ := fleet.Compare(a, b)
-	return match == fleet.Same
 }
 
 // Digest is that of the inventory that is known of a server, or "".

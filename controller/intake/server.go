@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -62,8 +63,8 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 			return err
 		}
 		s = before
-		if d.Location != s.Location && s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" {
-			return fault.Refused("server %s %s; it can be moved only while it belongs to nobody", s.ID, taken(s.Claim))
+		if err := mayMove(tx, &s, d.Location); err != nil {
+			return err
 		}
 		s.Name, s.Location, s.Rack, s.ServerType = d.Name, d.Location, d.Rack, d.ServerType
 		return cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
@@ -73,9 +74,10 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 
 // decision is what a person decides about a server. It gets a copy to change; no
 // change is no commit.
-type decision func(s *fleet.Server, note fleet.Note) error
+type decision func(tx *store.Tx, s *fleet.Server, note fleet.Note) error
 
-// decideServer commits a decision with its audit line.
+// decideServer commits a decision with its audit line, and with what follows from it for the
+// index of identities and for open tasks.
 func (in *Intake) decideServer(ctx context.Context, actor access.Actor, action, serverID, reason string, decide decision) (s fleet.Server, rev int64, err error) {
 	now := in.now()
 	var c fault.Check
@@ -89,14 +91,14 @@ func (in *Intake) decideServer(ctx context.Context, actor access.Actor, action, 
 			return err
 		}
 		s = before
-		if err := decide(&s, fleet.Note{Reason: reason, Actor: actor.Name, At: now}); err != nil {
+		if err := decide(tx, &s, fleet.Note{Reason: reason, Actor: actor.Name, At: now}); err != nil {
 			return err
 		}
 		if reflect.DeepEqual(before, s) {
 			return nil // granted before
 		}
-		return cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, before, s, reason, now),
-			in.settled(tx, &s, actor, now))
+		return cmp.Or(store.Servers.Put(tx, serverID, s), index(tx, serverID, before.Keys(), s.Keys()),
+			audit(tx, actor, action, "servers/"+serverID, before, s, reason, now), settled(tx, &s, actor, now))
 	})
 	return s, rev, err
 }
@@ -105,21 +107,41 @@ func (in *Intake) decideServer(ctx context.Context, actor access.Actor, action, 
 const MaxReason = 4096
 
 // settled closes tasks whose cause is gone (rule X6).
-func (in *Intake) settled(tx *store.Tx, s *fleet.Server, actor access.Actor, now time.Time) error {
-	if s.Approval != fleet.Pending {
-		if err := CloseTask(tx, "approval/"+s.ID, actor.Name, "the server was "+s.Approval, now); err != nil {
+func settled(tx *store.Tx, s *fleet.Server, actor access.Actor, now time.Time) error {
+	retired := s.Approval == fleet.Retired
+	for _, c := range []struct {
+		gone        bool
+		key, reason string
+	}{
+		{s.Approval != fleet.Pending, ApprovalKey(s.ID), "the server was " + s.Approval},
+		{s.Quarantine == nil, ConflictKey(s.ID), "the quarantine was ended"},
+		{s.PendingIdentity == nil || s.PendingIdentity.Rejected != nil, IdentityKey(s.ID), "somebody decided"},
+		{s.Maintenance == nil || !s.Maintenance.Overdue, MaintenanceKey(s.ID), "the maintenance was ended or goes on until later"},
+		{retired, CleanupKey(s.ID), "the server was retired"},
+		{retired, NewDiskKey(s.ID), "the server was retired"},
+	} {
+		if !c.gone {
+			continue
+		}
+		if err := CloseTask(tx, c.key, actor.Name, c.reason, now); err != nil {
 			return err
 		}
-	}
-	if s.Quarantine == nil {
-		return CloseTask(tx, "conflict/"+s.ID, actor.Name, "the quarantine was ended", now)
 	}
 	return nil
 }
 
+// ApprovalKey is the dedupe key of the task about a machine that asks to join.
+func ApprovalKey(server string) string { return "approval/" + server }
+
+// MaintenanceKey is the dedupe key of the reminder of a maintenance that should be over.
+func MaintenanceKey(server string) string { return "maintenance/" + server }
+
 // ApproveServer lets an enrolled machine in, and commissions it if asked.
 func (in *Intake) ApproveServer(ctx context.Context, actor access.Actor, serverID, reason string, commission bool) (fleet.Server, int64, error) {
-	return in.decideServer(ctx, actor, "server.approve", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.approve", serverID, reason, func(_ *store.Tx, s *fleet.Server, note fleet.Note) error {
+		if s.Approval == fleet.Retired {
+			return gone(s)
+		}
 		if s.Approval != fleet.Approved {
 			s.Approval, s.ApprovedBy = fleet.Approved, &note
 		}
@@ -132,7 +154,10 @@ func (in *Intake) ApproveServer(ctx context.Context, actor access.Actor, serverI
 
 // RejectServer refuses a machine: its certificate is not accepted any more.
 func (in *Intake) RejectServer(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
-	return in.decideServer(ctx, actor, "server.reject", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.reject", serverID, reason, func(_ *store.Tx, s *fleet.Server, note fleet.Note) error {
+		if s.Approval == fleet.Retired {
+			return gone(s)
+		}
 		if err := idle(s); err != nil {
 			return err
 		}
@@ -149,9 +174,12 @@ func (in *Intake) RejectServer(ctx context.Context, actor access.Actor, serverID
 // CommissionServer puts a server into service (rule B21), or takes it out.
 func (in *Intake) CommissionServer(ctx context.Context, actor access.Actor, serverID, reason string, on bool) (fleet.Server, int64, error) {
 	action := map[bool]string{true: "server.commission", false: "server.decommission"}[on]
-	return in.decideServer(ctx, actor, action, serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+	return in.decideServer(ctx, actor, action, serverID, reason, func(_ *store.Tx, s *fleet.Server, note fleet.Note) error {
 		if s.InService == on {
 			return nil
+		}
+		if s.Approval == fleet.Retired {
+			return gone(s)
 		}
 		if on && s.Approval != fleet.Approved {
 			return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
@@ -185,43 +213,63 @@ func idle(s *fleet.Server) error {
 	return nil
 }
 
-// SetMaintenance takes a server out of what is available (rule B20) for a reason.
-func (in *Intake) SetMaintenance(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
-	if err := needReason(reason, "say what is being done to the server"); err != nil {
+// SetMaintenance takes a server out of what is available (rule B20) for a reason. until is
+// when it should be over; zero is not known. Somebody is reminded then; only a person ends it.
+func (in *Intake) SetMaintenance(ctx context.Context, actor access.Actor, serverID, reason string, until time.Time) (fleet.Server, int64, error) {
+	if err := in.limited(reason, "say what is being done to the server", until, maintenanceMost); err != nil {
 		return fleet.Server{}, 0, err
 	}
-	return in.decideServer(ctx, actor, "server.maintenance", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
-		s.Maintenance = &note
+	return in.decideServer(ctx, actor, "server.maintenance", serverID, reason, func(_ *store.Tx, s *fleet.Server, note fleet.Note) error {
+		if s.Approval == fleet.Retired {
+			return gone(s)
+		}
+		s.Maintenance = &fleet.Maintenance{Note: note, Until: until}
 		return nil
 	})
 }
 
+// maintenanceMost is the longest that a maintenance is announced for.
+const maintenanceMost = 366 * 24 * time.Hour
+
+// limited checks a reason and an optional end of what it is given for.
+func (in *Intake) limited(reason, ask string, until time.Time, most time.Duration) error {
+	now := in.now()
+	var c fault.Check
+	c.Require(reason != "", "reason", "is empty; %s", ask)
+	if !until.IsZero() {
+		c.Require(until.After(now), "until", "is over already")
+		c.Require(!until.After(now.Add(most)), "until", "is more than %d days away", int(most.Hours()/24))
+	}
+	return c.Err("the server stays as it is")
+}
+
 // EndMaintenance brings a server back.
 func (in *Intake) EndMaintenance(ctx context.Context, actor access.Actor, serverID string) (fleet.Server, int64, error) {
-	return in.decideServer(ctx, actor, "server.maintenance_end", serverID, "", func(s *fleet.Server, _ fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.maintenance_end", serverID, "", func(_ *store.Tx, s *fleet.Server, _ fleet.Note) error {
 		s.Maintenance = nil
 		return nil
 	})
 }
 
 // SetOverride accepts what the last diagnostics found, at the operator's own risk
-// (rule B24). It needs a reason, and is void after the next diagnostics.
-func (in *Intake) SetOverride(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
-	if err := needReason(reason, "say why the risk is taken"); err != nil {
+// (rule B24). It needs a reason, is void after the next diagnostics, and ends at until if
+// that is given: at most fleet.OverrideMost from now.
+func (in *Intake) SetOverride(ctx context.Context, actor access.Actor, serverID, reason string, until time.Time) (fleet.Server, int64, error) {
+	if err := in.limited(reason, "say why the risk is taken", until, fleet.OverrideMost); err != nil {
 		return fleet.Server{}, 0, err
 	}
-	return in.decideServer(ctx, actor, "server.override", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.override", serverID, reason, func(_ *store.Tx, s *fleet.Server, note fleet.Note) error {
 		if s.Diagnosis == nil {
 			return fault.Refused("server %s has no completed diagnostics; there is nothing to override. Run diagnostics first", s.ID)
 		}
-		s.Override = &fleet.Override{Note: note, DiagnosisID: s.Diagnosis.ID}
+		s.Override = &fleet.Override{Note: note, DiagnosisID: s.Diagnosis.ID, Until: until}
 		return nil
 	})
 }
 
 // EndOverride takes the acceptance back.
 func (in *Intake) EndOverride(ctx context.Context, actor access.Actor, serverID string) (fleet.Server, int64, error) {
-	return in.decideServer(ctx, actor, "server.override_end", serverID, "", func(s *fleet.Server, _ fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.override_end", serverID, "", func(_ *store.Tx, s *fleet.Server, _ fleet.Note) error {
 		s.Override = nil
 		return nil
 	})
@@ -229,42 +277,30 @@ func (in *Intake) EndOverride(ctx context.Context, actor access.Actor, serverID 
 
 // EndQuarantine lets a server go on after a person settled its identity, or what an
 // erase left. Its disks count as dirty until they were erased again. Two servers
-// that still share a part of their identity stay in quarantine (rule X1).
+// that still share a part of their identity stay in quarantine (rule X1), and so does one that
+// reports parts that nobody confirmed.
 func (in *Intake) EndQuarantine(ctx context.Context, actor access.Actor, serverID, reason string) (fleet.Server, int64, error) {
 	if err := needReason(reason, "say what was found out"); err != nil {
 		return fleet.Server{}, 0, err
 	}
-	return in.decideServer(ctx, actor, "server.quarantine_end", serverID, reason, func(s *fleet.Server, note fleet.Note) error {
+	return in.decideServer(ctx, actor, "server.quarantine_end", serverID, reason, func(tx *store.Tx, s *fleet.Server, note fleet.Note) error {
 		if s.Quarantine == nil {
 			return nil
 		}
-		if others := in.sharers(s); len(others) > 0 {
-			return fault.Refused("server %s still shares a part of its identity with %s; reject the wrong one first", s.ID, order.Some(others))
+		others, err := rivals(tx, s.Claims(), s.ID)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			return fault.Refused("server %s still shares a part of its identity with %s; reject or retire the wrong one first", s.ID, order.Some(idsOf(others)))
+		}
+		if s.PendingIdentity != nil {
+			return fault.Refused("server %s reports other parts than it is known by (%s); confirm them, or put its own back", s.ID, strings.Join(s.PendingIdentity.Changes, ", "))
 		}
 		s.Quarantine = nil
 		*s = s.Soiled(note.At)
 		return nil
 	})
-}
-
-// sharers lists the servers, rejected ones apart, that have a part of the identity.
-func (in *Intake) sharers(s *fleet.Server) (ids []string) {
-	snap := in.store.Snapshot()
-	seen := map[string]bool{s.ID: true}
-	for _, key := range fleet.IdentityKeys(s.Identity) {
-		holders, ok := store.Identities.In(snap, key)
-		if !ok {
-			continue
-		}
-		for _, other := range holders.Servers {
-			o, known := store.Servers.In(snap, other)
-			if known && !seen[other] && o.Approval != fleet.Rejected {
-				seen[other] = true
-				ids = append(ids, other)
-			}
-		}
-	}
-	return ids
 }
 
 func needReason(reason, ask string) error {

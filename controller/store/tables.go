@@ -18,6 +18,7 @@ var (
 	Facts      = NewTable[fleet.Facts]("facts", "facts of server")
 	Presences  = NewTable[fleet.Presence]("presence", "presence of server")
 	Identities = NewTable[Holders]("identities", "identity")
+	Aliases    = NewTable[Alias]("aliases", "former id")
 	Locations  = NewTable[fleet.Location]("locations", "location")
 	Modules    = NewTable[order.Module]("modules", "module")
 	Tariffs    = NewTable[order.Tariff]("tariffs", "tariff")
@@ -45,6 +46,12 @@ var (
 // conflict (rule X1).
 type Holders struct {
 	Servers []string `json:"servers"`
+}
+
+// Alias says which server the holder of a certificate with another id is: the machine came
+// in as a new one and a person said which one it is.
+type Alias struct {
+	Server string `json:"server"`
 }
 
 // TaskKey names the open task with a dedupe key (rule X6).

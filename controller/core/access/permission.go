@@ -11,7 +11,7 @@ const (
 	Self           Permission = "self"
 	ServerRead     Permission = "server.read"
 	ServerWrite    Permission = "server.write"    // rename, move, maintenance, commission
-	ServerApprove  Permission = "server.approve"  // let an enrolled machine in, or not
+	ServerApprove  Permission = "server.approve"  // let a machine in, or not; say which one it is; retire it
 	ServerOverride Permission = "server.override" // rule B24
 	OperationRead  Permission = "operation.read"
 	OperationRun   Permission = "operation.run" // start, cancel, retry, skip

@@ -97,12 +97,15 @@ func (r *reasons) approval(s *Server) {
 	case Approved:
 	case Rejected:
 		r.add("X1", s.CreatedAt, "approval", "it was rejected at enrolment")
+	case Retired:
+		r.retired(s)
 	default:
 		r.add("X1", s.CreatedAt, "approval", "it is pending; approve it first")
 	}
 	if q := s.Quarantine; q != nil {
 		r.add("X1", q.At, "quarantine", "it is in quarantine: "+q.Reason)
 	}
+	r.identity(s)
 }
 
 func (r *reasons) diagnosis(s *Server, f *Facts) {
@@ -139,7 +142,7 @@ func (r *reasons) lastOperation(s *Server) {
 
 func (r *reasons) switches(s *Server) {
 	if m := s.Maintenance; m != nil {
-		r.add("B20", m.At, "maintenance", "it is in maintenance: "+m.Reason)
+		r.add("B20", m.At, "maintenance", m.words())
 	}
 	if !s.InService {
 		r.add("B21", s.ServiceSince, "in_service", "it is not in service")

@@ -41,13 +41,25 @@ func TestB17toB25_EachConditionAloneMakesAServerUnavailable(t *testing.T) {
 		{"X3", "erase it", func(s *Server, _ *Surroundings) { s.Cleanliness = Dirty }},
 		{"X1", "approve", func(s *Server, _ *Surroundings) { s.Approval = Pending }},
 		{"X1", "quarantine", func(s *Server, _ *Surroundings) { s.Quarantine = &Note{Reason: "same serial"} }},
+		{"X1", "retired by ann: sold", func(s *Server, _ *Surroundings) {
+			s.Approval, s.ApprovedBy = Retired, &Note{Reason: "sold", Actor: "ann", At: t0}
+		}},
+		{"X1", "board serial B1 is now B2", func(s *Server, _ *Surroundings) {
+			s.PendingIdentity = &PendingIdentity{Changes: []string{"board serial B1 is now B2"}, Seen: t0}
+		}},
+		{"X1", "were rejected", func(s *Server, _ *Surroundings) {
+			s.PendingIdentity = &PendingIdentity{Changes: []string{"x"}, Seen: t0, Rejected: &Note{Reason: "not ours"}}
+		}},
+		{"B20", "should have ended at 2026-03-01 12:00 UTC", func(s *Server, _ *Surroundings) {
+			s.Maintenance = &Maintenance{Note: Note{Reason: "fan", At: t0}, Until: t0, Overdue: true}
+		}},
 		{"B18", "never completed", func(s *Server, _ *Surroundings) { s.Diagnosis = nil }},
 		{"B18", "warn about", func(s *Server, _ *Surroundings) { s.Diagnosis.Checks[0].Verdict = protocol.VerdictWarning }},
 		{"B18", "changed after", func(_ *Server, in *Surroundings) { in.Facts.Key = "other" }},
 		{"B18", "not known", func(_ *Server, in *Surroundings) { in.Facts = nil }},
 		{"B19", "failed", func(s *Server, _ *Surroundings) { s.Last = &LastOperation{State: "failed", Kind: "erase", At: t0} }},
 		{"B19", "is running", func(s *Server, _ *Surroundings) { s.Operation = "opn-2" }},
-		{"B20", "maintenance", func(s *Server, _ *Surroundings) { s.Maintenance = &Note{Reason: "fan", At: t0} }},
+		{"B20", "maintenance", func(s *Server, _ *Surroundings) { s.Maintenance = &Maintenance{Note: Note{Reason: "fan", At: t0}} }},
 		{"B21", "not in service", func(s *Server, _ *Surroundings) { s.InService = false }},
 		{"B2", "location", func(s *Server, _ *Surroundings) { s.Location = "" }},
 		{"B22", "no MAC", func(_ *Server, in *Surroundings) { in.Facts.Inventory.Identity.MACs = nil }},
@@ -85,7 +97,7 @@ func TestB24_OverrideWaivesChecksAndErrorsOnly(t *testing.T) {
 	if len(list) != 2 || !Available(list) {
 		t.Fatalf("got %+v", list)
 	}
-	s.Maintenance = &Note{Reason: "x"}
+	s.Maintenance = &Maintenance{Note: Note{Reason: "x"}}
 	if Available(Unavailable(&s, in)) {
 		t.Fatal("an override waived maintenance")
 	}

@@ -12,6 +12,7 @@ const (
 	Pending  = "pending" // may report, gets no command
 	Approved = "approved"
 	Rejected = "rejected" // its certificate is refused
+	Retired  = "retired"  // out of the fleet for good: no certificate, no identity; kept as history
 )
 
 // Claim kinds (rule X2).
@@ -63,7 +64,7 @@ type Server struct {
 	CleanSince   time.Time         `json:"clean_since"` // of the present cleanliness
 	InService    bool              `json:"in_service"`
 	ServiceSince time.Time         `json:"in_service_since"` // of the present InService
-	Maintenance  *Note             `json:"maintenance,omitempty"`
+	Maintenance  *Maintenance      `json:"maintenance,omitempty"`
 	Quarantine   *Note             `json:"quarantine,omitempty"` // identity conflict or unproven erase
 	Override     *Override         `json:"override,omitempty"`
 	Diagnosis    *DiagnosisSummary `json:"diagnosis,omitempty"`
@@ -76,13 +77,26 @@ type Server struct {
 	FreeSince    time.Time         `json:"free_since"`            // claim none since
 	ParkedAt     time.Time         `json:"parked_at,omitzero"`    // switched off on purpose while it had no owner
 	PowerTries   []time.Time       `json:"power_tries,omitempty"` // when it was last switched by itself (rules B28, B29), oldest first
+
+	PendingIdentity *PendingIdentity `json:"pending_identity,omitempty"` // what it reports now, when a person has to confirm it
+	IdentityHistory []IdentityChange `json:"identity_history,omitempty"` // newest last
+	Alias           string           `json:"alias,omitempty"`            // the other id that its present certificate names, after it was adopted
+}
+
+// Maintenance is the note that keeps a server out of what is available (rule B20). No clock
+// ends it: a technician may have the server open. When Until is over somebody is reminded.
+type Maintenance struct {
+	Note
+	Until   time.Time `json:"until,omitzero"`    // announced end
+	Overdue bool      `json:"overdue,omitempty"` // Until passed, and somebody was reminded
 }
 
 // Override accepts failed checks and diagnostic or status errors at the operator's own
-// risk (rule B24). It is void after the next diagnostics.
+// risk (rule B24). It is void after the next diagnostics, and taken away at Until.
 type Override struct {
 	Note
-	DiagnosisID string `json:"diagnosis_id"`
+	DiagnosisID string    `json:"diagnosis_id"`
+	Until       time.Time `json:"until,omitzero"`
 }
 
 // DiagnosisSummary is the last completed diagnostics.

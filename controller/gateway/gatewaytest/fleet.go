@@ -122,6 +122,11 @@ func (f *Fleet) Server(id string) (fleet.Server, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.servers[id]
+	for _, other := range f.servers {
+		if !ok && other.Alias == id {
+			return other, true
+		}
+	}
 	return s, ok
 }
 
