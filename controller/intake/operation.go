@@ -128,9 +128,15 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		c.Add("kind", "is %q; use diagnose, erase, install or power", kind)
 		return operation.Operation{}, c.Err("the operation cannot be started")
 	}
-	s.Epoch++
+	replaces := s.Operation != ""
+	if !replaces {
+		s.Epoch++
+	} // else the epoch is raised when nothing of the operation before has its hands on a device any more
 	s.Operation = opID
 	op := operation.New(opID, kind, s.ID, s.Epoch, allowed, p, now)
+	if replaces {
+		op.Epoch = 0
+	}
 	if operation.Wakes(op) {
 		s.ParkedAt = time.Time{}
 	}

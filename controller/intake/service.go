@@ -63,7 +63,14 @@ func (in *Intake) DeleteService(ctx context.Context, actor access.Actor, service
 		if w.svc.Server == "" {
 			return fault.Refused("service %s has no server yet; cancel its order %s instead", w.svc.ID, w.svc.Order)
 		}
-		if err := cmp.Or(w.owned(), w.replace(), w.endOrder()); err != nil {
+		if err := w.owned(); err != nil {
+			return err
+		}
+		again, err := w.deleteAgain()
+		if err != nil || again {
+			return err
+		}
+		if err := cmp.Or(w.replace(), w.endOrder()); err != nil {
 			return err
 		}
 		return w.begin(operation.Delete, operation.Params{}, order.ServiceDeleting, "it is being deleted")
@@ -131,7 +138,7 @@ func (in *Intake) move(ctx context.Context, actor access.Actor, serviceID, reaso
 			return err
 		}
 		svc = w.svc
-		return cmp.Or(store.Services.Put(tx, svc.ID, svc), store.Servers.Put(tx, w.server.ID, w.server), store.Operations.Create(tx, w.op.ID, w.op),
+		return cmp.Or(store.Services.Put(tx, svc.ID, svc), store.Servers.Put(tx, w.server.ID, w.server), store.Operations.Put(tx, w.op.ID, w.op),
 			audit(tx, actor, "service."+w.op.Kind, "services/"+svc.ID, before, svc, reason, now),
 			audit(tx, actor, "operation."+w.op.Kind, "servers/"+w.server.ID, w.was, w.server, reason, now))
 	})
@@ -166,6 +173,22 @@ func (w *wish) idle() error {
 	return nil
 }
 
+// deleteAgain lets a delete go on that waits for a person (rule B42).
+func (w *wish) deleteAgain() (bool, error) {
+	op, ok, err := store.Operations.Find(w.tx, w.server.Operation)
+	if err != nil || !ok || op.Kind != operation.Delete || operation.Final(op.State) {
+		return false, err
+	}
+	w.op = op
+	if op.State == operation.Held {
+		if w.op, err = operation.Retry(op, operation.Ask{Reason: w.reason, Actor: w.actor.Name, At: w.now}); err != nil {
+			return false, err
+		}
+	}
+	w.svc.State, w.svc.Message, w.svc.Operation, w.svc.ChangedAt = order.ServiceDeleting, "it is being deleted", op.ID, w.now
+	return true, nil
+}
+
 // replace notes that a running operation is to be stopped by this one, in its turn (rule B35).
 // Until then it starts nothing new.
 func (w *wish) replace() error {
@@ -178,7 +201,22 @@ func (w *wish) replace() error {
 	}
 	old.ReplacedBy = w.opID
 	w.replaces = old.ID
-	return store.Operations.Put(w.tx, old.ID, old)
+	return cmp.Or(w.recall(old), store.Operations.Put(w.tx, old.ID, old))
+}
+
+// recall stops what a hand other than the agent is doing for the old operation: two hands on one
+// device would leave nobody knows what.
+func (w *wish) recall(old operation.Operation) error {
+	if old.Current >= len(old.Steps) || old.Steps[old.Current].Hand == operation.HandAgent {
+		return nil
+	}
+	key := store.CommandKey(old.Server, old.Steps[old.Current].CommandID)
+	cmd, ok, err := store.Commands.Find(w.tx, key)
+	if err != nil || !ok || cmd.Cancel != nil {
+		return err
+	}
+	cmd.Cancel = &operation.Ask{Reason: "operation " + w.opID + " takes the server", Actor: w.actor.Name, At: w.now}
+	return store.Commands.Put(w.tx, key, cmd)
 }
 
 // endOrder ends an order that was not fulfilled before its service is deleted.

@@ -41,6 +41,7 @@ type Hands struct {
 	fence store.Fence
 	mu    sync.Mutex
 	jobs  map[string]*job // by command key
+	count int             // of jobs that were begun
 	news  *news
 	looks *looks
 }
@@ -112,7 +113,7 @@ func (h *Hands) consider(ctx context.Context, g *errgroup.Group, key string) {
 	case j != nil && (!mine || cmd.Cancel != nil):
 		j.cancel()
 	case j == nil && mine:
-		j = &job{hands: h, key: key, server: cmd.Server}
+		j = &job{hands: h, key: key, server: cmd.Server, ended: make(chan struct{}), after: h.last(cmd.Server), number: h.count}
 		var life context.Context
 		life, j.cancel = context.WithDeadline(ctx, cmd.Deadline)
 		if cmd.Cancel != nil {
@@ -127,8 +128,25 @@ func (h *Hands) consider(ctx context.Context, g *errgroup.Group, key string) {
 	}
 }
 
+// last is the end of the newest job of a server: one device, one pair of hands. The caller
+// holds the lock.
+func (h *Hands) last(server string) <-chan struct{} {
+	var newest *job
+	for _, j := range h.jobs {
+		if j.server == server && (newest == nil || j.number > newest.number) {
+			newest = j
+		}
+	}
+	h.count++
+	if newest == nil {
+		return nil
+	}
+	return newest.ended
+}
+
 func (h *Hands) forget(key string, j *job) {
 	j.cancel()
+	close(j.ended)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.jobs, key)

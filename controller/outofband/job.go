@@ -17,6 +17,9 @@ type job struct {
 	hands  *Hands
 	key    string
 	server string
+	number int
+	after  <-chan struct{} // the end of the job before, on the same server; nil none
+	ended  chan struct{}
 	cancel context.CancelFunc
 	cmd    operation.Command
 	seen   func(*outofband.Observation) // what was seen on the way; nil nothing
@@ -29,6 +32,13 @@ var errGone = errors.New("the command is gone")
 // command's deadline or recall.
 func (j *job) run(lead, life context.Context) {
 	h := j.hands
+	if j.after != nil {
+		select {
+		case <-j.after:
+		case <-lead.Done():
+			return
+		}
+	}
 	if err := h.patiently(lead, j.take); err != nil {
 		if !errors.Is(err, errGone) && lead.Err() == nil {
 			h.log.Error("a command cannot be taken", "command", j.key, "error", err)
@@ -84,6 +94,9 @@ const (
 
 // mark commits how far the deed is, before it goes on.
 func (j *job) mark(ctx context.Context, mark string) error {
+	if j.cmd.Mark == mark {
+		return nil
+	}
 	return j.hands.patiently(ctx, func(tx *store.Tx) error {
 		cmd, ok, err := store.Commands.Find(tx, j.key)
 		if err != nil || !ok {

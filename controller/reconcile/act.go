@@ -14,6 +14,9 @@ import (
 
 // act does a step that is the controller's own, in the commit that records it.
 func (t *turn) act(op operation.Operation) error {
+	if err := t.raise(&op); err != nil {
+		return err
+	}
 	switch op.Steps[op.Current].Command {
 	case operation.ActStopRunning:
 		// What is left of it, in an agent that is away or on its way here, is of an older epoch now.
@@ -26,6 +29,17 @@ func (t *turn) act(op operation.Operation) error {
 		return t.removeOwner(op)
 	}
 	return store.Operations.Put(t.tx, op.ID, op)
+}
+
+// raise gives an operation that replaced another its epoch, when nothing of that one is at a
+// device any more: from here on everything before is refused (rule X5).
+func (t *turn) raise(op *operation.Operation) error {
+	if op.Epoch != 0 {
+		return nil
+	}
+	t.server.Epoch++
+	op.Epoch = t.server.Epoch
+	return store.Servers.Put(t.tx, t.server.ID, t.server)
 }
 
 func (t *turn) keep(op operation.Operation) error {
@@ -59,6 +73,21 @@ func (t *turn) oust(op operation.Operation) error {
 		return err
 	}
 	return cmp.Or(store.Operations.Put(t.tx, old.ID, old), store.Operations.Put(t.tx, op.ID, op))
+}
+
+// handBack gives the server to the operation that this one should have stopped and did not come to:
+// it ends first, in its own way.
+func (t *turn) handBack(op operation.Operation) error {
+	if t.replaced == nil || operation.Final(t.replaced.State) || t.server.Operation != "" {
+		return nil
+	}
+	old := *t.replaced
+	old.ReplacedBy, old.Epoch = "", t.server.Epoch
+	t.server.Operation = old.ID
+	if old.CancelAsked == nil {
+		old.CancelAsked = &operation.Ask{Reason: "operation " + op.ID + " was to replace it and was " + op.State, Actor: access.System.Name, At: t.now}
+	}
+	return store.Operations.Put(t.tx, old.ID, old)
 }
 
 // disks names what an erase must cover as it is known now: the permit of a delete is made

@@ -19,7 +19,7 @@ import (
 // traced notes the agent's commands in the trace of the hall, and answers them as answer does.
 func (h *hall) traced(answer func(protocol.Command) (protocol.Result, bool)) func(protocol.Command) (protocol.Result, bool) {
 	return func(c protocol.Command) (protocol.Result, bool) {
-		if m := h.chassis(c.Server); c.Epoch != h.w.server(c.Server).Epoch || !m.on || m.system == "other" {
+		if m := h.chassis(c.Server); c.Epoch != h.w.server(c.Server).Epoch || !m.there() {
 			return protocol.Result{}, false
 		}
 		h.mu.Lock()
@@ -171,8 +171,8 @@ func TestB41_AServerWhoseCleanUpFailedIsNotAvailable(t *testing.T) {
 		if s := w.server(id); s.Cleanliness != fleet.Dirty || w.stock.Index.Available(id) {
 			t.Fatal("a server without a proven erase is available")
 		}
-		if h.chassis(id).on {
-			t.Fatal("it was not shut down")
+		if got := h.done(); !strings.Contains(got, "off, port down") || !strings.HasSuffix(got, "erase") {
+			t.Fatalf("did %q; it is shut down, and then erased anew", got)
 		}
 	})
 }

@@ -24,14 +24,16 @@ import (
 // hall is what stands around the servers of a world: their management controllers and
 // their switch, and what was done to them, in order.
 type hall struct {
-	w  *world
-	mu sync.Mutex
+	w    *world                         // nil in a saga
+	come func(server string, m chassis) // lets its agent come or go
+	mu   sync.Mutex
 
 	machines map[string]*chassis // by server
 	ports    map[string]string   // by port name: "up 7", "down"
 	trace    []string
 	fault    map[string]error // by verb: "on", "off", "enable", "shut", "power", "switch"
 	delay    time.Duration    // of each deed
+	check    func(server, verb string)
 }
 
 // chassis is one machine.
@@ -50,7 +52,12 @@ const (
 func inHall(t *testing.T, f func(w *world, h *hall)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
-		h := &hall{w: w, machines: map[string]*chassis{}, ports: map[string]string{}, fault: map[string]error{}, delay: 3 * time.Second}
+		h := newHall()
+		h.w, h.come = w, func(server string, m chassis) {
+			if err := w.presence(server, m); err != nil {
+				t.Error(err)
+			}
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
@@ -63,19 +70,33 @@ func inHall(t *testing.T, f func(w *world, h *hall)) {
 	})
 }
 
+func newHall() *hall {
+	return &hall{machines: map[string]*chassis{}, ports: map[string]string{}, fault: map[string]error{}, delay: 3 * time.Second}
+}
+
 // wire gives a server a management controller and a port.
 func (h *hall) wire(server string) {
+	h.stand(server)
+	h.w.change(wired(server))
+}
+
+// stand puts a machine into the hall.
+func (h *hall) stand(server string) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.machines[server] = &chassis{on: true, system: protocol.EnvRAM}
 	h.ports["port-"+server] = fmt.Sprint("up ", inService)
-	h.mu.Unlock()
-	h.w.change(func(tx *store.Tx) error {
+}
+
+// wired records how a server is reached.
+func wired(server string) func(tx *store.Tx) error {
+	return func(tx *store.Tx) error {
 		return cmp.Or(
 			store.BMCs.Put(tx, server, outofband.BMC{Server: server, Driver: outofband.DriverIPMI, Address: server}),
 			store.Switches.Put(tx, "swi-1", outofband.Switch{ID: "swi-1", Name: "sw1", Driver: outofband.SwitchSNMP, QuarantineVLAN: quarantine}),
 			store.Wirings.Put(tx, server, outofband.Wiring{Server: server, Ports: []outofband.Port{{Switch: "swi-1", By: outofband.ByName, Value: "port-" + server, VLAN: inService}}}),
 		)
-	})
+	}
 }
 
 // active gives the customer a service on a server with all of that.
@@ -140,17 +161,23 @@ func (h *hall) run(server string, on bool, system string) {
 }
 
 // agent lets the agent of a machine come or go, as its power says.
-func (h *hall) agent(server string) {
-	m := h.chassis(server)
-	_, err := h.w.store.Change(context.Background(), func(tx *store.Tx) error {
-		if !m.on || m.system == "other" {
+func (h *hall) agent(server string) { h.come(server, h.chassis(server)) }
+
+// there reports whether the agent of a machine runs.
+func (m chassis) there() bool { return m.on && m.system != "other" }
+
+func (m chassis) presence(server string) fleet.Presence {
+	return fleet.Presence{Server: server, Environment: m.system, BootID: fmt.Sprint(m.boots)}
+}
+
+func (w *world) presence(server string, m chassis) error {
+	_, err := w.store.Change(context.Background(), func(tx *store.Tx) error {
+		if !m.there() {
 			return store.Presences.Delete(tx, server)
 		}
-		return store.Presences.Put(tx, server, fleet.Presence{Server: server, Environment: m.system, BootID: fmt.Sprint(m.boots)})
+		return store.Presences.Put(tx, server, m.presence(server))
 	})
-	if err != nil {
-		h.w.t.Error(err)
-	}
+	return err
 }
 
 // Power opens a machine's management controller.
@@ -208,6 +235,9 @@ func (h *hall) deed(ctx context.Context, verb, server string, f func(*chassis)) 
 	if err := sleep(ctx, h.delay); err != nil {
 		return err
 	}
+	if h.check != nil {
+		h.check(server, "power-")
+	}
 	h.mu.Lock()
 	err := h.fault[verb]
 	if err == nil {
@@ -243,6 +273,9 @@ func (s switchOf) Shut(ctx context.Context, p outofband.Port, _ func(string)) (o
 func (s switchOf) set(ctx context.Context, verb string, p outofband.Port, state string) (outofband.Seen, bool, error) {
 	if err := sleep(ctx, s.h.delay); err != nil {
 		return outofband.Seen{}, false, err
+	}
+	if s.h.check != nil {
+		s.h.check(strings.TrimPrefix(p.Value, "port-"), "ports-")
 	}
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()

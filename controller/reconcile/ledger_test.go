@@ -170,6 +170,7 @@ func (l *ledger) operation(id string, e kv.Event) {
 	if l.running[op.Server] == nil {
 		l.running[op.Server] = map[string]bool{}
 	}
+	l.inOrder(op)
 	if operation.Final(op.State) {
 		delete(l.running[op.Server], id)
 	} else {
@@ -186,7 +187,7 @@ func (l *ledger) command(id string, e kv.Event) {
 	if c.Kind == protocol.CommandImage {
 		l.written[c.Server] = l.rev
 	}
-	if op, known := l.ops[c.Operation]; known && op.Epoch != c.Epoch {
+	if op, known := l.ops[c.Operation]; known && op.Epoch != c.Epoch && op.Epoch != 0 { // 0: it gets its epoch with this command
 		l.fault("X5: command %s has epoch %d, its operation %d", id, c.Epoch, op.Epoch)
 	}
 }
@@ -228,10 +229,33 @@ func (l *ledger) judge(id string) {
 // oneOperation is rule X4.
 func (l *ledger) oneOperation(s fleet.Server) {
 	switch n := len(l.running[s.ID]); {
+	case n == 2 && l.replacing(s):
 	case n > 1:
 		l.fault("X4: %d operations run on server %s", n, s.ID)
 	case n == 1 && !l.running[s.ID][s.Operation], n == 0 && s.Operation != "":
 		l.fault("X4: server %s names operation %q; running are %v", s.ID, s.Operation, l.running[s.ID])
+	}
+}
+
+// replacing: of two operations one is being replaced by the one that the server names (rule B35).
+func (l *ledger) replacing(s fleet.Server) bool {
+	for id := range l.running[s.ID] {
+		if id != s.Operation {
+			return l.ops[id].ReplacedBy == s.Operation && l.running[s.ID][s.Operation]
+		}
+	}
+	return false
+}
+
+// inOrder is rules B33 to B40: no step is begun before the one before it is confirmed.
+func (l *ledger) inOrder(op operation.Operation) {
+	ended := func(s operation.Step) bool {
+		return s.State == operation.StepDone || s.State == operation.StepSkipped || s.State == operation.StepNothing
+	}
+	for i := 1; i < len(op.Steps); i++ {
+		if op.Steps[i].State != operation.StepPending && !ended(op.Steps[i-1]) {
+			l.fault("B33–B40: step %s of %s is %s while %s is %s", op.Steps[i].Name, op.ID, op.Steps[i].State, op.Steps[i-1].Name, op.Steps[i-1].State)
+		}
 	}
 }
 
@@ -249,7 +273,7 @@ func (l *ledger) claimed(s fleet.Server) {
 		}
 		svc := l.services[s.Claim.Ref]
 		o := l.orders[svc.Order]
-		owns := o.State == order.Preparing || o.State == order.Fulfilled || o.State == order.Failed || o.State == order.Canceled && l.running[s.ID][o.Operation]
+		owns := o.State == order.Preparing || o.State == order.Fulfilled || o.State == order.Failed || o.State == order.Canceled && (l.running[s.ID][o.Operation] || svc.State == order.ServiceDeleting || svc.State == order.ServiceNeedsAttention)
 		if svc.Server != s.ID || o.Server != s.ID || !owns {
 			l.fault("X2: server %s belongs to service %s of order %s, which is %s on %q", s.ID, svc.ID, o.ID, o.State, o.Server)
 		}
@@ -303,7 +327,7 @@ func (l *ledger) ordered(o order.Order) {
 		_, filed := l.tasks[o.Task]
 		ok = held && filed
 	case order.Fulfilled:
-		ok = owned && svc.State == order.ServiceActive && svc.Server == s.ID
+		ok = svc.State == order.ServiceDeleted || owned && svc.State != order.ServiceOrdered && svc.State != order.ServicePreparing && svc.Server == s.ID
 	case order.New, order.Waiting:
 		ok = o.Server == "" && svc.Server == ""
 	}

@@ -108,7 +108,7 @@ func (t *turn) input() operation.Input {
 		in.Environment, boot = cmp.Or(p.Environment, t.server.Environment), p.BootID
 	}
 	if t.replaced != nil {
-		in.Replaced, in.StopAsked = t.replaced.State, t.replaced.CancelAsked != nil
+		in.Replaced, in.StopAsked, in.Busy = t.replaced.State, t.replaced.CancelAsked != nil, operation.Outside(t.replaced)
 	}
 	if t.cmd != nil {
 		in.Rebooted = in.Connected && boot != t.cmd.BootID
@@ -206,6 +206,9 @@ func (t *turn) clear() error {
 }
 
 func (t *turn) send(op operation.Operation) error {
+	if err := t.raise(&op); err != nil {
+		return err
+	}
 	s := op.Steps[op.Current]
 	cmd := operation.Command{CreatedAt: t.now, Command: protocol.Command{
 		ID: s.CommandID, Server: op.Server, Operation: op.ID, Step: s.Name, Epoch: op.Epoch, Kind: s.Command, Deadline: s.Deadline,
@@ -367,6 +370,9 @@ func (t *turn) finish(op operation.Operation) error {
 			return err
 		}
 	} // else another operation replaced it, and says what becomes of the server
+	if err := t.handBack(op); err != nil {
+		return err
+	}
 	err := cmp.Or(store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
 		intake.Audit(t.tx, access.System, "operation."+op.State, "operations/"+op.ID, before, t.server, op.Message, t.now))
 	if err != nil || op.State == operation.Failed {

@@ -339,4 +339,3 @@ func TestB16_AnAgentIsToldWhenItsTimeIsOver(t *testing.T) {
 		}
 	})
 }
-

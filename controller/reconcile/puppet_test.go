@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"encoding/json"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -14,6 +16,7 @@ import (
 // puppet is an agent with a journal: it does a command once, refuses older epochs, and gives
 // the same answer to the same id for ever.
 type puppet struct {
+	mu        sync.Mutex
 	server    string
 	inventory hardware.Inventory
 	epoch     uint64
@@ -61,14 +64,46 @@ func (s *saga) animate() {
 }
 
 func (s *saga) perform(p *puppet, c operation.Command) {
+	if s.hall != nil && !s.hall.chassis(p.server).there() {
+		return // it is looked at when the machine comes back
+	}
 	how := temper{}
 	if s.tempered != nil {
 		how = s.tempered(p, c.Command)
 	}
+	res, answers := p.answer(c, how)
+	if !answers {
+		return
+	}
+	sleepFor(s.ctx, how.late)
+	if how.nagging {
+		for _, old := range p.before() {
+			s.say(p, old)
+		}
+	}
+	s.say(p, res)
+	if how.doubled {
+		s.say(p, res)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said = append(p.said, res)
+}
+
+func (p *puppet) before() []protocol.Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.said)
+}
+
+// answer is what is in the journal, or comes of the deed.
+func (p *puppet) answer(c operation.Command, how temper) (protocol.Result, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	res, known := p.journal[c.ID]
 	switch {
 	case how.silent, how.stuck && c.Cancel == nil:
-		return
+		return res, false
 	case known:
 	case c.Cancel != nil:
 		res = answerTo(c.Command)
@@ -77,17 +112,7 @@ func (s *saga) perform(p *puppet, c operation.Command) {
 		res = p.do(c.Command, how)
 	}
 	p.journal[c.ID] = res
-	sleepFor(s.ctx, how.late)
-	if how.nagging {
-		for _, old := range p.said {
-			s.say(p, old)
-		}
-	}
-	s.say(p, res)
-	if how.doubled {
-		s.say(p, res)
-	}
-	p.said = append(p.said, res)
+	return res, true
 }
 
 // say repeats a result until it is acknowledged.

@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
+	hands "github.com/steelyard/steelyard/controller/outofband"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
@@ -38,7 +39,10 @@ type saga struct {
 	lives    int
 	commits  int // of lives that are over
 	agents   map[string]*puppet
+	hall     *hall // nil: servers are on, and have no ports
 	tempered func(p *puppet, c protocol.Command) temper
+	running  sync.WaitGroup
+	arrived  map[string]time.Time // when the agent of a server in the hall came
 }
 
 // life is one process of the controller.
@@ -55,7 +59,7 @@ func inSaga(t *testing.T, fates func(life int) (fate, int), f func(s *saga)) (co
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		s := &saga{t: t, kv: memkv.New(memkv.Options{}), ledger: newLedger(), ctx: ctx, fates: fates, agents: map[string]*puppet{}}
+		s := &saga{t: t, kv: memkv.New(memkv.Options{}), ledger: newLedger(), ctx: ctx, fates: fates, agents: map[string]*puppet{}, arrived: map[string]time.Time{}}
 		s.seedFleet()
 		var running sync.WaitGroup
 		running.Go(func() { _ = s.ledger.follow(ctx, s.kv) })
@@ -64,6 +68,7 @@ func inSaga(t *testing.T, fates func(life int) (fate, int), f func(s *saga)) (co
 		defer func() {
 			cancel()
 			running.Wait()
+			s.running.Wait()
 			_ = s.kv.Close()
 			commits = s.commits
 		}()
@@ -129,11 +134,21 @@ func (s *saga) live() *life {
 	running.Go(func() { _ = k.Run(ctx) })
 	running.Go(func() { _ = l.presence.Run(ctx) })
 	running.Go(func() {
-		_ = store.Elect(ctx, l.kv, store.Election{Name: "reconcile", Replica: "rep", Logger: log}, r.Run)
+		_ = store.Elect(ctx, l.kv, store.Election{Name: "reconcile", Replica: "rep", Logger: log}, func(ctx context.Context, f store.Fence) error {
+			var both sync.WaitGroup
+			if s.hall != nil {
+				both.Go(func() { _ = hands.New(l.store, k, l.intake, s.hall, log, time.Now).Run(ctx, f) })
+			}
+			err := r.Run(ctx, f)
+			both.Wait()
+			return err
+		})
 	})
 	l.stop = func() { cancel(); running.Wait() }
 	for id := range s.agents {
-		l.presence.Add(fleet.Presence{Server: id, Since: time.Now()})
+		if p, up := s.presenceOf(id); up {
+			l.presence.Add(p)
+		}
 	}
 	s.now = l
 	return l
@@ -179,10 +194,23 @@ func (s *saga) enrol(n int, inv hardware.Inventory) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.agents[reply.ServerID] = &puppet{server: reply.ServerID, inventory: inv, journal: map[string]protocol.Result{}, deeds: map[string]int{}}
-	if s.now != nil {
-		s.now.presence.Add(fleet.Presence{Server: reply.ServerID, Since: time.Now()})
+	if p, up := s.presenceOf(reply.ServerID); s.now != nil && up {
+		s.now.presence.Add(p)
 	}
 	return reply.ServerID
+}
+
+// presenceOf is what a replica says of a server whose agent is there.
+func (s *saga) presenceOf(server string) (fleet.Presence, bool) {
+	p := fleet.Presence{Server: server, Since: time.Now()}
+	if s.hall == nil {
+		return p, true
+	}
+	m := s.hall.chassis(server)
+	p = m.presence(server)
+	p.Since = time.Now()
+	s.arrived[server] = p.Since
+	return p, m.there()
 }
 
 // report is what an agent says after its machine changed.

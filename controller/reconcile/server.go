@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -37,7 +38,7 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 		return at, err
 	}
 	f, _ := store.Facts.View(r.store, serverID)
-	kind, at := needed(s, f, r.stock.Connected(serverID))
+	kind, at := needed(s, f, r.stock.Connected(serverID) || r.wakeable(s))
 	if kind == "" || at.After(r.now()) {
 		return at, nil
 	}
@@ -62,9 +63,17 @@ func (r *Reconciler) cannot(ctx context.Context, s *fleet.Server, kind string, c
 	})
 }
 
-// needed tells which operation a server needs, and from when on.
-func needed(s *fleet.Server, f *fleet.Facts, connected bool) (kind string, at time.Time) {
-	if s.Approval != fleet.Approved || s.Operation != "" || s.Quarantine != nil || s.Maintenance != nil || !connected || f == nil {
+// wakeable reports whether a server was switched off by its last operation and can be turned on again
+// without a person.
+func (r *Reconciler) wakeable(s *fleet.Server) bool {
+	bmc, ok := store.BMCs.View(r.store, s.ID)
+	return ok && !s.ParkedAt.IsZero() && outofband.Switched(bmc.Driver)
+}
+
+// needed tells which operation a server needs, and from when on. reachable is one whose agent is
+// connected, or that can be turned on.
+func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at time.Time) {
+	if s.Approval != fleet.Approved || s.Operation != "" || s.Quarantine != nil || s.Maintenance != nil || !reachable || f == nil {
 		return "", at
 	}
 	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" && s.Claim.Kind != fleet.ClaimHeld

@@ -21,7 +21,7 @@ func (t *turn) installed(op operation.Operation) error {
 	}
 	if o.State == order.Canceled {
 		t.server = t.server.Released(t.now)
-		return nil
+		return t.withdrawn(op)
 	}
 	if op.State != operation.Done {
 		return t.notInstalled(op, o)
@@ -36,6 +36,18 @@ func (t *turn) installed(op operation.Operation) error {
 	return cmp.Or(store.Orders.Put(t.tx, o.ID, o), store.Services.Put(t.tx, svc.ID, svc),
 		intake.CloseTask(t.tx, order.FailureKey(o.ID), access.System.Name, "the service is active", t.now),
 		intake.Audit(t.tx, access.System, "service.active", "services/"+svc.ID, before, svc, "", t.now))
+}
+
+// withdrawn ends a service whose delete was given up while it was still being prepared.
+func (t *turn) withdrawn(op operation.Operation) error {
+	svc, err := store.Services.Get(t.tx, op.Service)
+	if err != nil || svc.State == order.ServiceCanceled || svc.State == order.ServiceDeleted {
+		return err
+	}
+	before := svc
+	svc.State, svc.Message, svc.ChangedAt, svc.Operation = order.ServiceCanceled, "canceled before it was active", t.now, ""
+	return cmp.Or(store.Services.Put(t.tx, svc.ID, svc),
+		intake.Audit(t.tx, access.System, "service.canceled", "services/"+svc.ID, before, svc, "", t.now))
 }
 
 // notInstalled keeps the server for the order until a person decides: its disks

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -43,6 +44,7 @@ type Input struct {
 	Driver      string    // how the server is switched on and off
 	Replaced    string    // state of the operation that this one replaces; "" when there is none
 	StopAsked   bool      // that operation was asked to end
+	Busy        string    // step of that operation that a hand other than the agent is at; "" none
 }
 
 // Capable reports whether an agent of the environment may erase and install.
@@ -66,13 +68,22 @@ func Next(op Operation, in Input, now time.Time) Decision {
 	case op.State == Held:
 		return held(op, now)
 	case op.Current < len(op.Steps) && op.Steps[op.Current].State == StepSent:
+		if op.ReplacedBy != "" && in.Asked { // a person need not do it any more
+			op.Steps[op.Current].State = StepPending
+			return say(op, Advance, "operation "+op.ReplacedBy+" takes the server", now)
+		}
 		return answered(op, in, now)
 	}
 	return proceed(op, in, now)
 }
 
-// proceed starts the next step that there is something to do in.
+// proceed starts the next step that there is something to do in. Two operations never have
+// their hands on one device: what the replaced one was at is waited for.
 func proceed(op Operation, in Input, now time.Time) Decision {
+	if in.Busy != "" {
+		return Decision{Verb: None, Op: op}
+	}
+	op = wakeAgain(op, in)
 	for ; op.Current < len(op.Steps); op.Current++ {
 		s := &op.Steps[op.Current]
 		if s.State == StepDone || s.State == StepSkipped || s.State == StepNothing {
@@ -94,6 +105,26 @@ func proceed(op Operation, in Input, now time.Time) Decision {
 		return start(op, in, now)
 	}
 	return closed(op, Done, "done", now)
+}
+
+// wakeAgain puts a start into the RAM environment before a step that needs the agent and is to be tried
+// again while the agent is not there: somebody may have started another system meanwhile.
+func wakeAgain(op Operation, in Input) Operation {
+	if in.Connected || op.Current >= len(op.Steps) || !outofband.Switched(in.Driver) || op.Kind != Delete && op.Kind != Install {
+		return op
+	}
+	s := op.Steps[op.Current]
+	if s.Hand != HandAgent && s.Command != ActAwaitAgent || s.State != StepPending || s.Attempt == 0 || !s.StartedAt.IsZero() {
+		return op
+	}
+	on := power("power-on", CommandPowerOn, &PowerAct{Boot: BootRAM})
+	on.Attempt, on.Retries = s.Attempt, s.Attempt+outsideRetries // ids of commands count on
+	again := []Step{on}
+	if s.Hand == HandAgent {
+		again = append(again, act(ActAwaitAgent))
+	}
+	op.Steps = slices.Insert(op.Steps, op.Current, again...)
+	return op
 }
 
 // needless tells why there is nothing to do in a step.

@@ -16,7 +16,7 @@ const (
 	awaitAllowed   = 30 * time.Minute
 	PersonAllowed  = 72 * time.Hour // when a person has to do it by hand
 	uninterrupted  = 48 * time.Hour // a drive that erases itself is waited for (A11)
-	outsideRetries = 4
+	outsideRetries = 6
 )
 
 // Recipe lists the steps of a kind, each with the time that it may take; allowed is that of
@@ -127,4 +127,15 @@ func Bound(op Operation, command string, allowed time.Duration) Operation {
 	op.Allowed = whole(op.Kind, op.Allowed, op.Steps)
 	op.Deadline = op.CreatedAt.Add(op.Allowed)
 	return op
+}
+
+// Outside is the step that a hand other than the agent is at for an operation; "" none.
+func Outside(op *Operation) string {
+	if Final(op.State) || op.Current >= len(op.Steps) {
+		return ""
+	}
+	if s := op.Steps[op.Current]; s.State == StepSent && s.Hand != HandAgent {
+		return s.Name
+	}
+	return ""
 }
