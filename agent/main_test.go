@@ -135,6 +135,22 @@ func TestTheBinaryIsSmallAndStopsCleanly(t *testing.T) {
 	}
 }
 
+// TestASimulationCannotReachThisMachine looks at what it is built from: the switch of the real machine is not in it.
+func TestASimulationCannotReachThisMachine(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./simulate").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dep := range strings.Fields(string(out)) {
+		if dep == "github.com/steelyard/steelyard/agent/driver/linux" {
+			t.Errorf("the simulation contains %s", dep)
+		}
+	}
+	if !strings.Contains(string(out), "github.com/steelyard/steelyard/agent/driver/fake") {
+		t.Errorf("this is not the list of its parts: %s", out)
+	}
+}
+
 func TestTheAgentHasNoHeavyParts(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {

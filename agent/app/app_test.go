@@ -101,6 +101,9 @@ func TestB44_TheSandboxIsReportedBesideTheRealMachine(t *testing.T) {
 		text, _ := json.Marshal(inv)
 		t.Errorf("%s", text)
 	}
+	if linux.NewSwitch(o.Environment) != nil {
+		t.Error("a sandbox is given the switch of the machine that it shares")
+	}
 	list, err := s.machine.List(t.Context())
 	if err != nil || len(list) != 2 {
 		t.Errorf("targets %v %v", list, err)

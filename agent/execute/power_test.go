@@ -122,6 +122,7 @@ func TestX5_WhatPreventsASwitchAfterItsResult(t *testing.T) {
 				synctest.Wait()
 				e.Acked("p")
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if len(o.done) != 0 || len(j.Unfinished()) != 0 || e.Running() != "" {
 					t.Errorf("done %v, unfinished %v", o.done, j.Unfinished())
 				}
@@ -141,17 +142,20 @@ func TestX4_ACrashBetweenResultAndDeed(t *testing.T) {
 			t.Run(kind+" in "+boot, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o, j := newOutlet(), journal.InMemory()
+					c := power(kind)
+					c.Boot = "" // only the journal knows the boot
 					e := o.agent(j)
-					e.Execute(power(kind))
+					e.Execute(c)
 					first := result(t, e, "p")
 					e.Close()
 					o.boot = boot
 					e = o.agent(j)
 					defer e.Close()
-					e.Execute(power(kind)) // as after a lost answer
+					e.Execute(c) // as after a lost answer
 					again := result(t, e, "p")
 					e.Acked("p")
 					time.Sleep(time.Hour)
+					synctest.Wait()
 					if len(o.done) != switches || again.At != first.At || again.Fault != nil || len(j.Unfinished()) != 0 {
 						t.Errorf("done %v, first %+v, again %+v, unfinished %v", o.done, first, again, j.Unfinished())
 					}
@@ -159,6 +163,26 @@ func TestX4_ACrashBetweenResultAndDeed(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestX4_WhatWasHeardBeforeACrashIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, j := newOutlet(), journal.InMemory()
+		e := o.agent(j)
+		e.Execute(power(protocol.CommandReboot))
+		result(t, e, "p")
+		e.Close()
+		if err := j.Ack("p"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		e = o.agent(j)
+		defer e.Close()
+		synctest.Wait()
+		if len(o.done) != 1 || !o.at.Equal(start) {
+			t.Errorf("done %v after %v", o.done, o.at.Sub(start))
+		}
+	})
 }
 
 // TestX4_AMachineIsNotSwitchedTwice goes down for a command, comes up again, and is given the command once
@@ -181,6 +205,7 @@ func TestX4_AMachineIsNotSwitchedTwice(t *testing.T) {
 				e.Execute(power(kind))
 				res := result(t, e, "p")
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if len(o.done) != 1 || len(j.Unfinished()) != 0 {
 					t.Errorf("%s, forgetting %v: done %v", kind, forgets, o.done)
 				}

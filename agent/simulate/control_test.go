@@ -232,6 +232,27 @@ func TestAStormOfSwitchesSettles(t *testing.T) {
 	}
 }
 
+// FuzzRequest gives the socket's parser whatever comes. It always answers, and within the bound that clients read to.
+func FuzzRequest(f *testing.F) {
+	for _, line := range []string{
+		`{"do":"list"}`, `{"do":"list","from":1}`, `{"do":"get","machine":"0"}`, `{"do":"power","machine":"SYS","on":true,"boot":"network"}`,
+		`{"do":"power","machine":"1","delay_ms":9223372036854775807}`, `{"do":"shutdown","machine":"2","delay_ms":-1}`, `{`, `null`, `[]`, `{"do":"list","from":1e30}`,
+	} {
+		f.Add([]byte(line))
+	}
+	c := newControl(newFleet(Options{Count: 3, Seed: 1}))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r := c.answer(line)
+		for _, a := range c.agents {
+			a.power.forget()
+		}
+		text, err := json.Marshal(r)
+		if err != nil || len(text) > simulated.MaxReply || r.Fault == nil && len(r.Machines) == 0 && !strings.Contains(string(line), "from") {
+			t.Errorf("%q: %s %v", line, text, err)
+		}
+	})
+}
+
 func TestAListGoesOnWhereItEnded(t *testing.T) {
 	f := newFleet(Options{Count: 2*simulated.MaxList + 1, Seed: 1})
 	c := newControl(f)

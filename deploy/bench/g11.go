@@ -200,7 +200,7 @@ func (b *bench) attach(ctx context.Context, binary string, every time.Duration) 
 		return nil, err
 	}
 	go func() { _ = a.gate.Run(ctx, ln) }()
-	a.program, err = start(ctx, binary, "run", "--controller", ln.Addr().String(), "--join", auth.JoinToken("tok-0000000000000000", "secretofthebench"),
+	a.program, err = start(ctx, binary, "run", "--environment", "sandbox", "--controller", ln.Addr().String(), "--join", auth.JoinToken("tok-0000000000000000", "secretofthebench"),
 		"--state", filepath.Join(dir, "state"))
 	return a, err
 }
