@@ -18,6 +18,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -39,7 +40,11 @@ const (
 
 func openGate(t *testing.T) *gate {
 	t.Helper()
-	backend := memkv.New(memkv.Options{})
+	return openGateOver(t, memkv.New(memkv.Options{}))
+}
+
+func openGateOver(t *testing.T, backend kv.KV) *gate {
+	t.Helper()
 	s := store.New(backend, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -21,15 +21,12 @@ import (
 // person, and a part that another server has puts both into quarantine (rule X1). Its claim is
 // untouched: the service of a customer goes on.
 func identify(tx *store.Tx, s fleet.Server, seen hardware.Identity, at time.Time) error {
-	if len(fleet.IdentityKeys(seen)) == 0 {
-		return nil // it could read nothing
-	}
-	d := fleet.Differ(s.Identity, seen)
-	asked := d.Pending(at)
-	switch p := s.PendingIdentity; {
-	case len(d.Words()) == 0 && p == nil, len(d.Words()) > 0 && p != nil && p.ID == asked.ID:
+	found := news(&s, seen)
+	if found == nil {
 		return nil
-	case len(d.Words()) == 0:
+	}
+	d, asked := *found, found.Pending(at)
+	if len(asked.Changes) == 0 {
 		return itself(tx, s, at)
 	}
 	before := s
@@ -47,6 +44,20 @@ func identify(tx *store.Tx, s fleet.Server, seen hardware.Identity, at time.Time
 	reason := strings.Join(asked.Changes, ", ")
 	return cmp.Or(index(tx, s.ID, before.Keys(), s.Keys()), store.Servers.Put(tx, s.ID, s),
 		audit(tx, access.System, "server.identity_changed", "servers/"+s.ID, before, s, reason, at))
+}
+
+// news is how what a machine reports differs from what is known of it, or nil when that is
+// settled or was asked already.
+func news(s *fleet.Server, seen hardware.Identity) *fleet.Difference {
+	if len(fleet.IdentityKeys(seen)) == 0 {
+		return nil // it could read nothing
+	}
+	d := fleet.Differ(s.Identity, seen)
+	p, same := s.PendingIdentity, len(d.Words()) == 0
+	if same && p == nil || !same && p != nil && p.ID == d.Pending(time.Time{}).ID {
+		return nil
+	}
+	return &d
 }
 
 // itself ends the question: the machine is again what it was.

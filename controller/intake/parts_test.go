@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -135,6 +136,27 @@ func TestX1_AReplacedPartWaitsForAPersonAndTheServiceGoesOn(t *testing.T) {
 	}
 	if now := g.report(s.ID, parts("u1", "B2", "02:09")); now.PendingIdentity != nil {
 		t.Errorf("it is asked again: %+v", now.PendingIdentity)
+	}
+}
+
+// TestX1_WhatDiagnosticsSawFirstIsAskedForAgain: they store what they saw, and then the agent's digest is no news.
+func TestX1_WhatDiagnosticsSawFirstIsAskedForAgain(t *testing.T) {
+	g := openGate(t)
+	s := g.join(parts("u1", "B1", "02:01"))
+	if g.Digest(s.ID) == "" {
+		t.Error("a report is wanted that says nothing new")
+	}
+	other := parts("u1", "B2", "02:01")
+	g.commit(func(tx *store.Tx) error {
+		f, err := store.Facts.Get(tx, s.ID)
+		f.Inventory, f.Digest = other, other.Digest()
+		return cmp.Or(err, store.Facts.Put(tx, s.ID, f))
+	})
+	if d := g.Digest(s.ID); d != "" {
+		t.Fatalf("the digest is %s", d)
+	}
+	if now := g.report(s.ID, other); now.PendingIdentity == nil || g.Digest(s.ID) != other.Digest() {
+		t.Errorf("after the report: %+v", now.PendingIdentity)
 	}
 }
 

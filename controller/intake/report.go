@@ -92,11 +92,17 @@ func putFacts(tx *store.Tx, server, agentVersion string, rep protocol.Report, no
 	})
 }
 
-// Digest is that of the inventory that is known of a server, or "".
+// Digest is that of the inventory that is known of a server, or "" when the agent should send
+// it again: diagnostics saw another machine than the one that is known, and nobody was asked yet.
 func (in *Intake) Digest(server string) string {
 	f, ok := in.store.ViewFacts(server)
 	if !ok {
 		return ""
+	}
+	if s, known := store.Servers.View(in.store, server); known {
+		if d := news(s, f.Inventory.Identity); d != nil {
+			return ""
+		}
 	}
 	return f.Digest
 }
