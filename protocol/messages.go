@@ -199,6 +199,7 @@ type ImageCommand struct {
 	Disk           DiskRef  `json:"disk"`
 	Hostname       string   `json:"hostname,omitempty"`
 	SSHKeys        []string `json:"ssh_keys,omitempty"`
+	Network        *Network `json:"network,omitempty"`
 }
 
 // ImageManifest describes one operating system image.

@@ -13,6 +13,6 @@
 // Writing again after a crash starts from zero; that is always safe. [Confirm] reads back and
 // compares, later, from whatever system runs then.
 //
-// Host name and keys of the command are not written here: they belong to the step that
-// configures the written system.
+// Host name, keys and network of the command are checked and journaled with it, but not written
+// here: they belong to the step that configures the written system.
 package install

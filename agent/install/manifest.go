@@ -23,6 +23,9 @@ func Verify(signingKey []byte, cmd *protocol.ImageCommand) (protocol.ImageManife
 	if cmd == nil {
 		return m, fault.Invalid("the image command carries no manifest")
 	}
+	if err := cmd.Network.Validate(); err != nil {
+		return m, err
+	}
 	if len(signingKey) != ed25519.PublicKeySize || !ed25519.Verify(signingKey, cmd.SignedManifest, cmd.Signature) {
 		return m, fault.Denied("the image manifest is not signed by this fleet's controller")
 	}

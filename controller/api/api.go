@@ -153,7 +153,7 @@ const (
 	tidyMost  = 500
 )
 
-// tidy deletes logins and stored answers whose time is over. Several replicas may
+// tidy deletes logins, stored answers and records of rested addresses whose time is over. Several replicas may
 // do it at once: what is gone stays gone.
 func (a *API) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
@@ -164,9 +164,9 @@ func (a *API) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, forget := range []func(context.Context, int) (int, error){a.in.ForgetTokens, a.in.ForgetAnswers} {
+		for _, forget := range []func(context.Context, int) (int, error){a.in.ForgetTokens, a.in.ForgetAnswers, a.in.ForgetAddresses} {
 			if _, err := forget(ctx, tidyMost); err != nil && ctx.Err() == nil {
-				a.opt.Logger.Warn("old logins and answers were not deleted", logging.KeyError, err)
+				a.opt.Logger.Warn("old logins, answers and rested addresses were not deleted", logging.KeyError, err)
 			}
 		}
 	}

@@ -31,6 +31,7 @@ type board struct {
 
 	mu       sync.RWMutex
 	machines map[string]*machine // shared with nobody: rows hold copies
+	pools    map[string]*pooled  // the same
 	digests  map[string]string   // token digest → id
 	names    map[string]map[string][]string
 	rev      int64
@@ -54,7 +55,7 @@ func (b *board) forget() {
 		s.clear()
 	}
 	b.index = fleet.NewIndex()
-	b.machines, b.digests = map[string]*machine{}, map[string]string{}
+	b.machines, b.pools, b.digests = map[string]*machine{}, map[string]*pooled{}, map[string]string{}
 	b.names = map[string]map[string][]string{"servers": {}, "users": {}}
 }
 
@@ -78,6 +79,9 @@ func (b *board) fill(all func(yield func(delta)), rev int64) {
 	all(func(d delta) { b.take(d, false) })
 	for _, id := range slices.Sorted(maps.Keys(b.machines)) {
 		b.putMachine(id, rev, false)
+	}
+	for id, p := range b.pools {
+		b.putPool(id, p.rev, false)
 	}
 	b.mu.Unlock()
 	b.events.start(rev)
@@ -126,6 +130,10 @@ func (b *board) take(d delta, tell bool) {
 	case "bmcs":
 		b.takeMachine(d, tell)
 		b.takeRecord(d, tell)
+	case "pools":
+		b.takePool(d, tell)
+	case "addresses":
+		b.takeAddress(d, tell)
 	default:
 		b.takeRecord(d, tell)
 	}
@@ -224,7 +232,10 @@ func (b *board) takeRecord(d delta, tell bool) {
 		return
 	}
 	r := &row{id: d.id, rev: d.rev, state: d.rev, created: d.created, value: d.value, search: searchRecord(d.id, d.value), render: renderRecord}
-	if old != nil && d.created == 0 {
+	switch {
+	case old != nil && reborn(old, d.value):
+		r.created = d.rev
+	case old != nil && d.created == 0:
 		r.created = old.created
 	}
 	s.put(r)

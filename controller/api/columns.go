@@ -52,7 +52,7 @@ var yesNo = []string{"true", "false"}
 func newSheets() map[string]*sheet {
 	sheets := map[string]*sheet{}
 	for _, s := range []*sheet{
-		serverSheet(), locationSheet(), moduleSheet(), tariffSheet(), orderSheet(), serviceSheet(),
+		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), tariffSheet(), orderSheet(), serviceSheet(),
 		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 	} {
 		sheets[s.name] = s

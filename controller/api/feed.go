@@ -11,6 +11,8 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Facts, yield)
 		whole(snap, store.Presences, yield)
 		whole(snap, store.Locations, yield)
+		whole(snap, store.Pools, yield)
+		whole(snap, store.Addresses, yield)
 		whole(snap, store.Modules, yield)
 		whole(snap, store.Tariffs, yield)
 		whole(snap, store.Orders, yield)
@@ -47,6 +49,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"servers": modRev(store.Servers), "locations": modRev(store.Locations), "modules": modRev(store.Modules),
 	"tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
 	"operations": modRev(store.Operations), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
+	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
 }

@@ -46,7 +46,7 @@ func replyOf(r *row) reply { return reply{etag: tag(r.rev, r.state), body: r.byt
 // may not see is answered like one that does not exist (rule X7).
 func (a *API) find(c *call, table string) (*row, error) {
 	s := a.board.sheets[table]
-	r := s.get(c.id())
+	r := s.get(idOf(table, c))
 	if r == nil && table == "servers" {
 		if ids := a.board.named(table, c.id()); len(ids) == 1 {
 			r = s.get(ids[0])
@@ -62,8 +62,10 @@ func (a *API) find(c *call, table string) (*row, error) {
 
 // singular is the word for one record of a table.
 func singular(table string) string {
-	if one, ok := strings.CutSuffix(table, "ches"); ok {
-		return one + "ch"
+	for _, ending := range []string{"ch", "ss"} {
+		if one, ok := strings.CutSuffix(table, ending+"es"); ok {
+			return one + ending
+		}
 	}
 	return strings.TrimSuffix(table, "s")
 }

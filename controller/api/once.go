@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -24,6 +25,7 @@ const maxKey = 255
 // creating lists the routes that make something; collected at registration.
 var creating = map[string]bool{
 	"POST /v1/orders": true, "POST /v1/servers/{id}/operations": true, "POST /v1/locations": true,
+	"POST /v1/pools": true, "POST /v1/servers/{id}/addresses": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/users": true,
 	"POST /v1/switches": true,
 }
@@ -174,6 +176,10 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(operation.Operation)
 	case "locations":
 		v = new(fleet.Location)
+	case "pools":
+		v = new(address.Pool)
+	case "addresses":
+		v = new(address.Address)
 	case "modules":
 		v = new(order.Module)
 	case "tariffs":

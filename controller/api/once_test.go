@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
@@ -21,10 +22,12 @@ func TestX10_TheSameKeyAnswersTheSame(t *testing.T) {
 	h.must(201, "POST", "/v1/images?name=debian&os_family=linux&format=raw", "bytes")
 	var images struct{ Items []Image }
 	h.must(200, "GET", "/v1/images", "").json(t, &images)
-	server := h.addServer("node", nil)
+	server := h.addServer("node", func(s *fleet.Server) { s.Location = location })
 	for path, body := range map[string]string{
 		"/v1/locations":                         `{"name":"Paris","external_id":"par-1"}`,
 		"/v1/modules":                           moduleJSON("Hall 2", location),
+		"/v1/pools":                             `{"name":"fra-v6","location":"` + location + `","prefix":"2001:db8::/48"}`,
+		"/v1/servers/" + server + "/addresses":  `{}`,
 		"/v1/tariffs":                           tariffJSON("Large", module),
 		"/v1/tokens":                            `{"kind":"join","name":"rack 4"}`,
 		"/v1/users":                             `{"name":"kim","role":"operations","password":"a long password"}`,

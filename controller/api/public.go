@@ -50,6 +50,7 @@ func (a *API) register() {
 	a.registerLogin()
 	a.registerServers()
 	a.registerSetup()
+	a.registerAddresses()
 	a.registerWork()
 	a.registerImages()
 	a.registerPeople()

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -17,6 +18,11 @@ func viewOf(value any, rev int64) any {
 	switch v := value.(type) {
 	case *fleet.Location:
 		return &Location{*v, rev}
+	case *address.Pool:
+		p := poolView(v, 0, 0, rev) // as it was made; the sheet shows what is used
+		return &p
+	case *address.Address:
+		return &Address{*v, rev}
 	case *order.Module:
 		return &Module{*v, rev}
 	case *order.Tariff:
@@ -57,6 +63,10 @@ func searchRecord(id string, value any) string {
 	switch v := value.(type) {
 	case *fleet.Location:
 		more = v.Name + "\n" + v.ExternalID
+	case *address.Pool:
+		more = searchPool(v)
+	case *address.Address:
+		more = searchAddress(v)
 	case *order.Module:
 		more = v.Name
 	case *order.Tariff:

@@ -88,6 +88,18 @@ var permissions = map[string]access.Permission{
 	"PATCH /v1/locations/{id}":  access.SetupWrite,
 	"DELETE /v1/locations/{id}": access.SetupWrite,
 
+	"GET /v1/pools":         access.SetupRead,
+	"POST /v1/pools":        access.SetupWrite,
+	"GET /v1/pools/{id}":    access.SetupRead,
+	"PATCH /v1/pools/{id}":  access.SetupWrite,
+	"DELETE /v1/pools/{id}": access.SetupWrite,
+
+	"GET /v1/addresses":               access.ServiceRead,
+	"GET /v1/addresses/{id}":          access.ServiceRead,
+	"PATCH /v1/addresses/{id}":        access.AddressWrite,
+	"DELETE /v1/addresses/{id}":       access.ServerWrite,
+	"POST /v1/servers/{id}/addresses": access.ServerWrite,
+
 	"GET /v1/modules":         access.SetupRead,
 	"POST /v1/modules":        access.SetupWrite,
 	"GET /v1/modules/{id}":    access.SetupRead,
@@ -137,6 +149,7 @@ var reading = map[string]access.Permission{
 	"modules": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,
+	"pools": access.SetupRead, "addresses": access.ServiceRead,
 }
 
 // methods that a path may have; the fallback tells which one has.

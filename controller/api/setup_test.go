@@ -25,10 +25,18 @@ func tariffJSON(name string, modules ...string) string {
 	return fmt.Sprintf(`{"name":%q,"modules":%s,"configuration":{"cores":24}}`, name, list)
 }
 
+// location makes a location with a pool of IPv4 addresses, which modules need.
+func (h *house) location() string {
+	h.t.Helper()
+	location := h.id(h.must(201, "POST", "/v1/locations", `{"name":"Frankfurt","external_id":"fra-1"}`))
+	h.must(201, "POST", "/v1/pools", `{"name":"fra-v4","location":"`+location+`","prefix":"192.0.2.0/24","gateway":"192.0.2.1"}`)
+	return location
+}
+
 // setup makes a location, a module in it, and a tariff of that.
 func (h *house) setup() (location, module, tariff string) {
 	h.t.Helper()
-	location = h.id(h.must(201, "POST", "/v1/locations", `{"name":"Frankfurt","external_id":"fra-1"}`))
+	location = h.location()
 	module = h.id(h.must(201, "POST", "/v1/modules", moduleJSON("Hall 1", location)))
 	tariff = h.id(h.must(201, "POST", "/v1/tariffs", tariffJSON("Basic", module)))
 	return location, module, tariff
@@ -76,7 +84,7 @@ func TestB3_AModuleOfAnotherGenerationIsRefused(t *testing.T) {
 
 func TestB7_B8_AModuleHasItsParameters(t *testing.T) {
 	h := newHouse(t)
-	location := h.id(h.must(201, "POST", "/v1/locations", `{"name":"Frankfurt","external_id":"fra-1"}`))
+	location := h.location()
 	a := h.must(201, "POST", "/v1/modules", moduleJSON("Hall 1", location, `"sort_order":7`, `"by_server_type":true`, `"weights":{"dimm_add":9}`))
 	var m Module
 	a.json(t, &m)
@@ -113,7 +121,7 @@ func TestB10_ByServerTypeChangesOnlyWithoutTariffs(t *testing.T) {
 
 func TestB9_ATariffOfAModuleByServerTypeNamesOne(t *testing.T) {
 	h := newHouse(t)
-	location := h.id(h.must(201, "POST", "/v1/locations", `{"name":"Frankfurt","external_id":"fra-1"}`))
+	location := h.location()
 	module := h.id(h.must(201, "POST", "/v1/modules", moduleJSON("Hall 1", location, `"by_server_type":true`)))
 	if p := h.must(422, "POST", "/v1/tariffs", tariffJSON("Basic", module)).problem(t); !p.names("body.server_type") {
 		t.Errorf("server_type is not named: %+v", p)
@@ -139,7 +147,7 @@ func TestB12_EachEditOfATariffIsARevision(t *testing.T) {
 
 func TestB13_TheRefusalNamesFieldAndRange(t *testing.T) {
 	h := newHouse(t)
-	location := h.id(h.must(201, "POST", "/v1/locations", `{"name":"Frankfurt","external_id":"fra-1"}`))
+	location := h.location()
 	for _, bad := range []string{`0`, `721`, `-5`, `1.5`, `"60"`} {
 		body := strings.Replace(moduleJSON("Hall 1", location), `"diagtimeout":30`, `"diagtimeout":`+bad, 1)
 		p := h.must(422, "POST", "/v1/modules", body).problem(t)
@@ -223,6 +231,9 @@ func TestB2_WhatIsInUseIsNotDeleted(t *testing.T) {
 	server := h.addServer("node1", func(s *fleet.Server) { s.Location = location })
 	h.must(204, "DELETE", "/v1/tariffs/"+tariff, "", "If-Match", "*")
 	h.must(204, "DELETE", "/v1/modules/"+module, "", "If-Match", "*")
+	for _, pool := range h.ids("/v1/pools") {
+		h.must(204, "DELETE", "/v1/pools/"+pool, "", "If-Match", "*")
+	}
 	if p := h.must(409, "DELETE", "/v1/locations/"+location, "", "If-Match", "*").problem(t); !strings.Contains(p.Detail, server) {
 		t.Errorf("a location with a server: %q", p.Detail)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/metrics"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -39,6 +40,10 @@ func (c *Controller) fleetFigures() metrics.Fleet {
 		if i.Value.State == task.Open {
 			f.AddTask(i.Value.Kind, i.Value.Department)
 		}
+	}
+	for i := range store.Pools.Items(snap) {
+		use := intake.PoolUse(snap, i.Value)
+		f.Pools = append(f.Pools, metrics.Pool{Name: i.Value.Name, Family: i.Value.Family, Used: use.Used, Resting: use.Resting, Free: use.Free})
 	}
 	f.Classes = len(c.Stock.Catalogue.Classes())
 	return f

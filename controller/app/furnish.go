@@ -27,7 +27,7 @@ func (d *fleetOnOneMachine) location(ctx context.Context) (string, error) {
 	return l.ID, err
 }
 
-// furnish makes what an order needs, once: a module, an image, and tariffs that
+// furnish makes what an order needs, once: IP pools, a module, an image, and tariffs that
 // the stock can and cannot serve exactly.
 func (d *fleetOnOneMachine) furnish(ctx context.Context) error {
 	if store.Tariffs.Len(d.Store.Snapshot()) > 0 {
@@ -35,6 +35,9 @@ func (d *fleetOnOneMachine) furnish(ctx context.Context) error {
 	}
 	location, err := d.location(ctx)
 	if err != nil {
+		return err
+	}
+	if err := d.pools(ctx, location); err != nil {
 		return err
 	}
 	m, err := d.module(ctx, location)
@@ -47,6 +50,23 @@ func (d *fleetOnOneMachine) furnish(ctx context.Context) error {
 	for _, t := range d.tariffs() {
 		t.Modules = []string{m}
 		if _, _, err := d.Intake.CreateTariff(ctx, access.System, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pools are of the prefixes that RFC 2544 and RFC 3849 keep for tests and examples.
+func (d *fleetOnOneMachine) pools(ctx context.Context, location string) error {
+	if store.Pools.Len(d.Store.Snapshot()) > 0 {
+		return nil
+	}
+	for _, p := range []intake.PoolDraft{
+		{Name: "demo-v4", Prefix: "198.18.0.0/20", Gateway: "198.18.0.1", DNS: []string{"198.18.0.2"}, Reserved: []string{"198.18.0.0/28"}},
+		{Name: "demo-v6", Prefix: "2001:db8::/48", Gateway: "fe80::1", DNS: []string{"2001:db8::53"}, Reserved: []string{"2001:db8::/64"}},
+	} {
+		p.Location = location
+		if _, _, err := d.Intake.CreatePool(ctx, access.System, p); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 	switch noun {
 	case "server":
 		return p.serverActions()
+	case "address":
+		return p.addressActions()
 	case "order":
 		return p.orderActions()
 	case "service":

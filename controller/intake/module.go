@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/store"
@@ -22,6 +24,7 @@ type ModuleDraft struct {
 	Location              string         `json:"location" doc:"Id of the location whose servers it hands out (B2)."`
 	Department            string         `json:"department" doc:"Gets the build tasks (B9)."`
 	SortOrder             int            `json:"sort_order,omitempty" doc:"Lowest is asked first (B11)."`
+	Pools                 []string       `json:"pools,omitempty" doc:"Ids of the IP pools that its servers get addresses from, the first to be used first; all of the location in their order unless given (B4)."`
 	ByServerType          bool           `json:"by_server_type,omitempty" doc:"Only servers of the ordered server type count (B9)."`
 	DiagTimeout           int            `json:"diagtimeout" doc:"Minutes that diagnostics may take, 1 to 720 (B13)."`
 	InstallTimeoutLinux   int            `json:"installtimeout_linux" doc:"Minutes that an installation of Linux may take, 1 to 720 (B14)."`
@@ -34,7 +37,7 @@ func DraftOfModule(m order.Module) ModuleDraft {
 	return ModuleDraft{
 		Name: m.Name, Kind: m.Kind, Location: m.Location, Department: m.Department, SortOrder: m.SortOrder,
 		ByServerType: m.ByServerType, DiagTimeout: m.DiagTimeout, InstallTimeoutLinux: m.InstallTimeoutLinux,
-		InstallTimeoutWindows: m.InstallTimeoutWindows, Weights: pointsOf(m.Weights),
+		InstallTimeoutWindows: m.InstallTimeoutWindows, Weights: pointsOf(m.Weights), Pools: m.Pools,
 	}
 }
 
@@ -50,7 +53,7 @@ func (d ModuleDraft) module() order.Module {
 	return order.Module{
 		Name: d.Name, Kind: kind, Location: d.Location, Department: d.Department, SortOrder: d.SortOrder,
 		ByServerType: d.ByServerType, DiagTimeout: d.DiagTimeout, InstallTimeoutLinux: d.InstallTimeoutLinux,
-		InstallTimeoutWindows: d.InstallTimeoutWindows, Weights: weightsOf(points),
+		InstallTimeoutWindows: d.InstallTimeoutWindows, Weights: weightsOf(points), Pools: d.Pools,
 	}
 }
 
@@ -94,6 +97,25 @@ func (d ModuleDraft) Check(c *fault.Check, look Lookup, self string) {
 	if backend := order.BackendGeneration(m.Kind); backend != "" && l.Generation != backend {
 		c.Add("location", "%s was made for a backend of generation %q; this module drives one of generation %q (B3)", l.Name, l.Generation, backend)
 	}
+	d.checkPools(c, look, l)
+}
+
+// checkPools records that the location has no IP pool yet, or that a pool is named
+// which is not one of its own (rule B4).
+func (d ModuleDraft) checkPools(c *fault.Check, look Lookup, l fleet.Location) {
+	atlas := look.Atlas()
+	if len(atlas.At(l.ID)) == 0 {
+		c.Add("location", "%s has no IP pool, so its servers would have no address (B4); make one first: steelyard pool create --location %s", l.Name, l.Name)
+	}
+	for i, id := range d.Pools {
+		p, ok := atlas.Find(id)
+		switch {
+		case !ok:
+			c.Add(fmt.Sprintf("pools[%d]", i), "%.40q does not exist; see: steelyard pool list", id)
+		case p.Location != l.ID:
+			c.Add(fmt.Sprintf("pools[%d]", i), "%s is of another location than the module", p.Name)
+		}
+	}
 }
 
 // CreateModule adds a processing module.
@@ -109,7 +131,7 @@ func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d Module
 		m = d.module()
 		m.ID, m.CreatedAt = fresh, now
 		return cmp.Or(store.Modules.Create(tx, m.ID, m), rename(tx, "modules", "", m.Name, m.ID),
-			use(tx, "locations", nil, []string{m.Location}, "module "+m.Name+" ("+m.ID+")"),
+			use(tx, "locations", nil, []string{m.Location}, moduleUser(m)), use(tx, "pools", nil, m.Pools, moduleUser(m)),
 			audit(tx, actor, "module.create", "modules/"+m.ID, nil, m, "", now),
 			remember(tx, "modules", m.ID, m, now))
 	})
@@ -153,11 +175,13 @@ func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID stri
 	return m, at, err
 }
 
-// moveModule keeps the list of who uses a location.
+func moduleUser(m order.Module) string { return "module " + m.Name + " (" + m.ID + ")" }
+
+// moveModule keeps the lists of who uses a location or a pool.
 func moveModule(tx *store.Tx, before, after order.Module) error {
 	return cmp.Or(
-		use(tx, "locations", []string{before.Location}, nil, "module "+before.Name+" ("+before.ID+")"),
-		use(tx, "locations", nil, []string{after.Location}, "module "+after.Name+" ("+after.ID+")"))
+		use(tx, "locations", []string{before.Location}, nil, moduleUser(before)), use(tx, "pools", before.Pools, nil, moduleUser(before)),
+		use(tx, "locations", nil, []string{after.Location}, moduleUser(after)), use(tx, "pools", nil, after.Pools, moduleUser(after)))
 }
 
 // DeleteModule removes a module that no tariff uses.
@@ -179,7 +203,7 @@ func (in *Intake) DeleteModule(ctx context.Context, actor access.Actor, modID st
 			return fault.Refused("module %s is used by %s; take it off them first", m.Name, order.Some(tariffs))
 		}
 		return cmp.Or(store.Modules.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
-			use(tx, "locations", []string{m.Location}, nil, "module "+m.Name+" ("+m.ID+")"),
+			use(tx, "locations", []string{m.Location}, nil, moduleUser(m)), use(tx, "pools", m.Pools, nil, moduleUser(m)),
 			audit(tx, actor, "module.delete", "modules/"+modID, m, nil, "", now))
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -41,6 +42,7 @@ type Lookup interface {
 	Switch(id string) (outofband.Switch, bool)
 	// Users are those who refer to a record of a table.
 	Users(table, id string) []string
+	Atlas() address.Atlas // all IP pools in short
 	// Holder is the record of a table that has the name, without regard to case.
 	Holder(table, name string) (id string, taken bool)
 }
@@ -106,6 +108,13 @@ func (l *lookup) Users(table, id string) []string {
 	return ids
 }
 
+// Atlas lists all pools.
+func (l *lookup) Atlas() address.Atlas {
+	v, _, err := store.Atlases.Find(l.tx, store.FleetAtlas)
+	l.keep(err)
+	return v
+}
+
 // Holder is by table and name.
 func (l *lookup) Holder(table, name string) (string, bool) {
 	v, ok, err := names.Find(l.tx, nameKey(table, name))
@@ -144,6 +153,11 @@ func (s snapshot) Switch(id string) (outofband.Switch, bool) {
 func (s snapshot) Users(table, id string) []string {
 	v, _ := found(users.In(s.Snapshot, table+"/"+id))
 	return v.IDs
+}
+
+func (s snapshot) Atlas() address.Atlas {
+	v, _ := found(store.Atlases.In(s.Snapshot, store.FleetAtlas))
+	return v
 }
 
 func (s snapshot) Holder(table, name string) (string, bool) {

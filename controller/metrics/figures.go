@@ -31,7 +31,14 @@ type Fleet struct {
 	Services   map[string]int // by state
 	Operations map[Kinded]int
 	Tasks      map[Assigned]int // open ones
+	Pools      []Pool
 	Classes    int
+}
+
+// Pool is how much of an IP pool is in use.
+type Pool struct {
+	Name, Family        string
+	Used, Resting, Free uint64
 }
 
 // Standing is how a server stands.

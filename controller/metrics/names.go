@@ -21,6 +21,7 @@ var (
 	services    = desc("steelyard_services", "Services by state.", "state")
 	operations  = desc("steelyard_operations", "Operations that are kept, by kind and state.", "kind", "state")
 	tasks       = desc("steelyard_tasks_open", "Open tasks by kind and department.", "kind", "department")
+	addresses   = desc("steelyard_pool_addresses", "Addresses, or prefixes, of the IP pools, by whether they are used, rest after a release, or are free.", "pool", "family", "state")
 	classes     = desc("steelyard_catalogue_classes", "Different configurations among available servers.")
 	sessions    = desc("steelyard_sessions", "Agent sessions at this replica.")
 	handshakes  = desc("steelyard_handshakes_total", "TLS handshakes with agents that succeeded.")
@@ -49,7 +50,7 @@ var (
 
 // Every standing figure; Describe sends them.
 var standing = []*prometheus.Desc{
-	servers, unavailable, overridden, present, orders, services, operations, tasks, classes,
+	servers, unavailable, overridden, present, orders, services, operations, tasks, addresses, classes,
 	sessions, handshakes, resumed, refused, badFrames, enrolments, lost, agentBytes, reports,
 	viewRevision, viewLag, viewStale, commits, changes, conflicts, retries, leader,
 	etcdUp, etcdSize, etcdInUse, etcdQuota, build,

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/steelyard/steelyard/controller/core/address"
 )
 
 // etcdPatience bounds the question for the size of the database.
@@ -101,6 +103,7 @@ func (o sink) fleet(f Fleet) {
 	o.gauges(orders, f.Orders)
 	o.gauges(services, f.Services)
 	o.tasks(f.Tasks)
+	o.pools(f.Pools)
 	o.gauge(overridden, float64(f.Overridden))
 	o.gauge(present, float64(f.Connected))
 	o.gauge(classes, float64(f.Classes))
@@ -115,6 +118,15 @@ func (o sink) gauges(d *prometheus.Desc, counts map[string]int) {
 func (o sink) counters(d *prometheus.Desc, counts map[string]uint64) {
 	for value, n := range capped(counts) {
 		o.counter(d, n, value)
+	}
+}
+
+// pools caps the pools, which people name.
+func (o sink) pools(list []Pool) {
+	for _, p := range list[:min(len(list), MaxValues)] {
+		for state, n := range map[string]uint64{address.Used: p.Used, address.Resting: p.Resting, "free": p.Free} {
+			o.gauge(addresses, float64(n), clean(p.Name), p.Family, state)
+		}
 	}
 }
 

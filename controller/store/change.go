@@ -25,7 +25,9 @@ import (
 // change may have happened or may still happen, or with [ErrNotLeader] when the
 // fence of ctx is broken, in which case it has not.
 func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
-	rev, err = s.Commit(ctx, fn)
+	c := &change{s: s, fn: fn, fence: fenceOf(ctx)}
+	defer s.wants.forget(c) // only now others see in their snapshot what it made
+	rev, err = c.commit(ctx)
 	if err == nil {
 		s.catchUp(ctx, rev)
 	}
@@ -47,12 +49,8 @@ func (s *Store) catchUp(ctx context.Context, rev int64) {
 // Commit is Change without waiting for the snapshot of this replica.
 func (s *Store) Commit(ctx context.Context, fn func(tx *Tx) error) (rev int64, err error) {
 	c := &change{s: s, fn: fn, fence: fenceOf(ctx)}
-	defer c.release()
-	rev, err = c.run(ctx)
-	if fault.Is(err, fault.KindUnavailable) {
-		s.stats.unavailable.Add(1)
-	}
-	return rev, err
+	defer s.wants.forget(c)
+	return c.commit(ctx)
 }
 
 type change struct {
@@ -61,12 +59,22 @@ type change struct {
 	fence *Fence
 	known map[string]kv.Entry // what the last conflict taught
 	hot   *hotKey             // held while we insist on a contended record
+	wants []string            // keys that fn said it is about to make
+}
+
+func (c *change) commit(ctx context.Context) (rev int64, err error) {
+	defer c.release()
+	rev, err = c.run(ctx)
+	if fault.Is(err, fault.KindUnavailable) {
+		c.s.stats.unavailable.Add(1)
+	}
+	return rev, err
 }
 
 func (c *change) run(ctx context.Context) (int64, error) {
 	view := c.s.optimistic()
 	for attempt := range c.s.opt.Attempts {
-		tx := newTx(ctx, c.s, view, c.known)
+		tx := newTx(ctx, c, view)
 		out := c.attempt(ctx, tx)
 		if out.lost == nil {
 			return out.rev, out.err

@@ -45,6 +45,7 @@ type Store struct {
 	opt   Options
 	group *group
 	hot   hotKeys
+	wants wants
 	view  *view
 	stats counters
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -40,7 +41,21 @@ var (
 	Switches     = NewTable[outofband.Switch]("switches", "switch")
 	Wirings      = NewTable[outofband.Wiring]("wirings", "wiring of server")
 	Observations = NewTable[outofband.Observation]("observations", "observation of server")
+
+	Pools     = NewTable[address.Pool]("pools", "pool")
+	Atlases   = NewTable[address.Atlas]("pool-atlas", "list of pools of the")
+	Addresses = NewTable[address.Address]("addresses", "address").Index(AddressOrder, address.OrderKey).Index(AddressRest, address.RestingKey)
+	Holdings  = NewTable[address.Holding]("holdings", "addresses of server")
 )
+
+// Indexes of Addresses; see package address.
+const (
+	AddressOrder = "order" // all of a pool, sorted by number
+	AddressRest  = "rest"  // its resting ones, sorted by when they are free
+)
+
+// FleetAtlas is the id of the one record of Atlases.
+const FleetAtlas = "fleet"
 
 // Holders are the servers that have one part of an identity. More than one is a
 // conflict (rule X1).

@@ -11,6 +11,7 @@ import (
 type Tx struct {
 	ctx    context.Context
 	s      *Store
+	change *change
 	view   *Snapshot           // read first from here; nil reads from the backend
 	known  map[string]kv.Entry // fresh entries from the last conflict
 	reads  map[string]kv.Entry
@@ -20,8 +21,8 @@ type Tx struct {
 	direct int      // reads that went to the backend
 }
 
-func newTx(ctx context.Context, s *Store, view *Snapshot, known map[string]kv.Entry) *Tx {
-	return &Tx{ctx: ctx, s: s, view: view, known: known, reads: map[string]kv.Entry{}, writes: map[string]kv.Op{}}
+func newTx(ctx context.Context, c *change, view *Snapshot) *Tx {
+	return &Tx{ctx: ctx, s: c.s, change: c, view: view, known: c.known, reads: map[string]kv.Entry{}, writes: map[string]kv.Op{}}
 }
 
 // Context of the Change.

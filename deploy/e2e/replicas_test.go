@@ -121,6 +121,7 @@ func (h *house) furnish(faults string) {
 	c := &h.replicas[0].client
 	var location, module, token struct{ ID, Secret string }
 	c.must(201, "POST", "/v1/locations", `{"name":"Hall","external_id":"hall"}`, &location)
+	c.must(201, "POST", "/v1/pools", `{"name":"hall","location":"`+location.ID+`","prefix":"198.51.100.0/24"}`, nil)
 	c.must(201, "POST", "/v1/modules", `{"name":"own","kind":"local","location":"`+location.ID+`","department":"hall","diagtimeout":30,"installtimeout_linux":30,"installtimeout_windows":60}`, &module)
 	c.must(201, "POST", "/v1/tokens", `{"kind":"join","name":"hall","auto_approve":true,"location":"`+location.ID+`"}`, &token)
 	raw := make([]byte, 4<<20)

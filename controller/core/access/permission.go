@@ -21,10 +21,11 @@ const (
 	ServiceRead    Permission = "service.read"
 	ServiceMove    Permission = "service.move"  // stop, resume, delete
 	ServicePower   Permission = "service.power" // turn its server on and off
+	AddressWrite   Permission = "address.write" // names of addresses, his own for a customer
 	TaskRead       Permission = "task.read"
 	TaskWork       Permission = "task.work"    // comment, assign, close
-	SetupRead      Permission = "setup.read"   // locations and modules
-	SetupWrite     Permission = "setup.write"  // locations, modules, tariffs
+	SetupRead      Permission = "setup.read"   // locations, modules, IP pools
+	SetupWrite     Permission = "setup.write"  // locations, modules, IP pools, tariffs
 	TariffRead     Permission = "tariff.read"  // what is sold
 	ImageRead      Permission = "image.read"   // what can be installed
 	ImageWrite     Permission = "image.write"  // upload, retire
@@ -41,7 +42,7 @@ const (
 // everything lists all permissions that need a login.
 var everything = []Permission{
 	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead, SetupWrite,
+	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
 }
@@ -52,13 +53,13 @@ var granted = map[Role][]Permission{
 	RoleSystems: without(everything, TokenManage, UserManage, SecretManage),
 	RoleOperations: {
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-		OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, TaskRead, TaskWork, SetupRead,
+		OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
 	},
 	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
 	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
 	RoleReseller:   {Self, TariffRead, ImageRead},
-	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, TariffRead, ImageRead, EventRead},
+	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
 }
 
 func without(list []Permission, drop ...Permission) []Permission {

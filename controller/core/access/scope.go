@@ -17,8 +17,8 @@ func (s Scope) Sees(value string) bool {
 // read it at all is a matter of its permissions.
 var scoped = map[Role]map[string]string{
 	RoleDepartment: {"tasks": "department"},
-	RoleCustomer:   {"orders": "customer", "services": "customer"},
-	RoleReseller:   {"orders": "customer", "services": "customer", "tasks": "department"},
+	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer"},
+	RoleReseller:   {"orders": "customer", "services": "customer", "addresses": "customer", "tasks": "department"},
 }
 
 // ScopeOf is the part of a table that the actor sees. An actor of a narrowed role

@@ -25,6 +25,7 @@ type Module struct {
 	InstallTimeoutLinux   int           `json:"installtimeout_linux"`   // minutes, 1..720
 	InstallTimeoutWindows int           `json:"installtimeout_windows"` // minutes, 1..720
 	Weights               match.Weights `json:"weights"`
+	Pools                 []string      `json:"pools"` // IP pools, the first to be used first; none: all of the location (B4)
 	CreatedAt             time.Time     `json:"created_at"`
 }
 

@@ -23,6 +23,7 @@ const (
 	MaxSort    = 10000 // sort orders are 0..MaxSort
 	MaxModules = 32    // modules of one tariff
 	MaxImages  = 256   // images of one tariff
+	MaxPools   = 32    // IP pools of one module
 )
 
 // LocalGeneration is the generation of the backend that local modules drive: this
@@ -68,6 +69,7 @@ func (m Module) Check(c *fault.Check) {
 	checkTimeout(c, "diagtimeout", m.DiagTimeout)
 	checkTimeout(c, "installtimeout_linux", m.InstallTimeoutLinux)
 	checkTimeout(c, "installtimeout_windows", m.InstallTimeoutWindows)
+	checkList(c, "pools", m.Pools, MaxPools)
 	adopt(c, m.Weights.Validate("weights"))
 }
 
