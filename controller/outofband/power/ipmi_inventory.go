@@ -220,34 +220,40 @@ func (c *ipmi) recordOnce(ctx context.Context, id uint16, header int) (data []by
 
 // sensor reads the sensor that a record describes; ok is false when there is no number to show.
 func (c *ipmi) sensor(ctx context.Context, record []byte) (s outofband.Sensor, ok bool, err error) {
-	var full *types.SDRFull
-	err = guard("a sensor record", func() error {
-		sdr, err := types.ParseSDR(record, 0)
-		if err == nil {
-			full = sdr.Full
-		}
-		return nil
-	})
-	if err != nil || full == nil || !full.HasAnalogReading() {
+	full, s, ok := parseSensor(record)
+	if !ok {
 		return s, false, nil
 	}
 	out, err := c.command(ctx, netSensor, cmdReading, byte(full.SensorNumber))
-	if fault.Is(err, fault.KindRefused) || len(out) < 2 {
-		return s, false, nil
-	}
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.KindRefused) {
 		return s, false, err
+	}
+	if len(out) < 2 {
+		return s, false, nil
 	}
 	const scanning, notYet = 0x40, 0x20
 	if out[1]&scanning == 0 || out[1]&notYet != 0 {
 		return s, false, nil
 	}
-	s = outofband.Sensor{Name: chars(full.IDStringTypeLength, full.IDStringBytes), Unit: unitOf(full.SensorUnit), State: "ok"}
 	if len(out) > 2 {
 		s.State = threshold(out[2])
 	}
 	err = guard("a sensor", func() error { s.Value = full.ConvertReading(out[0]); return nil })
-	return s, err == nil && s.Name != "" && finite(s.Value), nil
+	return s, err == nil && finite(s.Value), nil
+}
+
+// parseSensor understands a full sensor record with a number for a value.
+func parseSensor(record []byte) (full *types.SDRFull, s outofband.Sensor, ok bool) {
+	err := guard("a sensor record", func() error {
+		sdr, err := types.ParseSDR(record, 0)
+		if err != nil || sdr.Full == nil || !sdr.Full.HasAnalogReading() {
+			return fault.Refused("read a sensor record: it has no number")
+		}
+		full = sdr.Full
+		s = outofband.Sensor{Name: chars(full.IDStringTypeLength, full.IDStringBytes), Unit: unitOf(full.SensorUnit), State: "ok"}
+		return nil
+	})
+	return full, s, err == nil && s.Name != ""
 }
 
 func finite(f float64) bool { return f-f == 0 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,8 +111,8 @@ func (s *survey) ports(collection string) {
 	}
 }
 
-// chassis reads the sensors of the system's chassis; when that one has none, of all others that
-// say they hold the system.
+// chassis reads the sensors of the system's chassis; when that one is only a board (it has no fans), of
+// all others that say they hold the system.
 func (s *survey) chassis(system redfish.System) {
 	read := map[string]bool{}
 	for i, link := range system.Links.Chassis {
@@ -120,7 +121,7 @@ func (s *survey) chassis(system redfish.System) {
 			s.enclosure(link.ID, "")
 		}
 	}
-	if len(s.seen.Sensors) > 0 {
+	if slices.ContainsFunc(s.seen.Sensors, func(x outofband.Sensor) bool { return x.Unit == "rpm" || x.Unit == "%" }) {
 		return
 	}
 	var all redfish.Collection
@@ -276,7 +277,7 @@ func (s *survey) entry(e redfish.Entry) {
 	if e.Severity == "Critical" {
 		s.seen.Log.Critical++
 	}
-	if at := e.At(); s.seen.Log.Last == "" || at.After(s.seen.Log.LastAt) {
+	if at := e.At(); e.Message != "" && (s.seen.Log.Last == "" || at.After(s.seen.Log.LastAt)) {
 		s.seen.Log.Last, s.seen.Log.LastAt = string(e.Message), at
 	}
 }

@@ -96,7 +96,7 @@ func settled(ctx context.Context, c Controller, patience time.Duration) (string,
 		state, err = c.Status(ctx)
 		return state != outofband.Unknown, err
 	})
-	if state == outofband.Unknown && ctx.Err() == nil {
+	if err == errPatience && ctx.Err() == nil {
 		return state, nil
 	}
 	return state, err
@@ -132,7 +132,7 @@ func until(ctx context.Context, c Controller, want string, patience time.Duratio
 }
 
 // errPatience ends a wait.
-var errPatience = fault.Unavailable("it took too long")
+var errPatience error = fault.Unavailable("it took too long")
 
 // look asks again and again, ever more slowly, until done, an error, or the end of the patience.
 func look(ctx context.Context, patience time.Duration, done func() (bool, error)) error {

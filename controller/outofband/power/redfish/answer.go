@@ -41,7 +41,7 @@ func (c *Client) failed(method, path string, status int, body []byte) error {
 		return fault.NotFound(format, c.base.Host, method, path, r)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return fault.Refused("%s does not let this user %s %s; the account needs the operator role: %w", c.base.Host, method, path, r)
-	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
+	case status >= 500 && status != http.StatusNotImplemented || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
 		return fault.Unavailable(format, c.base.Host, method, path, r)
 	default:
 		return fault.Refused(format, c.base.Host, method, path, r)

@@ -57,7 +57,7 @@ func (k *keys) seal(kind uint8, sequence uint32, payload []byte) ([]byte, error)
 		return out, nil
 	}
 	pad := 0
-	for (len(out)-headerLength+pad+2)%4 != 0 {
+	for (len(out)-headerLength+2)%4 != 0 { // with the two bytes below
 		out = append(out, 0xff)
 		pad++
 	}
