@@ -125,7 +125,7 @@ func (b *board) revision() int64 {
 
 func (b *board) take(d delta, tell bool) {
 	switch d.table {
-	case "servers", "facts", "presence", "wirings", "observations":
+	case "servers", "facts", "presence", "wirings", "observations", "traffic":
 		b.takeMachine(d, tell)
 	case "bmcs":
 		b.takeMachine(d, tell)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,19 @@ func serverSheet() *sheet {
 		text("power", func(m *machine) string { return m.power().State }, outofband.On, outofband.Off, outofband.Unknown),
 		moment("created_at", func(m *machine) time.Time { return m.server.CreatedAt }),
 		moment("free_since", func(m *machine) time.Time { return m.server.FreeSince }),
+		number("traffic_in", func(m *machine) int64 { return carried(m).in }),
+		number("traffic_out", func(m *machine) int64 { return carried(m).out }),
 	)
+}
+
+// carried is what a server received and sent, -1 when nobody counts it.
+func carried(m *machine) (n struct{ in, out int64 }) {
+	if m.traffic == nil {
+		n.in, n.out = -1, -1
+		return n
+	}
+	n.in, n.out = int64(min(m.traffic.InBytes, math.MaxInt64)), int64(min(m.traffic.OutBytes, math.MaxInt64))
+	return n
 }
 
 func locationSheet() *sheet {

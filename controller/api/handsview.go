@@ -171,9 +171,12 @@ func (b *board) takeHands(m *machine, d delta, tell bool) {
 		m.wiringRev = d.rev
 	case "observations":
 		m.seen, _ = d.value.(*outofband.Observation)
+	case "traffic":
+		m.traffic, _ = d.value.(*outofband.Traffic)
 	}
 	if m.server != nil && tell {
-		b.putMachine(d.id, d.rev, d.table != "observations" || !sameSight(old, m.seen))
+		// The figures of every server change every few minutes: nobody is woken for them.
+		b.putMachine(d.id, d.rev, d.table != "traffic" && (d.table != "observations" || !sameSight(old, m.seen)))
 	}
 }
 
@@ -192,5 +195,5 @@ func sameSight(before, after *outofband.Observation) bool {
 
 // nothing reports whether no record of the machine is left.
 func (m *machine) nothing() bool {
-	return m.server == nil && m.facts == nil && m.presence == nil && m.bmc == nil && m.wiring == nil && m.seen == nil
+	return m.server == nil && m.facts == nil && m.presence == nil && m.bmc == nil && m.wiring == nil && m.seen == nil && m.traffic == nil
 }

@@ -239,6 +239,9 @@ func (a *API) server(c *call) (reply, error) {
 	}
 	if access.Allowed(c.actor().Role, access.HandsRead) {
 		a.addHands(&v, m)
+		if v.Traffic != nil {
+			v.Traffic.Gaps = m.traffic.Gaps
+		}
 	}
 	state := a.stateOf(r)
 	etag := tag(r.rev, state)

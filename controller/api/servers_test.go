@@ -8,11 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -477,4 +480,34 @@ func TestX11_ASampleIsShownFromMemory(t *testing.T) {
 			t.Errorf("%s is null; lists are empty, not null", name)
 		}
 	}
+}
+
+// Traffic is shown from stored figures, with the time of measurement, and a new
+// measurement is no event: there is one for each server every few minutes.
+func TestU6_TrafficIsShownWithItsAge(t *testing.T) {
+	h := newHouse(t)
+	quiet, busy := h.addServer("quiet", nil), h.addServer("busy", nil)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tr := outofband.Traffic{
+		Server: busy, InBytes: 7e9, OutBytes: 1 << 60, Source: outofband.SourceSwitch, Since: at.Add(-time.Hour), At: at,
+		GapCount: 1, Gaps: []outofband.Gap{{Switch: "sw1", Port: "ge-0/0/7", From: at.Add(-time.Minute), To: at, Reason: "the switch restarted"}},
+		Ports: []outofband.Metering{{Name: "ge-0/0/7"}},
+	}
+	h.change(func(tx *store.Tx) error { return store.Traffic.Put(tx, busy, tr) })
+	want := Traffic{InBytes: 7e9, OutBytes: 1 << 60, Source: "switch", Since: tr.Since, At: at, GapCount: 1}
+	var list struct{ Items []Server }
+	h.must(200, "GET", "/v1/servers?sort=-traffic_in", "").json(t, &list)
+	if len(list.Items) != 2 || list.Items[0].ID != busy || list.Items[0].Traffic == nil || list.Items[1].Traffic != nil {
+		t.Fatalf("list %+v", list.Items)
+	}
+	if diff := cmp.Diff(want, *list.Items[0].Traffic); diff != "" {
+		t.Error(diff)
+	}
+	var one ServerDetail
+	want.Gaps = tr.Gaps
+	h.must(200, "GET", "/v1/servers/"+busy, "").json(t, &one)
+	if diff := cmp.Diff(&want, one.Traffic); diff != "" {
+		t.Error(diff)
+	}
+	h.must(200, "GET", "/v1/servers/"+quiet, "").json(t, &one)
 }

@@ -29,6 +29,7 @@ type (
 		AgentVersion      string                 `json:"agent_version,omitempty"`
 		ReportedAt        time.Time              `json:"reported_at,omitzero" doc:"When its hardware was last seen to change."`
 		Power             Power                  `json:"power"`
+		Traffic           *Traffic               `json:"traffic,omitempty"`
 		Rev               int64                  `json:"rev"`
 	}
 	// ServerDetail is a server with everything that is known of it.
@@ -40,6 +41,16 @@ type (
 		BMC       *BMC                `json:"bmc,omitempty" doc:"For those who may read it."`
 		Ports     []PortView          `json:"ports,omitempty" doc:"For those who may read them."`
 		Chassis   *outofband.Chassis  `json:"chassis,omitempty" doc:"What the management controller says."`
+	}
+	// Traffic is what a server has received and sent (rules U1, U5, U6).
+	Traffic struct {
+		InBytes  uint64          `json:"in_bytes" doc:"Received by the server since it is counted."`
+		OutBytes uint64          `json:"out_bytes" doc:"Sent by the server since it is counted."`
+		Source   string          `json:"source" enum:"switch" doc:"Whose counters these are."`
+		Since    time.Time       `json:"since" doc:"Since when it is counted."`
+		At       time.Time       `json:"at" doc:"When it was measured; with several ports, the oldest of them."`
+		GapCount int             `json:"gap_count" doc:"How often bytes may be missing."`
+		Gaps     []outofband.Gap `json:"gaps,omitempty" doc:"The newest of them; only for one server."`
 	}
 	// Why answers why a server is, or is not, available (rule B25).
 	Why struct {
@@ -155,6 +166,7 @@ type machine struct {
 	wiring    *outofband.Wiring
 	wiringRev int64
 	seen      *outofband.Observation
+	traffic   *outofband.Traffic
 	reasons   []fleet.Reason
 	available bool
 }
@@ -167,6 +179,9 @@ func (m *machine) view() Server {
 	if m.facts != nil {
 		v.Configuration, v.ConfigurationText = m.facts.Configuration, m.facts.Configuration.String()
 		v.AgentVersion, v.ReportedAt = m.facts.AgentVersion, m.facts.At
+	}
+	if t := m.traffic; t != nil {
+		v.Traffic = &Traffic{InBytes: t.InBytes, OutBytes: t.OutBytes, Source: t.Source, Since: t.Since, At: t.At, GapCount: t.GapCount}
 	}
 	return v
 }

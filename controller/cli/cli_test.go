@@ -14,7 +14,7 @@ const srv, loc = "srv-0000000000000001", "loc-0000000000000001"
 
 const serverPage = `{"items": [
   {"id":"srv-0000000000000001","name":"web1","location":"loc-0000000000000001","environment":"ram","approval":"approved","claim":{"kind":"none"},
-   "connected":true,"power":{"driver":"ipmi","state":"on"},"available":false,"configuration_text":"1 × X\u001b[31m\u202e"}],
+   "connected":true,"power":{"driver":"ipmi","state":"on"},"available":false,"traffic":{"in_bytes":3221225472,"out_bytes":1536},"configuration_text":"1 × X\u001b[31m\u202e"}],
  "next":"abc","total":7}`
 
 const locationPage = `{"items":[{"id":"loc-0000000000000001","name":"Frankfurt"}],"next":"","total":1}`
@@ -34,8 +34,8 @@ func TestX11_ListIsOneRequestAndPrintedAsItCame(t *testing.T) {
 func TestTableWithoutTerminalIsPlainAndClean(t *testing.T) {
 	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage))
 	f.steelyard(t, "server", "list").want(t, done,
-		"NAME\tLOCATION\tENVIRONMENT\tAPPROVAL\tCLAIM\tCONNECTED\tPOWER\tAVAILABLE\tID\tCONFIGURATION\n"+
-			"web1\tFrankfurt\tram\tapproved\tnone\tyes\ton\tno\tsrv-0000000000000001\t1 × X[31m\n",
+		"NAME\tLOCATION\tENVIRONMENT\tAPPROVAL\tCLAIM\tCONNECTED\tPOWER\tAVAILABLE\tIN\tOUT\tMEASURED\tID\tCONFIGURATION\n"+
+			"web1\tFrankfurt\tram\tapproved\tnone\tyes\ton\tno\t3 GiB\t1.5 KiB\t\tsrv-0000000000000001\t1 × X[31m\n",
 		"1 of 7 shown; --all shows the rest, --cursor abc the next page\n")
 }
 

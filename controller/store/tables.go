@@ -46,6 +46,7 @@ var (
 	Atlases   = NewTable[address.Atlas]("pool-atlas", "list of pools of the")
 	Addresses = NewTable[address.Address]("addresses", "address").Index(AddressOrder, address.OrderKey).Index(AddressRest, address.RestingKey)
 	Holdings  = NewTable[address.Holding]("holdings", "addresses of server")
+	Traffic   = NewTable[outofband.Traffic]("traffic", "traffic of server")
 )
 
 // Indexes of Addresses; see package address.

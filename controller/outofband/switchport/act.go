@@ -146,7 +146,11 @@ func (d *device) Alone(ctx context.Context, index int, by, value string) error {
 	if err != nil {
 		return err
 	}
-	why, err := d.stranger(ctx, index, value)
+	mac, err := parseMAC(value)
+	if err != nil {
+		return err
+	}
+	why, err := d.stranger(ctx, index, mac)
 	if err == nil && why == "" {
 		why, err = d.crowded(ctx, index)
 	}

@@ -48,7 +48,7 @@ func conform(t *testing.T, s subject) {
 		d := s.read(t)
 		for by, value := range map[string]string{
 			outofband.ByName: "no-such-port", outofband.ByAlias: "nobody", outofband.ByIndex: "999999",
-			outofband.ByMAC: "00:16:3e:7f:7f:7f", outofband.ByLLDP: "nobody",
+			outofband.ByMAC: "00:16:3e:7f:7f:7f", outofband.ByLLDP: "00:16:3e:7f:7f:7f",
 		} {
 			_, err := d.Find(within(t, 20*time.Second), by, value)
 			isKind(t, err, fault.KindNotFound)

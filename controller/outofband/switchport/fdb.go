@@ -8,10 +8,12 @@ import (
 	"strings"
 
 	"github.com/gosnmp/gosnmp"
+
+	"github.com/steelyard/steelyard/controller/core/outofband"
 )
 
 // maxTables bounds the address tables of a switch: one a VLAN at most.
-const maxTables = maxVLAN
+const maxTables = outofband.MaxVLAN
 
 // learned finds the ports that have learned an address: in the tables of Q-BRIDGE-MIB,
 // else in that of BRIDGE-MIB. The address is asked for, the tables are not read.

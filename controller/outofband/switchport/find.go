@@ -59,13 +59,17 @@ func (d *device) search(ctx context.Context, by, value string) ([]int, error) {
 	case outofband.ByAlias:
 		return d.called(ctx, ifAlias, value)
 	case outofband.ByMAC:
-		mac, ok := parseMAC(value)
-		if !ok {
-			return nil, fault.Invalid("%.40q is no MAC address of a machine; write for example 00:16:3e:12:34:56", value)
+		mac, err := parseMAC(value)
+		if err != nil {
+			return nil, err
 		}
 		return d.learned(ctx, mac)
 	case outofband.ByLLDP:
-		return d.heard(ctx, value)
+		mac, err := parseMAC(value)
+		if err != nil {
+			return nil, err
+		}
+		return d.heard(ctx, mac)
 	}
 	return nil, fault.Invalid("a port cannot be selected by %.40q; use name, alias, index, mac or lldp", by)
 }

@@ -28,14 +28,8 @@ type neighbour struct {
 	bridges bool // it says that it works as a bridge or a router
 }
 
-// is reports whether the neighbour calls itself that: chassis id, or port id when
-// it is a MAC address.
-func (n neighbour) is(value string) bool {
-	if mac, ok := parseMAC(value); ok {
-		return bytes.Equal(n.chassis, mac) || bytes.Equal(n.port, mac)
-	}
-	return value != "" && tidy(n.chassis) == value
-}
+// is reports whether the neighbour has this address as chassis id or port id.
+func (n neighbour) is(mac []byte) bool { return bytes.Equal(n.chassis, mac) || bytes.Equal(n.port, mac) }
 
 // neighbours reads who is heard.
 func (d *device) neighbours(ctx context.Context) ([]neighbour, error) {
@@ -61,15 +55,15 @@ func (d *device) neighbours(ctx context.Context) ([]neighbour, error) {
 // bridges reads the bits bridge (2) and router (4) of LldpSystemCapabilitiesMap.
 func bridges(caps []byte) bool { return len(caps) > 0 && caps[0]&(0x20|0x08) != 0 }
 
-// heard finds the ports that hear a neighbour of this name.
-func (d *device) heard(ctx context.Context, value string) ([]int, error) {
+// heard finds the ports that hear a neighbour with this address.
+func (d *device) heard(ctx context.Context, mac []byte) ([]int, error) {
 	all, err := d.neighbours(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ports := map[int]bool{}
 	for _, n := range all {
-		if !n.is(value) {
+		if !n.is(mac) {
 			continue
 		}
 		index, err := d.lldpInterface(ctx, n.local)
@@ -144,7 +138,7 @@ func (d *device) announced(ctx context.Context, subtype int, id gosnmp.SnmpPDU) 
 
 // stranger names a neighbour of the port that works as a bridge or router and is
 // not the one that was asked for; "" when there is none.
-func (d *device) stranger(ctx context.Context, index int, wanted string) (string, error) {
+func (d *device) stranger(ctx context.Context, index int, wanted []byte) (string, error) {
 	all, err := d.neighbours(ctx)
 	if err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosnmp/gosnmp"
 
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -105,7 +106,7 @@ func (d *device) fillVLANs(ctx context.Context, ports []Port) error {
 	}
 	vlans := make(map[int]int, len(rows))
 	for i, row := range rows {
-		vlans[ifIndex(row)] = small(values[i], maxVLAN)
+		vlans[ifIndex(row)] = small(values[i], outofband.MaxVLAN)
 	}
 	for i := range ports {
 		if bp := d.bridgePorts[ports[i].Index]; bp > 0 {
@@ -145,7 +146,7 @@ func (d *device) port(ctx context.Context, index int) (Port, error) {
 	}
 	p := decode(index, cells, ticks(got[sysUpTime]), time.Now())
 	if len(oids) > len(portColumns)+1 && small(got[oids[len(oids)-2]], math.MaxInt32) == index {
-		p.VLAN = small(got[oids[len(oids)-1]], maxVLAN)
+		p.VLAN = small(got[oids[len(oids)-1]], outofband.MaxVLAN)
 	} else {
 		delete(d.bridgePorts, index) // it moved, or was never there: look again next time
 	}

@@ -2,8 +2,6 @@ package switchport
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,8 +37,9 @@ var (
 // Check says everything that is wrong with t, by field. Values are not repeated:
 // some are secret.
 func (t Target) Check(c *fault.Check) {
-	_, _, err := t.split()
-	c.Require(err == nil, "address", "is not a host or host:port")
+	if _, _, err := outofband.SplitAddress(t.Address, outofband.PortSNMP); err != nil {
+		c.Add("address", "%v", err)
+	}
 	switch t.Version {
 	case outofband.SNMPv2c:
 		// One byte holds its length on the wire.
@@ -57,38 +56,11 @@ func (t Target) Check(c *fault.Check) {
 func (t Target) checkUser(c *fault.Check) {
 	_, auth := authProtocols[t.AuthProtocol]
 	_, priv := privProtocols[t.PrivProtocol]
-	c.Require(t.Username != "" && len(t.Username) <= 32, "username", "must have 1 to 32 bytes")
+	c.Require(t.Username != "" && len(t.Username) <= outofband.MaxSNMPUsername, "username", "must have 1 to %d bytes", outofband.MaxSNMPUsername)
 	c.Require(auth, "auth", "is %.20q; use SHA, SHA-256 or SHA-512", t.AuthProtocol)
-	c.Require(len(t.AuthPassword) >= 8, "auth_password", "must have at least 8 characters")
+	outofband.CheckSNMPPassword(c, "auth_password", t.AuthPassword)
 	c.Require(priv, "priv", "is %.20q; use AES or AES-256", t.PrivProtocol)
-	c.Require(len(t.PrivPassword) >= 8, "priv_password", "must have at least 8 characters")
-}
-
-// split finds host and port of the address.
-func (t Target) split() (string, uint16, error) {
-	if host, port, err := net.SplitHostPort(t.Address); err == nil {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 || host == "" {
-			return "", 0, fault.Invalid("%q is not an address", t.Address)
-		}
-		return host, uint16(n), nil
-	}
-	host := t.Address
-	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
-		host = host[1 : len(host)-1]
-	} else if net.ParseIP(host) == nil && !hostname(host) {
-		return "", 0, fault.Invalid("%q is not an address", t.Address)
-	}
-	return host, 161, nil
-}
-
-func hostname(s string) bool {
-	for _, r := range s {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 253
+	outofband.CheckSNMPPassword(c, "priv_password", t.PrivPassword)
 }
 
 // client makes the SNMP client of the target, not yet connected.
@@ -120,9 +92,9 @@ func Open(ctx context.Context, t Target) (Switch, error) {
 	if err := c.Err("the switch %.80q cannot be asked", t.Address); err != nil {
 		return nil, err
 	}
-	host, port, err := t.split()
+	host, port, err := outofband.SplitAddress(t.Address, outofband.PortSNMP)
 	if err != nil {
-		return nil, err
+		return nil, fault.Invalid("the address of the switch %w", err)
 	}
 	g := t.client(host, port)
 	g.Context = ctx

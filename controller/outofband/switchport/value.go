@@ -1,13 +1,15 @@
 package switchport
 
 import (
-	"encoding/hex"
 	"net"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/gosnmp/gosnmp"
+
+	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // maxText cuts texts of a switch; SnmpAdminString has at most 255 bytes.
@@ -109,15 +111,13 @@ func address(b []byte) string {
 	return net.HardwareAddr(b).String()
 }
 
-// parseMAC reads a MAC address as people and switches write it: 00:11:22:33:44:55,
-// 00-11-…, 0011.2233.4455, 001122334455.
-func parseMAC(s string) ([]byte, bool) {
-	plain := strings.NewReplacer(":", "", "-", "", ".", "").Replace(strings.TrimSpace(s))
-	b, err := hex.DecodeString(plain)
-	if err != nil || len(b) != 6 || address(b) == "" || b[0]&1 == 1 { // a group has no place
-		return nil, false
+// parseMAC reads the address of a machine as people and switches write it.
+func parseMAC(s string) ([]byte, error) {
+	text, err := outofband.ParseMAC(strings.TrimSpace(s))
+	if err != nil {
+		return nil, fault.Invalid("%w", err)
 	}
-	return b, true
+	return net.ParseMAC(text)
 }
 
 var (

@@ -9,10 +9,9 @@ import (
 
 	"github.com/gosnmp/gosnmp"
 
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
-
-const maxVLAN = 4094
 
 // members are the ports of a VLAN, one bit each (PortList of Q-BRIDGE-MIB).
 type members struct{ egress, untagged []byte }
@@ -20,8 +19,8 @@ type members struct{ egress, untagged []byte }
 // SetVLAN makes a VLAN the only untagged one of a port: member first, then PVID,
 // then out of the others. Tagged memberships are left alone.
 func (d *device) SetVLAN(ctx context.Context, index, vlan int) error {
-	if vlan < 1 || vlan > maxVLAN {
-		return fault.Invalid("VLAN %d is not between 1 and %d", vlan, maxVLAN)
+	if vlan < 1 || vlan > outofband.MaxVLAN {
+		return fault.Invalid("VLAN %d is not between 1 and %d", vlan, outofband.MaxVLAN)
 	}
 	ctx, done, err := d.take(ctx)
 	defer done()
@@ -73,7 +72,7 @@ func (d *device) vlanMissing(ctx context.Context, bp, vlan int) (string, map[int
 	if err != nil {
 		return "", nil, err
 	}
-	now := small(got[oid], maxVLAN)
+	now := small(got[oid], outofband.MaxVLAN)
 	if now == 0 {
 		return "", nil, fault.Refused("switch %s does not tell or set VLANs over SNMP (no Q-BRIDGE-MIB); leave the VLAN of its ports at 0, and the switch without a quarantine VLAN", d.name)
 	}
@@ -102,7 +101,7 @@ func (d *device) vlans(ctx context.Context) (map[int]members, error) {
 	}
 	all := make(map[int]members, len(rows))
 	for row, cells := range rows {
-		if id := ifIndex(row); id > 0 && id <= maxVLAN {
+		if id := ifIndex(row); id > 0 && id <= outofband.MaxVLAN {
 			all[id] = members{octets(cells[0]), octets(cells[1])}
 		}
 	}

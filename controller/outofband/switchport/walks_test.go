@@ -5,6 +5,7 @@ import (
 	"compress/bzip2"
 	"encoding/hex"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"sort"
@@ -318,7 +319,7 @@ func learnedIn(all map[string]string) map[string]map[int]bool {
 		if !ok || len(raw) != 6 || raw[0]&1 == 1 || string(raw) == "\x00\x00\x00\x00\x00\x00" {
 			continue
 		}
-		h := hex.EncodeToString(raw)
+		h := net.HardwareAddr(raw).String()
 		if found[h] == nil {
 			found[h] = map[int]bool{}
 		}
