@@ -57,16 +57,21 @@ func behind(t *testing.T, tree *snmpsim.Tree, mangle func(n int, b []byte) [][]b
 	return d, way
 }
 
-// requestID is where the id of a request lies in a message of this community; another
-// id makes the answer one to a question that nobody asked.
-func otherRequest(b []byte) []byte {
-	i := slices.Index(b, byte(gosnmp.GetResponse))
-	for ; i < len(b)-3; i++ {
-		if b[i] == 2 && b[i+1] > 0 && b[i+1] <= 4 { // INTEGER
-			b[i+1+int(b[i+1])] ^= 0x55
-			return b
-		}
+// kindAt is where the kind of PDU stands in a message with the community "private".
+func kindAt(b []byte) int { return behindLength(b, 0) + 3 + 2 + len("private") }
+
+// behindLength is where the value begins of what begins at i.
+func behindLength(b []byte, i int) int {
+	if b[i+1] < 0x80 {
+		return i + 2
 	}
+	return i + 2 + int(b[i+1]&0x7f)
+}
+
+// otherRequest makes an answer one to a question that nobody asked.
+func otherRequest(b []byte) []byte {
+	id := behindLength(b, kindAt(b))
+	b[id+1+int(b[id+1])] ^= 0x55
 	return b
 }
 
@@ -127,8 +132,8 @@ func TestHopelessWaysEndInTime(t *testing.T) {
 		"silence":         func(int, []byte) [][]byte { return nil },
 		"only garbage":    func(int, []byte) [][]byte { return [][]byte{[]byte("garbage")} },
 		"only others":     func(_ int, b []byte) [][]byte { return [][]byte{otherRequest(b)} },
-		"reports":         func(_ int, b []byte) [][]byte { b[slices.Index(b, 0xa2)] = 0xa8; return [][]byte{b} },
-		"its own request": func(_ int, b []byte) [][]byte { b[slices.Index(b, 0xa2)] = 0xa0; return [][]byte{b} },
+		"reports":         func(_ int, b []byte) [][]byte { b[kindAt(b)] = 0xa8; return [][]byte{b} },
+		"its own request": func(_ int, b []byte) [][]byte { b[kindAt(b)] = 0xa0; return [][]byte{b} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,12 +213,12 @@ func TestB32_ASwitchThatOnlySaysYesIsNotBelieved(t *testing.T) {
 	t.Cleanup(func() { conn.Close(); <-done })
 	d := dial(t, conn.LocalAddr().String(), "private")
 	p := outofband.Port{Switch: "sw1", By: outofband.ByName, Value: "port2"}
-	seen, changed, err := Shut(within(t, 500*time.Millisecond), d, p, nil)
+	seen, changed, err := Shut(within(t, time.Second), d, p, nil)
 	isKind(t, err, fault.KindUnavailable)
 	if err == nil || !strings.Contains(err.Error(), "accepted it, but port 102 was told to be down but is up") || seen.Error == "" || !changed {
 		t.Errorf("%+v, %v", seen, err)
 	}
-	err = d.SetVLAN(within(t, 500*time.Millisecond), 102, 66)
+	err = d.SetVLAN(within(t, time.Second), 102, 66)
 	isKind(t, err, fault.KindUnavailable)
 	if err == nil || !strings.Contains(err.Error(), "is in VLAN 1 instead of 66") {
 		t.Error(err)
@@ -231,7 +236,7 @@ func (l *liar) serve(conn net.PacketConn) {
 			return
 		}
 		msg := slices.Clone(b[:n])
-		if i := slices.Index(msg, byte(gosnmp.SetRequest)); i >= 0 {
+		if i := kindAt(msg); msg[i] == byte(gosnmp.SetRequest) {
 			msg[i] = byte(gosnmp.GetResponse)
 			_, _ = conn.WriteTo(msg, from)
 			continue
@@ -248,7 +253,7 @@ func TestB32_AShutPortWithALinkIsNotShut(t *testing.T) {
 	}
 	sw.Delete(ifOperStatus + ".102")
 	d := dial(t, serve(t, sw.Tree), "private")
-	_, changed, err := Shut(within(t, 500*time.Millisecond), d, outofband.Port{By: outofband.ByName, Value: "port2"}, nil)
+	_, changed, err := Shut(within(t, time.Second), d, outofband.Port{By: outofband.ByName, Value: "port2"}, nil)
 	isKind(t, err, fault.KindUnavailable)
 	if !changed || err == nil || !strings.Contains(err.Error(), "its link is unknown") {
 		t.Errorf("changed %v, %v", changed, err)
@@ -279,7 +284,7 @@ func TestASwitchWithoutGETBULKIsRead(t *testing.T) {
 						return
 					}
 					out := agent.Answer(b[:n])
-					if slices.Contains(b[:n], byte(gosnmp.GetBulkRequest)) {
+					if b[kindAt(b[:n])] == byte(gosnmp.GetBulkRequest) {
 						out = answer(out)
 					}
 					if out != nil {

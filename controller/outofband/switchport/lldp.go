@@ -29,7 +29,9 @@ type neighbour struct {
 }
 
 // is reports whether the neighbour has this address as chassis id or port id.
-func (n neighbour) is(mac []byte) bool { return bytes.Equal(n.chassis, mac) || bytes.Equal(n.port, mac) }
+func (n neighbour) is(mac []byte) bool {
+	return bytes.Equal(n.chassis, mac) || bytes.Equal(n.port, mac)
+}
 
 // neighbours reads who is heard.
 func (d *device) neighbours(ctx context.Context) ([]neighbour, error) {
