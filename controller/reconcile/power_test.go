@@ -145,7 +145,7 @@ func TestB28_MaintenanceKeepsHandsOff(t *testing.T) {
 	inHall(t, func(w *world, h *hall) {
 		w.obey(h.traced(w.obedient))
 		_, id := h.active()
-		if _, _, err := w.intake.SetMaintenance(context.Background(), ann, id, "new fan"); err != nil {
+		if _, _, err := w.intake.SetMaintenance(context.Background(), ann, id, "new fan", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		h.run(id, false, "")
