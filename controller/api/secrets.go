@@ -30,7 +30,11 @@ func (a *API) registerSecrets() {
 		summary: "Make a new key and seal all secrets anew", tag: "secrets", answer: SecretKeys{}, status: http.StatusAccepted,
 		detail: "Answered when the new key is in use; the rest is done by the leader. While a rotation is under way, asking again changes nothing.",
 	}, func(c *call) (reply, error) {
-		if err := a.in.RotateSecrets(c.ctx(), c.actor()); err != nil {
+		rev, err := a.in.RotateSecrets(c.ctx(), c.actor())
+		if err != nil {
+			return reply{}, err
+		}
+		if err := a.board.wait(c.ctx(), rev); err != nil {
 			return reply{}, err
 		}
 		return a.secretKeys(http.StatusAccepted)

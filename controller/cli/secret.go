@@ -86,7 +86,7 @@ func (p *program) awaitRotation(ctx context.Context, api *client.Client, a clien
 				left += whole64(k, "secrets")
 			}
 		}
-		if now := fmt.Sprintf("%d secrets are still to be sealed anew", left); now != told {
+		if now := fmt.Sprintf("secrets that are still to be sealed anew: %d", left); now != told {
 			told = now
 			fmt.Fprintln(p.err, now)
 		}

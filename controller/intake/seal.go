@@ -24,12 +24,12 @@ func (in *Intake) RequestDigest(plain string) string {
 // RotateSecrets makes a new data key; all secrets are then sealed anew by
 // [Intake.RunRotation], and the old key is removed. While that is under way, asking again
 // changes nothing.
-func (in *Intake) RotateSecrets(ctx context.Context, actor access.Actor) error {
+func (in *Intake) RotateSecrets(ctx context.Context, actor access.Actor) (rev int64, err error) {
 	if in.ring == nil {
-		return errNoRing
+		return 0, errNoRing
 	}
 	now := in.now()
-	return in.change(ctx, func(tx *store.Tx) error {
+	return in.store.Change(ctx, func(tx *store.Tx) error {
 		k, begun, err := in.ring.Begin(tx, actor, now)
 		if err != nil || !begun {
 			return err

@@ -252,6 +252,7 @@ func TestX9_RunFinishesWhatIsLeftAndLogsNoSecret(t *testing.T) {
 			}
 		})
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		if warnings := strings.Count(log.String(), "level=WARN"); warnings < 5 || warnings > 15 || !r.Rotating() {
 			t.Errorf("in five minutes with a damaged secret there were %d warnings", warnings)
 		}
