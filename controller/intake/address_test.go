@@ -179,6 +179,33 @@ func TestB36_AnEarlierServiceLeavesNothing(t *testing.T) {
 	}
 }
 
+// An address is of a location: a server that has one does not leave it.
+func TestB4_AServerWithAddressesStaysWhereItIs(t *testing.T) {
+	h := openHall(t, PoolDraft{Prefix: "192.0.2.0/24"})
+	other, _, err := h.CreateLocation(context.Background(), access.System, LocationDraft{Name: "Other", ExternalID: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.commit(func(tx *store.Tx) error {
+		s := fleet.Server{ID: "srv-1", Name: "web", Location: h.location, Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimNone}}
+		return store.Servers.Put(tx, s.ID, s)
+	})
+	if _, _, err := h.AssignAddress(context.Background(), access.System, "srv-1", AddressWish{}); err != nil {
+		t.Fatal(err)
+	}
+	move := func() error {
+		_, _, err := h.MoveServer(context.Background(), access.System, "srv-1", other.ID, "", "more room")
+		return err
+	}
+	if err := move(); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "steelyard address release") {
+		t.Errorf("moved with an address: %v", err)
+	}
+	h.remove(1)
+	if err := move(); err != nil {
+		t.Errorf("without one: %v", err)
+	}
+}
+
 // A thousand orders at once out of one pool: each gets an address of its own, none is
 // skipped, and they do not defeat each other.
 func TestX2_NoAddressIsGivenTwice(t *testing.T) {

@@ -86,8 +86,12 @@ func tied(tx *store.Tx, server string, out bool) (list []string, err error) {
 	if n := len(w.Ports); n > 0 {
 		list = append(list, fmt.Sprintf("its %d switch ports (steelyard server ports delete)", n))
 	}
-	if !out {
-		return list, nil
+	held, _, err := store.Holdings.Find(tx, server)
+	if n := len(held.Addresses); n > 0 {
+		list = append(list, fmt.Sprintf("its %d addresses (steelyard address release)", n))
+	}
+	if err != nil || !out {
+		return list, err
 	}
 	_, known, err := store.BMCs.Find(tx, server)
 	if known {
