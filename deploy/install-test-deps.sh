@@ -22,8 +22,9 @@ wanted=(
 )
 
 missing=()
-# a library without a program, in Debian's own Python: a client of the simulated Redfish service
+# libraries without a program, in Debian's own Python: a client of the simulated Redfish service, a mail server
 /usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
+/usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
 for entry in "${wanted[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done

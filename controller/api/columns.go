@@ -55,6 +55,7 @@ func newSheets() map[string]*sheet {
 	for _, s := range []*sheet{
 		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), tariffSheet(), orderSheet(), serviceSheet(),
 		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
+		webhookSheet(), routeSheet(), deliverySheet(),
 	} {
 		sheets[s.name] = s
 	}

@@ -28,6 +28,9 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Wirings, yield)
 		whole(snap, store.Observations, yield)
 		whole(snap, store.Switches, yield)
+		whole(snap, store.Webhooks, yield)
+		whole(snap, store.MailRoutes, yield)
+		whole(snap, store.Deliveries, yield)
 	}
 }
 
@@ -53,6 +56,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
+	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
 }
 
 func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {

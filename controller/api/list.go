@@ -67,6 +67,9 @@ func singular(table string) string {
 			return one + ending
 		}
 	}
+	if one, ok := strings.CutSuffix(table, "ies"); ok {
+		return one + "y"
+	}
 	return strings.TrimSuffix(table, "s")
 }
 

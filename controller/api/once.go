@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -163,6 +164,10 @@ func (a *API) createdReply(table, id string, value any, secret string, rev int64
 		out.body = render(&v)
 		return out
 	}
+	if w, ok := value.(*notify.Webhook); ok {
+		out.body = render(&NewWebhook{webhookView(w, rev), secret})
+		return out
+	}
 	out.body = render(viewOf(value, rev))
 	return out
 }
@@ -192,6 +197,10 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(access.User)
 	case "switches":
 		v = new(outofband.Switch)
+	case "webhooks":
+		v = new(notify.Webhook)
+	case "mail-routes":
+		v = new(notify.Route)
 	default:
 		return nil, fault.Internal("an answer about %s cannot be repeated", table)
 	}

@@ -57,6 +57,7 @@ func (a *API) register() {
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()
+	a.registerNotify()
 	a.registerEvents()
 	a.registerMatching()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -51,6 +52,13 @@ func viewOf(value any, rev int64) any {
 	case *outofband.Switch:
 		s := switchView(v, rev)
 		return &s
+	case *notify.Webhook:
+		w := webhookView(v, rev)
+		return &w
+	case *notify.Route:
+		return &MailRoute{*v, rev}
+	case *notify.Delivery:
+		return &Delivery{*v, rev}
 	}
 	return nil
 }
@@ -89,6 +97,12 @@ func searchRecord(id string, value any) string {
 		more = v.Address + "\n" + v.MAC
 	case *outofband.Switch:
 		more = v.Name + "\n" + v.Address
+	case *notify.Webhook:
+		more = v.Name + "\n" + v.URL
+	case *notify.Route:
+		more = v.Name + "\n" + strings.Join(v.To, "\n")
+	case *notify.Delivery:
+		more = v.To + "\n" + v.Event.ID + "\n" + v.Event.Type + "\n" + v.Event.Data.ID + "\n" + v.Event.Data.ServerName
 	case *access.Audit:
 		more = v.Action + "\n" + v.Object + "\n" + v.Actor.Name + "\n" + v.Request
 	}

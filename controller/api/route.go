@@ -132,6 +132,25 @@ var permissions = map[string]access.Permission{
 	"POST /v1/users/{id}/enable":  access.UserManage,
 	"PUT /v1/users/{id}/password": access.UserManage,
 
+	"GET /v1/webhooks":                   access.NotifyManage,
+	"POST /v1/webhooks":                  access.NotifyManage,
+	"GET /v1/webhooks/{id}":              access.NotifyManage,
+	"PATCH /v1/webhooks/{id}":            access.NotifyManage,
+	"DELETE /v1/webhooks/{id}":           access.NotifyManage,
+	"POST /v1/webhooks/{id}/rotate":      access.NotifyManage,
+	"POST /v1/webhooks/{id}/test":        access.NotifyManage,
+	"GET /v1/mail":                       access.NotifyManage,
+	"PUT /v1/mail":                       access.NotifyManage,
+	"POST /v1/mail/test":                 access.NotifyManage,
+	"GET /v1/mail-routes":                access.NotifyManage,
+	"POST /v1/mail-routes":               access.NotifyManage,
+	"GET /v1/mail-routes/{id}":           access.NotifyManage,
+	"PATCH /v1/mail-routes/{id}":         access.NotifyManage,
+	"DELETE /v1/mail-routes/{id}":        access.NotifyManage,
+	"GET /v1/deliveries":                 access.NotifyManage,
+	"GET /v1/deliveries/{id}":            access.NotifyManage,
+	"POST /v1/deliveries/{id}/redeliver": access.NotifyManage,
+
 	"GET /v1/audit":      access.AuditRead,
 	"GET /v1/audit/{id}": access.AuditRead,
 
@@ -150,6 +169,7 @@ var reading = map[string]access.Permission{
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,
 	"pools": access.SetupRead, "addresses": access.ServiceRead,
+	"webhooks": access.NotifyManage, "mail-routes": access.NotifyManage, "deliveries": access.NotifyManage,
 }
 
 // methods that a path may have; the fallback tells which one has.

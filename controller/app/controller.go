@@ -20,6 +20,7 @@ import (
 	"github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/metrics"
+	"github.com/steelyard/steelyard/controller/notify"
 	"github.com/steelyard/steelyard/controller/reconcile"
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
@@ -53,6 +54,7 @@ type Controller struct {
 	presence  *store.PresenceWriter
 	metrics   *metrics.Metrics
 	reconcile *reconcile.Reconciler
+	notify    *notify.Notifier
 	http      net.Listener
 	agents    net.Listener
 	certify   func() (*tls.Certificate, error)
@@ -114,6 +116,7 @@ func (c *Controller) build(context.Context) (err error) {
 	c.presence = store.NewPresenceWriter(c.backend.kv, c.replica, 0, c.log)
 	c.metrics = metrics.New(c.figures())
 	c.reconcile = reconcile.New(c.Store, c.Stock, c.Authority, c.log, now, c.metrics)
+	c.notify = notify.New(notify.Options{Store: c.Store, Secrets: c.Seal, Logger: c.log, Now: now, Version: c.opt.Version})
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
 		Presence: c.presence, Images: c.Images, Replica: c.replica, Logger: c.log,
@@ -207,6 +210,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	run("api", c.API.Run)
 	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })
 	run("reconcile", c.elect)
+	run("notify", c.tell)
 	return ended(g.Wait())
 }
 
@@ -239,6 +243,12 @@ func (c *Controller) elect(ctx context.Context) error {
 			g.Go(func() error { return c.Intake.RunRotation(store.WithFence(ctx, fence)) })
 			return g.Wait()
 		})
+}
+
+// tell runs the notifier where it is elected: an office of its own, so that trouble with
+// receivers never ends the term of who moves lifecycles.
+func (c *Controller) tell(ctx context.Context) error {
+	return store.Elect(ctx, c.backend.kv, store.Election{Name: "notify", Replica: c.replica, Logger: c.log}, c.notify.Run)
 }
 
 func (c *Controller) serve(ctx context.Context) error {

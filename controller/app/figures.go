@@ -11,7 +11,7 @@ import (
 // figures tells the metrics where the standing figures come from.
 func (c *Controller) figures() metrics.Options {
 	return metrics.Options{
-		Version: c.opt.Version, Fleet: c.fleetFigures, Sessions: c.sessionFigures, Leader: c.leads.Load, Etcd: c.backend.size,
+		Version: c.opt.Version, Fleet: c.fleetFigures, Sessions: c.sessionFigures, Leader: c.leads.Load, Etcd: c.backend.size, Notify: c.notifyFigures,
 		Store: func() metrics.Store {
 			n := c.Store.Stats()
 			return metrics.Store{Commits: n.Transactions, Changes: n.Changes, Conflicts: n.Conflicts + n.GaveUp, Retries: n.Conflicts}
@@ -55,4 +55,13 @@ func (c *Controller) sessionFigures() metrics.Sessions {
 		Open: s.Sessions, Handshakes: s.Handshakes, Resumed: s.Resumed, Enrolled: s.Enrolled, Lost: s.Lost, Reports: s.Reports,
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Refused: s.Refused, BadFrames: s.BadFrames,
 	}
+}
+
+func (c *Controller) notifyFigures() metrics.Notify {
+	s := c.notify.Stats()
+	out := metrics.Notify{Attempts: map[metrics.Attempted]uint64{}, Pending: s.Pending, Dead: s.Dead, Events: s.Events, Oldest: s.Oldest}
+	for k, n := range s.Attempts {
+		out.Attempts[metrics.Attempted(k)] = n
+	}
+	return out
 }

@@ -57,6 +57,10 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.userActions()
 	case "switch":
 		return p.switchActions()
+	case "webhook":
+		return p.webhookActions()
+	case "delivery":
+		return p.deliveryActions()
 	}
 	return nil
 }

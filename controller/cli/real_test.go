@@ -22,6 +22,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/task"
 	images "github.com/steelyard/steelyard/controller/image"
@@ -284,6 +285,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "catalogue")
 	r.do("", "whoami")
 	r.do("", "settings --require-confirmed-email=false")
+	r.notifications()
 	r.do("", "image retire debian --yes")
 	r.do("", "tariff delete small --yes")
 	r.do("", "module delete m1 --yes")
@@ -326,6 +328,67 @@ func (r *real) hands() {
 	r.do("", "server ports delete web1 --yes")
 	r.do("", "server bmc delete web1 --yes")
 	r.do("", "switch delete sw1 --yes")
+}
+
+// notifications asks for what tells the world outside.
+func (r *real) notifications() {
+	r.t.Helper()
+	r.do("", "settings --webhook-private-targets")
+	if secret := r.do("", "webhook create --name billing --url http://127.0.0.1:1/in --events service.*,task.opened").out; !strings.HasPrefix(secret, "whsec_") {
+		r.t.Errorf("the secret of a new webhook: %q", secret)
+	}
+	r.do("", "webhook edit billing --events *")
+	r.do("", "webhook show billing")
+	if secret := r.do("", "webhook rotate billing").out; !strings.HasPrefix(secret, "whsec_") {
+		r.t.Errorf("a new secret of a webhook: %q", secret)
+	}
+	r.do("mail password", "mail set --host mail.example.net --port 587 --security starttls --user steelyard --from steelyard@example.net")
+	if shown := r.do("", "mail show").out; !strings.Contains(shown, "password set") || strings.Contains(shown, "mail password") {
+		r.t.Errorf("the mail server is shown as %q", shown)
+	}
+	r.do("", "mail-route create --name night --events task.opened --department hands --to ops@example.net")
+	r.do("", "mail-route edit night --role systems")
+	r.do("", "mail-route show night")
+	r.arrives("webhook test billing")
+	r.arrives("mail test ops@example.net")
+	var page struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(r.do("", "delivery list --state delivered -o json").out), &page); err != nil || len(page.Items) != 2 {
+		r.t.Fatalf("the deliveries: %v, %v", page, err)
+	}
+	r.do("", "delivery show "+page.Items[0].ID)
+	r.do("", "delivery redeliver "+page.Items[0].ID)
+	r.do("", "mail-route delete night --yes")
+	r.do("", "webhook delete billing --yes")
+}
+
+// arrives runs a test of a receiver, and plays the one who delivers.
+func (r *real) arrives(command string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	sub := r.store.Subscribe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			changes, _, err := sub.Next(ctx)
+			if err != nil {
+				return
+			}
+			for _, c := range changes {
+				if d, ok := c.New.(*notify.Delivery); ok && d.State == notify.Pending {
+					r.change(func(tx *store.Tx) error {
+						return store.Deliveries.Put(tx, d.ID, d.After(notify.Outcome{OK: true}, time.Now(), 0))
+					})
+					return
+				}
+			}
+		}
+	}()
+	if out := r.do("", command).out; !strings.Contains(out, "was taken") {
+		r.t.Errorf("steelyard %s: %q", command, out)
+	}
+	<-ended
 }
 
 // refusedByRule runs a command whose request the API understands; a rule may say

@@ -1,25 +1,45 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
+	"maps"
+
 	"github.com/spf13/cobra"
+
+	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
+
+// fleetSettings are what flags change, by their JSON names.
+var fleetSettings = []field{
+	{name: "require_confirmed_email", kind: yes, usage: "take orders only from customers who confirmed their e-mail address"},
+	{name: "webhook_private_targets", kind: yes, usage: "let webhooks go to private and loopback addresses, and by http"},
+}
 
 // settingsCommand shows what holds for the whole fleet, and changes what is given.
 func (p *program) settingsCommand() *cobra.Command {
-	var confirmed bool
 	c := &cobra.Command{
 		Use: "settings", GroupID: setupGroup, Short: "What holds for the whole fleet", Args: exactly(),
 		Example: "  steelyard settings\n  steelyard settings --require-confirmed-email=true",
 	}
-	c.Flags().BoolVar(&confirmed, "require-confirmed-email", false, "take orders only from customers who confirmed their e-mail address")
+	f := p.form(c, fleetSettings)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		given, err := f.body(c.Context(), c.Flags())
+		if err != nil {
+			return err
+		}
 		api, err := p.api()
 		if err != nil {
 			return err
 		}
 		a, err := api.Get(c.Context(), "/v1/settings", nil)
-		if err == nil && c.Flags().Changed("require-confirmed-email") {
-			a, err = api.Put(c.Context(), "/v1/settings", map[string]bool{"require_confirmed_email": confirmed})
+		if err == nil && len(given) > 0 {
+			var whole map[string]any
+			if err := json.Unmarshal(a.Body, &whole); err != nil {
+				return fault.Internal("read the settings: %w", err)
+			}
+			a, err = putOver(c.Context(), api, "/v1/settings", whole, given)
 		}
 		if err != nil || p.json() {
 			return p.rawUnless(err, a)
@@ -27,4 +47,10 @@ func (p *program) settingsCommand() *cobra.Command {
 		return outline(p.out, a.Body, p.now())
 	}
 	return c
+}
+
+// putOver puts a record back as it was read, with the given fields instead.
+func putOver(ctx context.Context, api *client.Client, path string, whole, given map[string]any) (client.Answer, error) {
+	maps.Copy(whole, given)
+	return api.Put(ctx, path, whole)
 }

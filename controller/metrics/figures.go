@@ -18,6 +18,7 @@ type Options struct {
 	Store    func() Store
 	Etcd     func(context.Context) (Etcd, error)
 	Leader   func() bool
+	Notify   func() Notify
 }
 
 // Fleet is what the store's view holds. Start from the zero value and use the
@@ -132,3 +133,15 @@ type Store struct{ Commits, Changes, Conflicts, Retries uint64 }
 
 // Etcd is the size of the database, in bytes; a quota of 0 is not known.
 type Etcd struct{ Size, InUse, Quota int64 }
+
+// Notify is what is told to receivers of events. Attempts only grows, and is of this
+// replica; the rest is the fleet's.
+type Notify struct {
+	Attempts      map[Attempted]uint64
+	Pending, Dead map[string]int // deliveries by channel
+	Events        int            // in the outbox
+	Oldest        time.Duration
+}
+
+// Attempted is a channel and how an attempt ended.
+type Attempted struct{ Channel, Outcome string }

@@ -24,6 +24,12 @@ func filled() *Metrics {
 		Store:    func() Store { return Store{Commits: 9, Changes: 20, Conflicts: 3, Retries: 2} },
 		Etcd:     func(context.Context) (Etcd, error) { return Etcd{Size: 1 << 20, InUse: 1 << 19, Quota: 8 << 30}, nil },
 		Leader:   func() bool { return true },
+		Notify: func() Notify {
+			return Notify{
+				Attempts: map[Attempted]uint64{{"webhook", "delivered"}: 4, {"mail", "dead"}: 1}, Pending: map[string]int{"webhook": 3, "mail": 0},
+				Dead: map[string]int{"mail": 1}, Events: 2, Oldest: 90 * time.Second,
+			}
+		},
 	})
 	m.Request("/v1/servers/{id}", "GET", 200, 3*time.Millisecond)
 	m.OperationFinished("install", "done", 40*time.Second)
@@ -175,6 +181,19 @@ func TestNoSeriesForEachServer(t *testing.T) {
 			if strings.Contains(d.String(), "variableLabels: {"+label) || strings.Contains(d.String(), ","+label+"}") {
 				t.Errorf("%s has a label %q", d, label)
 			}
+		}
+	}
+}
+
+func TestX6_DeliveriesAreShown(t *testing.T) {
+	text := scrapeText(t, filled())
+	for _, want := range []string{
+		`steelyard_notify_attempts_total{channel="webhook",outcome="delivered"} 4`, `steelyard_notify_attempts_total{channel="mail",outcome="dead"} 1`,
+		`steelyard_notify_pending{channel="webhook"} 3`, `steelyard_notify_pending{channel="mail"} 0`, `steelyard_notify_dead{channel="mail"} 1`,
+		`steelyard_notify_outbox_events 2`, `steelyard_notify_oldest_seconds 90`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("the scrape lacks %s", want)
 		}
 	}
 }

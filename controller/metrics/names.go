@@ -45,6 +45,11 @@ var (
 	etcdSize     = desc("steelyard_etcd_database_bytes", "Size of etcd's database file.")
 	etcdInUse    = desc("steelyard_etcd_database_in_use_bytes", "Bytes of the database that hold data; the rest is freed by defragmentation.")
 	etcdQuota    = desc("steelyard_etcd_database_quota_bytes", "Size at which etcd stops accepting writes.")
+	attempts     = desc("steelyard_notify_attempts_total", "Attempts of this replica to tell receivers of events, by channel and outcome: delivered, failed (tried again) or dead (given up).", "channel", "outcome")
+	pending      = desc("steelyard_notify_pending", "Deliveries of events that wait, by channel.", "channel")
+	dead         = desc("steelyard_notify_dead", "Deliveries of events that were given up and are kept, by channel.", "channel")
+	outbox       = desc("steelyard_notify_outbox_events", "Events that were not handed out to receivers yet.")
+	oldest       = desc("steelyard_notify_oldest_seconds", "Age of the oldest delivery that waits; 0 without one.")
 	build        = desc("steelyard_build_info", "Always 1; the labels tell the build.", "version", "go_version")
 )
 
@@ -53,7 +58,7 @@ var standing = []*prometheus.Desc{
 	servers, unavailable, overridden, present, orders, services, operations, tasks, addresses, classes,
 	sessions, handshakes, resumed, refused, badFrames, enrolments, lost, agentBytes, reports,
 	viewRevision, viewLag, viewStale, commits, changes, conflicts, retries, leader,
-	etcdUp, etcdSize, etcdInUse, etcdQuota, build,
+	etcdUp, etcdSize, etcdInUse, etcdQuota, attempts, pending, dead, outbox, oldest, build,
 }
 
 // Names of what is observed as it happens.

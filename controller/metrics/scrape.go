@@ -53,6 +53,9 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	if s.Leader != nil {
 		out.gauge(leader, truth(s.Leader()))
 	}
+	if s.Notify != nil {
+		out.notify(s.Notify())
+	}
 	s.etcd(out)
 }
 
@@ -188,4 +191,14 @@ func (o sink) store(s Store) {
 	o.counter(changes, s.Changes)
 	o.counter(conflicts, s.Conflicts)
 	o.counter(retries, s.Retries)
+}
+
+func (o sink) notify(n Notify) {
+	for k, v := range n.Attempts {
+		o.counter(attempts, v, clean(k.Channel), clean(k.Outcome))
+	}
+	o.gauges(pending, n.Pending)
+	o.gauges(dead, n.Dead)
+	o.gauge(outbox, float64(n.Events))
+	o.gauge(oldest, n.Oldest.Seconds())
 }

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -13,4 +14,7 @@ var (
 	SwitchCommunity    = Field(store.Switches, "community", func(s *outofband.Switch) *access.Sealed { return &s.Community })
 	SwitchAuthPassword = Field(store.Switches, "auth_password", func(s *outofband.Switch) *access.Sealed { return &s.AuthPassword })
 	SwitchPrivPassword = Field(store.Switches, "priv_password", func(s *outofband.Switch) *access.Sealed { return &s.PrivPassword })
+	WebhookSecret      = Field(store.Webhooks, "secret", func(w *notify.Webhook) *access.Sealed { return &w.Secret })
+	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })
+	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })
 )

@@ -98,6 +98,9 @@ func (c *change) attempt(ctx context.Context, tx *Tx) outcome {
 	if err != nil && ctx.Err() == nil && !fault.Is(err, fault.KindUnavailable) || err == nil && len(tx.wrote) == 0 {
 		return c.prove(ctx, tx, err)
 	}
+	if err == nil {
+		err = tx.told()
+	}
 	if err != nil {
 		return outcome{err: err}
 	}

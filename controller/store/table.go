@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/store/kv"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -17,6 +18,7 @@ type definition[T any] struct {
 	name, noun string
 	indexes    []index[T]
 	clone      func(*T) T // nil: decode
+	tell       func(before, after *T) (notify.Event, bool)
 }
 
 // declared are all tables of the program; every Store holds them in memory.
@@ -128,6 +130,7 @@ func (t Table[T]) put(tx *Tx, id string, v T, lease int64) error {
 		return fault.Internal("store %s %s: %w", t.def.noun, id, err)
 	}
 	tx.put(kv.Op{Key: t.key(id), Value: raw, Lease: lease})
+	t.tell(tx, id, v)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -24,12 +25,12 @@ var (
 	Modules    = NewTable[order.Module]("modules", "module")
 	Tariffs    = NewTable[order.Tariff]("tariffs", "tariff")
 	Orders     = NewTable[order.Order]("orders", "order")
-	Services   = NewTable[order.Service]("services", "service")
-	Operations = NewTable[operation.Operation]("operations", "operation")
+	Services   = NewTable[order.Service]("services", "service").Tell(notify.OfService)
+	Operations = NewTable[operation.Operation]("operations", "operation").Tell(notify.OfOperation)
 	Commands   = NewTable[operation.Command]("commands", "command")
 	Results    = NewTable[protocol.Result]("results", "result")
 	Erasures   = NewTable[operation.Erasures]("erasures", "erasure of operation")
-	Tasks      = NewTable[task.Task]("tasks", "task")
+	Tasks      = NewTable[task.Task]("tasks", "task").Tell(notify.OfTask)
 	TaskKeys   = NewTable[TaskKey]("task-keys", "open task for")
 	Images     = NewTable[image.Image]("images", "image")
 	Users      = NewTable[access.User]("users", "user")
@@ -75,12 +76,16 @@ type TaskKey struct {
 	Task string `json:"task"`
 }
 
+// TheMailServer is the id of the one mail server.
+const TheMailServer = "fleet"
+
 // FleetSettings is the id of the one record of settings.
 const FleetSettings = "fleet"
 
 // FleetSetting is what holds for the whole fleet.
 type FleetSetting struct {
 	RequireConfirmedEmail bool `json:"require_confirmed_email"` // rule B5
+	WebhookPrivateTargets bool `json:"webhook_private_targets"` // webhooks may go to private and loopback addresses
 }
 
 // CommandKey is the key of a command, and of its result.

@@ -17,8 +17,9 @@ type Tx struct {
 	reads  map[string]kv.Entry
 	order  []string // keys of reads, as first read
 	writes map[string]kv.Op
-	wrote  []string // keys of writes, as first written
-	direct int      // reads that went to the backend
+	wrote  []string                // keys of writes, as first written
+	direct int                     // reads that went to the backend
+	tells  map[string]func() error // what the commit has to tell, by key; see Table.Tell
 }
 
 func newTx(ctx context.Context, c *change, view *Snapshot) *Tx {
@@ -37,6 +38,11 @@ func (tx *Tx) get(key string) (kv.Entry, error) {
 		}
 		return kv.Entry{Key: key, Value: w.Value, ModRev: -1}, nil
 	}
+	return tx.stored(key)
+}
+
+// stored is get without the writes of this transaction.
+func (tx *Tx) stored(key string) (kv.Entry, error) {
 	if e, ok := tx.reads[key]; ok {
 		return e, nil
 	}

@@ -37,6 +37,7 @@ const (
 	HandsRead      Permission = "hands.read"    // management controllers, switches and ports
 	HandsWrite     Permission = "hands.write"   // set them up; their passwords are never shown
 	SecretManage   Permission = "secret.manage" // rotate the keys that seal secrets (X9)
+	NotifyManage   Permission = "notify.manage" // webhooks, mail, deliveries
 )
 
 // everything lists all permissions that need a login.
@@ -45,6 +46,7 @@ var everything = []Permission{
 	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
+	NotifyManage,
 }
 
 // granted is the one table of roles (rule X7).

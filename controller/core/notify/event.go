@@ -1,0 +1,131 @@
+package notify
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/task"
+)
+
+// Event is one change of state that somebody may want to know.
+type Event struct {
+	ID   string    `json:"id"`   // evt-…: the same for every receiver and every attempt
+	Type string    `json:"type"` // "task.opened", "service.active", "operation.failed", …
+	At   time.Time `json:"at"`   // of the commit, by the clock of the replica that made it
+	Data Data      `json:"data"`
+}
+
+// Data is what an event says of its object, as an operator sees it in the API.
+type Data struct {
+	Table      string `json:"table"` // "tasks", "services" or "operations"
+	ID         string `json:"id"`
+	State      string `json:"state"`
+	Kind       string `json:"kind,omitempty"` // of a task or operation
+	Subject    string `json:"subject,omitempty"`
+	Message    string `json:"message,omitempty"` // at most MaxMessage bytes
+	Server     string `json:"server,omitempty"`
+	ServerName string `json:"server_name,omitempty"` // when it was sent out
+	Order      string `json:"order,omitempty"`
+	Service    string `json:"service,omitempty"`
+	Operation  string `json:"operation,omitempty"`
+	Department string `json:"department,omitempty"`
+	Customer   string `json:"customer,omitempty"`
+	Hostname   string `json:"hostname,omitempty"`
+}
+
+// MaxMessage bounds the texts of an event.
+const MaxMessage = 2000
+
+// Test is the type of an event that a person asked for to try a receiver.
+const Test = "test"
+
+// words of the changes that have one of their own.
+const (
+	opened  = "opened"
+	closed  = "closed"
+	started = "started"
+	resumed = "resumed"
+)
+
+// Object names what the event is about; the events of one object are delivered in
+// their order.
+func (e Event) Object() string { return e.Data.Table + "/" + e.Data.ID }
+
+// OfTask is the event of a task that came (before is nil) or changed.
+func OfTask(before, after *task.Task) (Event, bool) {
+	word := map[string]string{task.Open: opened, task.Closed: closed}[after.State]
+	if word == "" || before == nil && word == closed || before != nil && before.State == after.State {
+		return Event{}, false
+	}
+	message := after.Body
+	if word == closed {
+		message = after.CloseReason
+	}
+	return Event{Type: "task." + word, Data: Data{
+		Table: "tasks", ID: after.ID, State: after.State, Kind: after.Kind, Subject: clip(after.Subject), Message: clip(message), Server: after.Server,
+		Order: after.Order, Service: after.Service, Operation: after.Operation, Department: after.Department,
+	}}, true
+}
+
+// OfService is the event of a service that came or changed its state.
+func OfService(before, after *order.Service) (Event, bool) {
+	if before != nil && before.State == after.State {
+		return Event{}, false
+	}
+	return Event{Type: "service." + after.State, Data: Data{
+		Table: "services", ID: after.ID, State: after.State, Message: clip(after.Message), Server: after.Server,
+		Order: after.Order, Service: after.ID, Operation: after.Operation, Customer: after.Customer, Hostname: after.Hostname,
+	}}, true
+}
+
+// OfOperation is the event of an operation that came or changed its state.
+func OfOperation(before, after *operation.Operation) (Event, bool) {
+	word := after.State
+	switch {
+	case before == nil:
+		word = started
+	case before.State == after.State:
+		return Event{}, false
+	case after.State == operation.Running:
+		word = resumed
+	}
+	return Event{Type: "operation." + word, Data: Data{
+		Table: "operations", ID: after.ID, State: after.State, Kind: after.Kind, Message: clip(after.Message), Server: after.Server,
+		Order: after.Order, Service: after.Service, Operation: after.ID, Department: after.Department,
+	}}, true
+}
+
+// Types lists every type of event.
+func Types() []string {
+	list := []string{"task." + opened, "task." + closed}
+	for _, state := range []string{
+		order.ServiceOrdered, order.ServicePreparing, order.ServiceActive, order.ServiceStopping, order.ServiceStopped,
+		order.ServiceResuming, order.ServiceDeleting, order.ServiceDeleted, order.ServiceNeedsAttention, order.ServiceCanceled,
+	} {
+		list = append(list, "service."+state)
+	}
+	for _, word := range []string{started, operation.Held, resumed, operation.Done, operation.Failed, operation.Canceled} {
+		list = append(list, "operation."+word)
+	}
+	return list
+}
+
+// Wanted reports whether one of the patterns names the type: it itself, all of its
+// noun ("task.*"), or all ("*").
+func Wanted(patterns []string, kind string) bool {
+	noun, _, _ := strings.Cut(kind, ".")
+	return slices.ContainsFunc(patterns, func(p string) bool { return p == "*" || p == kind || p == noun+".*" })
+}
+
+// clip shortens a text to MaxMessage bytes, between two characters.
+func clip(s string) string { return shorten(s, MaxMessage) }
+
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most-len("…")], "") + "…"
+}
