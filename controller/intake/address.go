@@ -22,7 +22,8 @@ import (
 // a service; of several pools of a family the first that has one. No pools named
 // means all of the server's location, in their order. What the service has on the
 // server already stays, what an earlier one left there is released. The fault is
-// refused when the pools of a family are exhausted.
+// refused when the pools of a family are exhausted, and unavailable when this replica
+// has not seen yet who took their last addresses.
 func AssignAddresses(tx *store.Tx, s *fleet.Server, svc order.Service, poolIDs []string, now time.Time) ([]address.Address, error) {
 	held, err := heldBy(tx, s.ID)
 	if err != nil {
