@@ -27,8 +27,8 @@ func TestB34_BootFlagsAreReadBack(t *testing.T) {
 		if err := c.NextBoot(t.Context(), boot); err != nil {
 			t.Fatalf("%+v: %v", boot, err)
 		}
-		f := chassis.BootFlags
-		if f == nil || f.Persist == boot.Once || bool(f.BIOSBootType) != (boot.Mode == ModeUEFI) || !f.BootFlagsValid {
+		f, err := chassis.GetBootFlags(t.Context())
+		if err != nil || f == nil || f.Persist == boot.Once || bool(f.BIOSBootType) != (boot.Mode == ModeUEFI) || !f.BootFlagsValid {
 			t.Errorf("%+v: %+v", boot, f)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bougou/go-ipmi/pkg/hal/mock"
 	"github.com/bougou/go-ipmi/pkg/types"
 	"go.uber.org/goleak"
 
@@ -37,6 +38,13 @@ func powered(t *testing.T, s *Session) bool {
 	return out[0]&1 == 1
 }
 
+func turn(t *testing.T, chassis *mock.Chassis, on bool) {
+	t.Helper()
+	if err := chassis.SetPower(t.Context(), on); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The best suite that both speak is used; a weak one only when it is asked for.
 func TestX9_TheBestSuiteIsUsedAndNoWeakOneUnasked(t *testing.T) {
 	both := slices.Concat(Strong, Weak)
@@ -58,7 +66,7 @@ func TestX9_TheBestSuiteIsUsedAndNoWeakOneUnasked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, chassis := rmcptest.BMC(t, tt.offered...)
-			chassis.On = true
+			turn(t, chassis, true)
 			s, err := dial(t, address, tt.asked)
 			if tt.want == 0 {
 				if !NoSuite(err) {
@@ -124,7 +132,7 @@ func TestX9_ForgeriesAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 130 { // more than twice around the request numbers
-		chassis.On = i%2 == 0
+		turn(t, chassis, i%2 == 0)
 		if got := powered(t, s); got != (i%2 == 0) {
 			t.Fatalf("request %d: power %v", i, got)
 		}
@@ -134,7 +142,7 @@ func TestX9_ForgeriesAreDropped(t *testing.T) {
 // A network that loses half of the answers is only slow.
 func TestB42_LostAnswersAreAskedForAgain(t *testing.T) {
 	upstream, chassis := rmcptest.BMC(t, 17)
-	chassis.On = true
+	turn(t, chassis, true)
 	n := 0
 	address := rmcptest.Relay(t, upstream, func(in []byte) [][]byte {
 		if n++; n%2 == 0 {
@@ -179,7 +187,7 @@ func TestB42_SilenceEndsWithTheContext(t *testing.T) {
 // A session that went away is unavailable, and the next one works.
 func TestB42_AControllerThatGoesAwayIsUnavailable(t *testing.T) {
 	upstream, chassis := rmcptest.BMC(t, 3)
-	chassis.On = true
+	turn(t, chassis, true)
 	away := make(chan struct{})
 	address := rmcptest.Relay(t, upstream, func(in []byte) [][]byte {
 		select {
