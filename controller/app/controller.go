@@ -21,6 +21,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/metrics"
 	"github.com/steelyard/steelyard/controller/notify"
+	"github.com/steelyard/steelyard/controller/outofband"
 	"github.com/steelyard/steelyard/controller/reconcile"
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
@@ -55,6 +56,7 @@ type Controller struct {
 	metrics   *metrics.Metrics
 	reconcile *reconcile.Reconciler
 	notify    *notify.Notifier
+	hands     *outofband.Hands
 	http      net.Listener
 	agents    net.Listener
 	certify   func() (*tls.Certificate, error)
@@ -117,6 +119,7 @@ func (c *Controller) build(context.Context) (err error) {
 	c.metrics = metrics.New(c.figures())
 	c.reconcile = reconcile.New(c.Store, c.Stock, c.Authority, c.log, now, c.metrics)
 	c.notify = notify.New(notify.Options{Store: c.Store, Secrets: c.Seal, Logger: c.log, Now: now, Version: c.opt.Version})
+	c.hands = outofband.New(c.Store, c.Stock, c.Intake, outofband.NewDevices(c.Seal, c.Intake, c.log), c.log, now)
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
 		Presence: c.presence, Images: c.Images, Replica: c.replica, Logger: c.log,
@@ -240,6 +243,7 @@ func (c *Controller) elect(ctx context.Context) error {
 			defer c.leads.Store(false)
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return c.reconcile.Run(ctx, fence) })
+			g.Go(func() error { return c.hands.Run(ctx, fence) })
 			g.Go(func() error { return c.Intake.RunRotation(store.WithFence(ctx, fence)) })
 			return g.Wait()
 		})

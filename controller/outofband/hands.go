@@ -41,7 +41,7 @@ type Hands struct {
 	fence store.Fence
 	mu    sync.Mutex
 	jobs  map[string]*job // by command key
-	count int             // of jobs that were begun
+	begun int             // jobs, ever
 	news  *news
 	looks *looks
 }
@@ -113,7 +113,7 @@ func (h *Hands) consider(ctx context.Context, g *errgroup.Group, key string) {
 	case j != nil && (!mine || cmd.Cancel != nil):
 		j.cancel()
 	case j == nil && mine:
-		j = &job{hands: h, key: key, server: cmd.Server, ended: make(chan struct{}), after: h.last(cmd.Server), number: h.count}
+		j = &job{hands: h, key: key, server: cmd.Server, ended: make(chan struct{}), after: h.last(cmd.Server), number: h.begun}
 		var life context.Context
 		life, j.cancel = context.WithDeadline(ctx, cmd.Deadline)
 		if cmd.Cancel != nil {
@@ -137,7 +137,7 @@ func (h *Hands) last(server string) <-chan struct{} {
 			newest = j
 		}
 	}
-	h.count++
+	h.begun++
 	if newest == nil {
 		return nil
 	}

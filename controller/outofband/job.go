@@ -177,7 +177,7 @@ func (j *job) done(state string, changed bool, err error) (string, error) {
 		return "", err
 	}
 	now := j.hands.now()
-	j.seen = func(o *outofband.Observation) { power(o, state, now) }
+	j.seen = func(o *outofband.Observation) { powerSeen(o, state, now) }
 	if !changed {
 		return "it was " + state + " already", nil
 	}

@@ -118,7 +118,15 @@ func (h *Hands) lookAt(ctx context.Context, server string) {
 	limit, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	started := h.now()
-	news := append(h.lookPower(limit, server), h.lookPorts(limit, server)...)
+	news := h.lookPower(limit, server)
+	wiring, looks := h.lookPorts(limit, server)
+	if len(looks) > 0 {
+		seen := make([]outofband.Seen, len(looks))
+		for i := range looks {
+			seen[i] = looks[i].Seen
+		}
+		news = append(news, func(o *outofband.Observation) { o.Ports = seen })
+	}
 	if ctx.Err() != nil || h.busy(server) { // a command changed it under our eyes: its own look counts
 		return
 	}
@@ -132,6 +140,9 @@ func (h *Hands) lookAt(ctx context.Context, server string) {
 			}
 		})
 	})
+	if err == nil && len(looks) > 0 {
+		err = h.count(ctx, wiring, looks)
+	}
 	if err != nil && ctx.Err() == nil {
 		h.log.Warn("what was seen of a server cannot be stored", "server", server, "error", err)
 	}
@@ -145,9 +156,9 @@ func (h *Hands) lookPower(ctx context.Context, server string) (news []func(*outo
 	state, chassis, err := h.askPower(ctx, *bmc, h.inventoryDue(server))
 	now := h.now()
 	if err != nil {
-		return append(news, func(o *outofband.Observation) { unseen(o, err, now) })
+		return append(news, func(o *outofband.Observation) { powerUnseen(o, err, now) })
 	}
-	news = append(news, func(o *outofband.Observation) { power(o, state, now) })
+	news = append(news, func(o *outofband.Observation) { powerSeen(o, state, now) })
 	if chassis != nil {
 		chassis.At = now
 		news = append(news, func(o *outofband.Observation) { o.Inventory = chassis })
@@ -177,35 +188,35 @@ func (h *Hands) askPower(ctx context.Context, bmc outofband.BMC, everything bool
 	return state, &chassis, nil
 }
 
-func (h *Hands) lookPorts(ctx context.Context, server string) []func(*outofband.Observation) {
+func (h *Hands) lookPorts(ctx context.Context, server string) (outofband.Wiring, []outofband.Look) {
 	w, ok := store.Wirings.View(h.store, server)
 	if !ok || len(w.Ports) == 0 {
-		return nil
+		return outofband.Wiring{}, nil
 	}
-	now := h.now()
-	seen := make([]outofband.Seen, len(w.Ports))
+	looks := make([]outofband.Look, len(w.Ports))
 	for i, port := range w.Ports {
-		seen[i] = outofband.Seen{Switch: port.Switch, Port: port.Value, At: now}
+		looks[i].Seen = outofband.Seen{Switch: port.Switch, Port: port.Value, At: h.now()}
 		sw, ok := store.Switches.View(h.store, port.Switch)
 		if !ok || sw.Driver == outofband.SwitchManual {
 			continue
 		}
-		s, err := h.askPort(ctx, *sw, port)
+		look, err := h.askPort(ctx, *sw, port)
 		if err != nil {
-			seen[i].Error = err.Error()
+			looks[i].Seen.Error = err.Error()
 			continue
 		}
-		s.Switch, s.At = port.Switch, now
-		seen[i] = s
+		look.Seen.Switch, look.Seen.At = port.Switch, h.now()
+		looks[i] = look
 	}
-	return []func(*outofband.Observation){func(o *outofband.Observation) { portsSeen(o, seen, now) }}
+	return *w, looks
 }
 
-func (h *Hands) askPort(ctx context.Context, sw outofband.Switch, port outofband.Port) (seen outofband.Seen, err error) {
+func (h *Hands) askPort(ctx context.Context, sw outofband.Switch, port outofband.Port) (look outofband.Look, err error) {
 	s, err := h.reach.Switch(ctx, sw)
 	if err != nil {
-		return seen, err
+		return look, err
 	}
 	defer func() { err = cmp.Or(err, s.Close()) }()
-	return s.Look(ctx, port)
+	look.Seen, look.Counters, err = s.Look(ctx, port)
+	return look, err
 }

@@ -43,7 +43,7 @@ func same(a, b outofband.Observation) bool {
 	})
 }
 
-func power(o *outofband.Observation, state string, now time.Time) {
+func powerSeen(o *outofband.Observation, state string, now time.Time) {
 	if o.Power != state {
 		o.Power, o.PowerSince = state, now
 	}
@@ -51,7 +51,7 @@ func power(o *outofband.Observation, state string, now time.Time) {
 }
 
 // unseen notes why there is no news of the power. What was seen last stays, with its time.
-func unseen(o *outofband.Observation, err error, now time.Time) {
+func powerUnseen(o *outofband.Observation, err error, now time.Time) {
 	if o.Power == "" {
 		o.Power, o.PowerSince = outofband.Unknown, now
 	}

@@ -28,6 +28,6 @@ type Power interface {
 type Switch interface {
 	Enable(ctx context.Context, p outofband.Port, vlan int, say func(string)) (outofband.Seen, bool, error)
 	Shut(ctx context.Context, p outofband.Port, say func(string)) (outofband.Seen, bool, error)
-	Look(ctx context.Context, p outofband.Port) (outofband.Seen, error)
+	Look(ctx context.Context, p outofband.Port) (outofband.Seen, outofband.Counters, error)
 	Close() error
 }

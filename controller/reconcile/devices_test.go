@@ -295,10 +295,10 @@ func (s switchOf) seen(p outofband.Port) outofband.Seen {
 	return outofband.Seen{Port: p.Value, Admin: admin, Oper: admin}
 }
 
-func (s switchOf) Look(_ context.Context, p outofband.Port) (outofband.Seen, error) {
+func (s switchOf) Look(_ context.Context, p outofband.Port) (outofband.Seen, outofband.Counters, error) {
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
-	return s.seen(p), nil
+	return s.seen(p), outofband.Counters{}, nil
 }
 
 func (s switchOf) Close() error { return nil }
