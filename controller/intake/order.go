@@ -159,6 +159,9 @@ func (in *Intake) letGo(tx *store.Tx, actor access.Actor, o order.Order, reason 
 	}
 	before := s
 	s = s.Released(now)
+	if _, err := RemoveAddresses(tx, s.ID, actor, reason, now); err != nil {
+		return err
+	}
 	return cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, actor, "server.release", "servers/"+s.ID, before, s, reason, now))
 }
 

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -24,6 +25,14 @@ func (t *turn) act(op operation.Operation) error {
 		op.Epoch = t.server.Epoch
 		return t.keep(op)
 	case operation.ActRemoveAddresses:
+		removed, err := intake.RemoveAddresses(t.tx, t.server.ID, access.System, "rule B36", t.now)
+		if err != nil {
+			return err
+		}
+		op.Steps[op.Current].Detail = "removed " + strings.Join(removed, ", ")
+		if len(removed) == 0 {
+			op.Steps[op.Current].Detail = "it had none"
+		}
 		return t.keep(op)
 	case operation.ActRemoveOwner:
 		return t.removeOwner(op)

@@ -259,6 +259,9 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 			SignedManifest: img.SignedManifest, Signature: img.Signature, Disk: op.Params.Disk,
 			Hostname: op.Params.Hostname, SSHKeys: op.Params.SSHKeys,
 		}
+		if c.Image.Network, err = intake.NetworkOf(t.tx, op.Server); err != nil {
+			return err
+		}
 		if c.Kind == protocol.CommandConfirm {
 			c.Image = nil
 			c.Confirm = &protocol.ConfirmCommand{Disk: op.Params.Disk, RawBytes: img.RawBytes, RawSHA256: img.RawSHA256}

@@ -21,7 +21,8 @@ func (t *turn) installed(op operation.Operation) error {
 	}
 	if o.State == order.Canceled {
 		t.server = t.server.Released(t.now)
-		return t.withdrawn(op)
+		_, err := intake.RemoveAddresses(t.tx, t.server.ID, access.System, "the order was canceled", t.now)
+		return cmp.Or(err, t.withdrawn(op))
 	}
 	if op.State != operation.Done {
 		return t.notInstalled(op, o)
