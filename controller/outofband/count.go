@@ -22,6 +22,10 @@ func (h *Hands) count(ctx context.Context, w outofband.Wiring, looks []outofband
 		if err != nil {
 			return err
 		}
-		return store.Traffic.Put(tx, w.Server, t.Count(w, looks))
+		next := t.Count(w, looks)
+		if len(next.Ports) == 0 { // never counted
+			return nil
+		}
+		return store.Traffic.Put(tx, w.Server, next)
 	})
 }

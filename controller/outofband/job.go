@@ -241,6 +241,9 @@ func (j *job) ports(ctx context.Context) (string, error) {
 		}
 		told++
 		c, err := j.port(ctx, *sw, port, &seen[i])
+		if again := j.hands.remembered(j.server, i, port); again != port && fault.Is(err, fault.KindNotFound) {
+			c, err = j.port(ctx, *sw, again, &seen[i])
+		}
 		if err != nil {
 			return "", err
 		}

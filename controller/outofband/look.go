@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/outofband/switchport"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/pause"
 )
 
@@ -195,12 +197,15 @@ func (h *Hands) lookPorts(ctx context.Context, server string) (outofband.Wiring,
 	}
 	looks := make([]outofband.Look, len(w.Ports))
 	for i, port := range w.Ports {
-		looks[i].Seen = outofband.Seen{Switch: port.Switch, Port: port.Value, At: h.now()}
+		looks[i].Seen = h.lastSeen(server, i, port)
 		sw, ok := store.Switches.View(h.store, port.Switch)
 		if !ok || sw.Driver == outofband.SwitchManual {
 			continue
 		}
 		look, err := h.askPort(ctx, *sw, port)
+		if again := h.remembered(server, i, port); again != port && fault.Is(err, fault.KindNotFound) {
+			look, err = h.askPort(ctx, *sw, again)
+		}
 		if err != nil {
 			looks[i].Seen.Error = err.Error()
 			continue
@@ -209,6 +214,21 @@ func (h *Hands) lookPorts(ctx context.Context, server string) (outofband.Wiring,
 		looks[i] = look
 	}
 	return *w, looks
+}
+
+// remembered is a port as it was found last: one that is shut hears no address and no neighbour, by
+// which it could be found again.
+func (h *Hands) remembered(server string, i int, port outofband.Port) outofband.Port {
+	return switchport.Remembered(port, h.lastSeen(server, i, port))
+}
+
+// lastSeen is what was last seen of a port; with an error it stays until there is news.
+func (h *Hands) lastSeen(server string, i int, port outofband.Port) outofband.Seen {
+	o, ok := store.Observations.View(h.store, server)
+	if !ok || i >= len(o.Ports) || o.Ports[i].Switch != port.Switch {
+		return outofband.Seen{Switch: port.Switch, Admin: outofband.Unknown, Oper: outofband.Unknown}
+	}
+	return o.Ports[i]
 }
 
 func (h *Hands) askPort(ctx context.Context, sw outofband.Switch, port outofband.Port) (look outofband.Look, err error) {
