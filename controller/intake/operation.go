@@ -68,8 +68,8 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("server %s belongs to service %s, which wants it as it is: use steelyard service power, or begin maintenance first", s.ID, s.Claim.Ref)
 	case kind == operation.Power:
 		return nil
-	case s.Quarantine != nil:
-		return fault.Refused("server %s is in quarantine: %s", s.ID, s.Quarantine.Reason)
+	case s.Unsettled() != "":
+		return fault.Refused("server %s is not settled: %s", s.ID, s.Unsettled())
 	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
 		return fault.Refused("server %s %s; its disks may not be touched", s.ID, taken(s.Claim))
 	}

@@ -51,7 +51,7 @@ func (r *Reconciler) power(ctx context.Context, s *fleet.Server) (next time.Time
 
 // unlike finds the service of a server whose power is not as the service wants it.
 func (r *Reconciler) unlike(s *fleet.Server) (svc *order.Service, rule, action string) {
-	if s.Claim.Kind != fleet.ClaimClient || s.Operation != "" || s.Maintenance != nil || s.Quarantine != nil || s.Approval != fleet.Approved {
+	if s.Claim.Kind != fleet.ClaimClient || s.Operation != "" || s.Maintenance != nil || s.Unsettled() != "" || s.Approval != fleet.Approved {
 		return nil, "", ""
 	}
 	svc, ok := store.Services.View(r.store, s.Claim.Ref)

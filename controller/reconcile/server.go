@@ -73,7 +73,7 @@ func (r *Reconciler) wakeable(s *fleet.Server) bool {
 // needed tells which operation a server needs, and from when on. reachable is one whose agent is
 // connected, or that can be turned on.
 func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at time.Time) {
-	if s.Approval != fleet.Approved || s.Operation != "" || s.Quarantine != nil || s.Maintenance != nil || !reachable || f == nil {
+	if s.Approval != fleet.Approved || s.Operation != "" || s.Unsettled() != "" || s.Maintenance != nil || !reachable || f == nil {
 		return "", at
 	}
 	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" && s.Claim.Kind != fleet.ClaimHeld

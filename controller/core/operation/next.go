@@ -284,7 +284,7 @@ func finished(s *Step, in Input) bool {
 	case s.Command == protocol.CommandReboot:
 		return in.Rebooted
 	case s.Command == CommandPowerOff && !outofband.Switched(in.Driver):
-		return !in.Connected
+		return !in.Connected || in.Rebooted // off, and on again before anybody looked
 	}
 	return true
 }
