@@ -75,6 +75,7 @@ func (b *routeBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Chec
 func (b *mailBody) check(c *fault.Check, _ intake.Lookup, st *state) {
 	b.Check(c, st.call.api.mailServer())
 }
+
 func (b *mailTestBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	notify.CheckAddress(c, "to", b.To)
 }

@@ -72,7 +72,9 @@ func TestX6_ExampleReceiverTakesEvents(t *testing.T) {
 		_, err := in.Redeliver(ctx, admin, id, "again")
 		must(t, err)
 	}
-	await(t, func() bool { return n.Stats().Attempts[notify.Attempted{Channel: "webhook", Outcome: "delivered"}] == 4 })
+	await(t, func() bool {
+		return n.Stats().Attempts[notify.Attempted{Channel: "webhook", Outcome: "delivered"}] == 4
+	})
 	_, _, err = in.TestWebhook(ctx, admin, hook.ID)
 	must(t, err)
 	if line := next(t, lines); !strings.Contains(line, `"type":"test"`) {
@@ -156,12 +158,14 @@ func TestX9_ReceiverRefusesStrangers(t *testing.T) {
 		t.Fatalf("%q %v", id, err)
 	}
 	for name, change := range map[string]func(http.Header){
-		"another id":      func(h http.Header) { h.Set("webhook-id", "evt-2") },
-		"no id":           func(h http.Header) { h.Del("webhook-id") },
-		"another time":    func(h http.Header) { h.Set("webhook-timestamp", fmt.Sprint(now.Unix()+1)) },
-		"no time":         func(h http.Header) { h.Set("webhook-timestamp", "now") },
-		"no signature":    func(h http.Header) { h.Del("webhook-signature") },
-		"another version": func(h http.Header) { h.Set("webhook-signature", strings.ReplaceAll(h.Get("webhook-signature"), "v1,", "v9,")) },
+		"another id":   func(h http.Header) { h.Set("webhook-id", "evt-2") },
+		"no id":        func(h http.Header) { h.Del("webhook-id") },
+		"another time": func(h http.Header) { h.Set("webhook-timestamp", fmt.Sprint(now.Unix()+1)) },
+		"no time":      func(h http.Header) { h.Set("webhook-timestamp", "now") },
+		"no signature": func(h http.Header) { h.Del("webhook-signature") },
+		"another version": func(h http.Header) {
+			h.Set("webhook-signature", strings.ReplaceAll(h.Get("webhook-signature"), "v1,", "v9,"))
+		},
 	} {
 		if _, err := verify(secret, sign(change), body, now); err == nil {
 			t.Errorf("%s passes", name)

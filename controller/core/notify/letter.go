@@ -53,8 +53,14 @@ func (e Event) Letter(base string) string {
 		server = d.ServerName + " (" + d.Server + ")"
 	}
 	for _, row := range [][2]string{
-		{"Server:", server}, {"Customer:", d.Customer}, {"Order:", d.Order}, {"Service:", d.Service}, {"Operation:", d.Operation},
-		{"Team:", d.Department}, {"When:", e.At.UTC().Format(time.RFC3339)}, {"Event:", e.Type + " " + e.ID},
+		{"Server:", server},
+		{"Customer:", d.Customer},
+		{"Order:", d.Order},
+		{"Service:", d.Service},
+		{"Operation:", d.Operation},
+		{"Team:", d.Department},
+		{"When:", e.At.UTC().Format(time.RFC3339)},
+		{"Event:", e.Type + " " + e.ID},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(&b, "%-11s%s\n", row[0], line(row[1]))
