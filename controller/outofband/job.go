@@ -162,7 +162,7 @@ func (j *job) power(ctx context.Context) (detail string, err error) {
 		boot = j.cmd.Power.Boot
 	}
 	if bmc.Driver == outofband.DriverWOL {
-		_, err := p.TurnOn(ctx, boot, j.say(ctx))
+		_, err := p.TurnOn(ctx, operation.BootDisk, j.say(ctx)) // what it boots is its own to choose
 		return "a magic packet was sent", err
 	}
 	if boot == operation.BootRAM {

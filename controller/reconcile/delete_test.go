@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
@@ -48,7 +49,7 @@ func (w *world) op(id string) *operation.Operation {
 	return op
 }
 
-func TestB33_B40_DeleteTakesItsStepsInOrder(t *testing.T) {
+func TestB33_B34_B35_B36_B37_B38_B39_B40_DeleteTakesItsStepsInOrder(t *testing.T) {
 	inHall(t, func(w *world, h *hall) {
 		w.obey(h.traced(w.obedient))
 		svc, id := h.active()
@@ -149,7 +150,7 @@ func TestB35_WhatRunsIsStoppedInItsTurn(t *testing.T) {
 	})
 }
 
-func TestB41_AServerWhoseCleanUpFailedIsNotAvailable(t *testing.T) {
+func TestB37_B38_B41_AServerWhoseCleanUpFailedIsNotAvailable(t *testing.T) {
 	inHall(t, func(w *world, h *hall) {
 		svc, id := h.active()
 		w.obey(h.traced(w.refusing(protocol.CommandErase, fault.Refused("the drive does not obey"))))
@@ -241,4 +242,52 @@ func TestX4_APersonIsAHandWhereThereIsNoOther(t *testing.T) {
 			t.Fatalf("%s: %s", got.State, w.op(op.Operation).Message)
 		}
 	})
+}
+
+func TestB4_AnOrderWaitsForAnAddressAndGoesOn(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		first, _ := h.active()
+		w.pool("192.0.2.0/30") // two addresses, one is the gateway
+		got, _ := h.active()
+		if list := w.addresses(got.Server); len(list) != 1 || list[0] != "192.0.2.2" {
+			t.Fatalf("addresses %v", list)
+		}
+		id := w.enrol(machine(9, 1, 1))
+		o := w.order(w.place())
+		if o.State != order.Waiting || !strings.Contains(o.Message, "no address is free") || w.openTasks()["build/"+o.ID] == "" {
+			t.Fatalf("%s: %s, tasks %v", o.State, o.Message, w.openTasks())
+		}
+		w.delete(first.ID)
+		w.delete(got.ID)
+		h.settle()
+		if list := w.addresses(got.Server); len(list) != 0 {
+			t.Fatalf("a deleted service's server still has %v (B36)", list)
+		}
+		time.Sleep(25 * time.Hour) // released addresses rest
+		synctest.Wait()
+		if o := w.order(o.ID); o.State != order.Fulfilled || len(w.openTasks()) != 0 {
+			t.Fatalf("%s: %s; server %s, tasks %v", o.State, o.Message, id, w.openTasks())
+		}
+	})
+}
+
+// pool gives the location of the world a pool of addresses.
+func (w *world) pool(prefix string) {
+	w.t.Helper()
+	w.change(func(tx *store.Tx) error {
+		return store.Locations.Put(tx, "loc-1", fleet.Location{ID: "loc-1", Name: "hall", ExternalID: "1", Generation: order.LocalGeneration})
+	})
+	if _, _, err := w.intake.CreatePool(context.Background(), ann, intake.PoolDraft{Name: prefix, Location: "loc-1", Prefix: prefix, Gateway: "192.0.2.1"}); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (w *world) addresses(server string) (list []string) {
+	for i := range store.Addresses.Items(w.store.Snapshot()) {
+		if i.Value.Server == server {
+			list = append(list, i.ID)
+		}
+	}
+	return list
 }

@@ -42,6 +42,9 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 		case fits:
 			o.Distance, o.Parts = 0, nil
 			_, err := r.prepare(tx, o, s, m)
+			if lacksAddress(err) { // the hold stays; a person is needed only when it ends
+				next = r.now().Add(lackAgain)
+			}
 			return err
 		case !r.now().Before(o.HeldUntil):
 			return r.expire(tx, o, s)
@@ -57,6 +60,10 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 		next = o.HeldUntil
 		return r.retell(tx, o, parts, distance)
 	})
+	if lacksAddress(err) {
+		r.log.Warn("a held server cannot be prepared", "order", seen.ID, "error", err)
+		return next, nil
+	}
 	return next, err
 }
 

@@ -96,6 +96,9 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 		case err == nil, errors.Is(err, errOrderMoved):
 			r.giveBack(offer.Result.ServerID)
 			return nil
+		case lacksAddress(err):
+			r.stock.Catalogue.Release(offer.Result.ServerID)
+			return r.lack(ctx, o, err)
 		case errors.Is(err, errStale):
 			stale = append(stale, offer.Result.ServerID)
 		default:
@@ -210,6 +213,9 @@ func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m orde
 	}
 	if err != nil {
 		return false, err
+	}
+	if _, err := intake.AssignAddresses(tx, &s, svc, m.Pools, now); err != nil {
+		return false, addressFault(err)
 	}
 	op.Order, op.Service, op.Department, op.RequestedBy = o.ID, svc.ID, m.Department, "order "+o.ID
 	s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID, Since: now}
