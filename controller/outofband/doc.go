@@ -17,6 +17,7 @@
 // # Observations
 //
 // Every server with a management controller or switch ports is looked at once in
-// [Every], a large fleet less often, and at once when its agent went away. Only changes are written, and
-// the time of the last good look every few minutes.
+// [Every], a large fleet less often, and at once when its agent went away. Only changes are written, the
+// first look after each decision about the server, and the time of the last good look now and then: in
+// a quiet fleet two writes an hour and server.
 package outofband

@@ -115,7 +115,7 @@ func (j *job) settle(tx *store.Tx, res protocol.Result) error {
 		return err
 	}
 	if j.seen != nil {
-		if err := observe(tx, cmd.Server, j.seen); err != nil {
+		if err := observe(tx, cmd.Server, j.hands.decided(cmd.Server), j.seen); err != nil {
 			return err
 		}
 	}

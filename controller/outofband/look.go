@@ -133,7 +133,7 @@ func (h *Hands) lookAt(ctx context.Context, server string) {
 		return
 	}
 	err := h.change(ctx, func(tx *store.Tx) error {
-		return observe(tx, server, func(o *outofband.Observation) {
+		return observe(tx, server, h.decided(server), func(o *outofband.Observation) {
 			if o.PowerAt.After(started) {
 				return // a command ended meanwhile and saw more
 			}

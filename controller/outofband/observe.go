@@ -11,11 +11,12 @@ import (
 )
 
 // fresh is how old the time of the last good look may become before it is written again although
-// nothing changed. Reconcile acts on looks that are younger than what it decided last.
-const fresh = 2 * time.Minute
+// nothing changed.
+const fresh = 30 * time.Minute
 
-// observe changes what was last seen of a server.
-func observe(tx *store.Tx, server string, f func(*outofband.Observation)) error {
+// observe changes what was last seen of a server. Reconcile acts only on looks that are younger than
+// decided, its own last decision: the first one after it is written although nothing changed.
+func observe(tx *store.Tx, server string, decided time.Time, f func(*outofband.Observation)) error {
 	o, _, err := store.Observations.Find(tx, server)
 	if err != nil {
 		return err
@@ -24,10 +25,25 @@ func observe(tx *store.Tx, server string, f func(*outofband.Observation)) error 
 	before.Ports = slices.Clone(o.Ports)
 	o.Server = server
 	f(&o)
-	if same(before, o) {
+	if same(before, o) && !(o.PowerAt.After(decided) && !before.PowerAt.After(decided)) {
 		return nil
 	}
 	return store.Observations.Put(tx, server, o)
+}
+
+// decided is when something was last decided about a server's power.
+func (h *Hands) decided(server string) (at time.Time) {
+	s, ok := store.Servers.View(h.store, server)
+	if !ok {
+		return at
+	}
+	if s.Last != nil {
+		at = s.Last.At
+	}
+	if svc, ok := store.Services.View(h.store, s.Claim.Ref); ok && svc.ChangedAt.After(at) {
+		at = svc.ChangedAt
+	}
+	return at
 }
 
 // same reports whether b says nothing that a reader of a would miss.

@@ -40,8 +40,8 @@ func (s *script) Status(context.Context) (string, error) {
 
 func (s *script) act(what string) error { s.did = append(s.did, what); return nil }
 
-func (s *script) On(context.Context) error      { return s.act("on") }
-func (s *script) HardOff(context.Context) error { return s.act("hard") }
+func (s *script) On(context.Context) error                    { return s.act("on") }
+func (s *script) HardOff(context.Context) error               { return s.act("hard") }
 func (s *script) NextBoot(_ context.Context, boot Boot) error { return s.act("boot " + boot.Device) }
 
 func (s *script) SoftOff(context.Context) error {
