@@ -29,6 +29,7 @@ type Options struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 
+	Fleet     string                      // fingerprint of the authority, for /v1/about
 	Version   string                      // of the controller, in the OpenAPI document
 	Ready     func() error                // nil error: /readyz is 200
 	Metrics   http.Handler                // /metrics

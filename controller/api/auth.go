@@ -48,11 +48,11 @@ func valid(t *access.Token, now time.Time) bool {
 	if t.Revoked || !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 		return false
 	}
-	return t.Kind == access.TokenAPI || t.Kind == access.TokenSession
+	return t.Kind == access.TokenAPI || t.Kind == access.TokenSession || t.Kind == access.TokenProgram
 }
 
-// actorOf is who holds a token. A login is worth what its user is now: not
-// disabled, and not with a newer password.
+// actorOf is who holds a token. A login, and what was made from it, is worth what its user
+// is now: not disabled, and not with a newer password.
 func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 	if t.Kind == access.TokenAPI {
 		return access.Actor{Name: t.Name, Role: t.Role, Department: t.Department, Customer: t.Customer}, true
@@ -71,7 +71,7 @@ func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 // holder names who holds a token for as long as he does: what an Idempotency-Key
 // belongs to.
 func holder(t *access.Token) string {
-	if t.Kind == access.TokenSession {
+	if t.User != "" { // also a program that renewed its token
 		return "user/" + t.User
 	}
 	return "token/" + t.ID

@@ -48,6 +48,11 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 
 func (c *call) actor() access.Actor { return c.state.actor }
 
+// may reports whether the caller has a permission by his role, and by his token.
+func (c *call) may(p access.Permission) bool {
+	return access.Allowed(c.state.actor.Role, p) && (c.state.token == nil || c.state.token.Covers(p))
+}
+
 func (c *call) id() string { return c.r.PathValue("id") }
 
 // reply is what a route answers.

@@ -53,7 +53,7 @@ var yesNo = []string{"true", "false"}
 func newSheets() map[string]*sheet {
 	sheets := map[string]*sheet{}
 	for _, s := range []*sheet{
-		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), tariffSheet(), orderSheet(), serviceSheet(),
+		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), remoteSheet(), tariffSheet(), orderSheet(), serviceSheet(),
 		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 		webhookSheet(), routeSheet(), deliverySheet(),
 	} {
@@ -109,10 +109,21 @@ func moduleSheet() *sheet {
 	return newSheet("modules",
 		label("id", func(m *order.Module) string { return m.ID }),
 		label("name", func(m *order.Module) string { return m.Name }),
+		text("kind", func(m *order.Module) string { return m.Kind }, order.ModuleLocal, order.ModuleRemote),
 		text("location", func(m *order.Module) string { return m.Location }),
 		text("department", func(m *order.Module) string { return m.Department }),
 		number("sort_order", func(m *order.Module) int64 { return int64(m.SortOrder) }),
 		moment("created_at", func(m *order.Module) time.Time { return m.CreatedAt }),
+	)
+}
+
+func remoteSheet() *sheet {
+	return newSheet("remotes",
+		label("id", func(r *order.Remote) string { return r.Module }),
+		text("state", func(r *order.Remote) string { return r.State },
+			order.RemoteConnected, order.RemoteUnreachable, order.RemoteDenied, order.RemoteChanged),
+		moment("since", func(r *order.Remote) time.Time { return r.Since }),
+		moment("seen_at", func(r *order.Remote) time.Time { return r.SeenAt }),
 	)
 }
 
@@ -135,6 +146,7 @@ func orderSheet() *sheet {
 		text("tariff", func(o *order.Order) string { return o.Tariff }),
 		text("module", func(o *order.Order) string { return o.Module }),
 		text("server", func(o *order.Order) string { return o.Server }),
+		text("reference", func(o *order.Order) string { return o.Reference }),
 		moment("placed_at", func(o *order.Order) time.Time { return o.PlacedAt }),
 		moment("changed_at", func(o *order.Order) time.Time { return o.ChangedAt }),
 	)
@@ -199,7 +211,7 @@ func tokenSheet() *sheet {
 	return newSheet("tokens",
 		label("id", func(t *access.Token) string { return t.ID }),
 		label("name", func(t *access.Token) string { return t.Name }),
-		text("kind", func(t *access.Token) string { return t.Kind }, access.TokenAPI, access.TokenSession, access.TokenJoin),
+		text("kind", func(t *access.Token) string { return t.Kind }, access.TokenAPI, access.TokenSession, access.TokenJoin, access.TokenProgram),
 		text("user", func(t *access.Token) string { return t.User }),
 		text("location", func(t *access.Token) string { return t.Location }),
 		text("revoked", func(t *access.Token) string { return strconv.FormatBool(t.Revoked) }, yesNo...),

@@ -178,7 +178,7 @@ func (w *watcher) sees(a *API, e event) bool {
 		return false
 	}
 	actor := w.c.actor()
-	return access.Allowed(actor.Role, reading[e.Table]) && a.board.sheets[e.Table].sees(access.ScopeOf(actor, e.Table), e.row)
+	return w.c.may(reading[e.Table]) && a.board.sheets[e.Table].sees(access.ScopeOf(actor, e.Table), e.row)
 }
 
 // write sends a part within its time. A client that is slower is dropped: it can

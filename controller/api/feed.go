@@ -15,6 +15,7 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Pools, yield)
 		whole(snap, store.Addresses, yield)
 		whole(snap, store.Modules, yield)
+		whole(snap, store.Remotes, yield)
 		whole(snap, store.Tariffs, yield)
 		whole(snap, store.Orders, yield)
 		whole(snap, store.Services, yield)
@@ -51,7 +52,7 @@ func revisionOf(snap *store.Snapshot, table, id string) int64 {
 
 var revisions = map[string]func(*store.Snapshot, string) int64{
 	"servers": modRev(store.Servers), "locations": modRev(store.Locations), "modules": modRev(store.Modules),
-	"tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
+	"remotes": modRev(store.Remotes), "tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
 	"operations": modRev(store.Operations), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
 	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),

@@ -3,6 +3,7 @@ package api
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ type Whoami struct {
 	Customer    string              `json:"customer,omitempty"`
 	Permissions []access.Permission `json:"permissions"`
 	Token       string              `json:"token" doc:"Id of the token."`
-	Kind        string              `json:"kind" enum:"api,session"`
+	Kind        string              `json:"kind" enum:"api,session,program"`
 	ExpiresAt   time.Time           `json:"expires_at,omitzero"`
 }
 
@@ -43,7 +44,7 @@ func (a *API) registerLogin() {
 		actor, t := c.actor(), c.state.token
 		return reply{body: render(&Whoami{
 			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer,
-			Permissions: access.Permissions(actor.Role), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
+			Permissions: slices.DeleteFunc(access.Permissions(actor.Role), func(p access.Permission) bool { return !t.Covers(p) }), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
 		})}, nil
 	})
 }

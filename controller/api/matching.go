@@ -14,6 +14,7 @@ type (
 	// matchBody asks for a tariff, or for a configuration in the words of a wish.
 	matchBody struct {
 		Tariff        string                 `json:"tariff,omitempty" doc:"Id of a tariff; its modules are asked in their order (B11). Leave the rest out."`
+		Module        string                 `json:"module,omitempty" doc:"Id of a module, whose location and weights then count, with configuration. Leave tariff and location out."`
 		Location      string                 `json:"location,omitempty" doc:"Id of the location; any unless given."`
 		ServerType    string                 `json:"server_type,omitempty" doc:"Only servers of this type (B9)."`
 		Configuration hardware.Configuration `json:"configuration,omitzero" required:"false" doc:"What is wished; whatever is left out may be anything."`
@@ -40,6 +41,11 @@ type (
 func (b *matchBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	if b.Tariff != "" {
 		c.Require(st.call.api.board.sheets["tariffs"].get(b.Tariff) != nil, "tariff", "%.80q does not exist; see: steelyard tariff list", b.Tariff)
+		return
+	}
+	if b.Module != "" {
+		c.Require(b.Location == "", "location", "is that of the module; leave it out")
+		(&intake.ConfiguredWish{Module: b.Module, ServerType: b.ServerType, Configuration: b.Configuration}).Check(c, look)
 		return
 	}
 	if b.Location != "" {
@@ -89,8 +95,11 @@ func (a *API) match(_ *call, b *matchBody) (reply, error) {
 		return reply{}, noCatalogue
 	}
 	modules := []match.Module{{Wish: b.wish().Normalise()}}
-	if b.Tariff != "" {
+	switch {
+	case b.Tariff != "":
 		modules = a.modulesOf(b.Tariff)
+	case b.Module != "":
+		modules = a.moduleOf(b)
 	}
 	offer, ok := a.opt.Catalogue.BestOf(modules)
 	out := MatchAnswer{Found: ok && offer.Found}
@@ -101,6 +110,19 @@ func (a *API) match(_ *call, b *matchBody) (reply, error) {
 		}
 	}
 	return reply{body: render(&out)}, nil
+}
+
+// moduleOf is the module that a wish names, with its location and weights; a server type that
+// is given counts whatever module it is.
+func (a *API) moduleOf(b *matchBody) []match.Module {
+	row := a.board.sheets["modules"].get(b.Module)
+	if row == nil {
+		return nil
+	}
+	m := row.value.(*order.Module)
+	w := b.wish()
+	w.Location, w.Weights = m.Location, &m.Weights
+	return []match.Module{{ID: m.ID, Wish: w.Normalise()}}
 }
 
 // modulesOf are the modules of a tariff, each with the wish as it has it.
@@ -116,6 +138,9 @@ func (a *API) modulesOf(tariff string) (list []match.Module) {
 			continue
 		}
 		m := row.value.(*order.Module)
+		if m.Kind != order.ModuleLocal {
+			continue // its stock is another operator's
+		}
 		w := match.Wish{Location: m.Location, Configuration: t.Configuration, Weights: &m.Weights}
 		if m.ByServerType {
 			w.ServerType = t.ServerType

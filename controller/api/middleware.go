@@ -159,7 +159,10 @@ func (a *API) admit(c *call) *Problem {
 	if p := c.paced(a.callers, c.state.token.ID, now); p != nil {
 		return p
 	}
-	if !access.Allowed(c.state.actor.Role, perm) {
+	if !c.may(perm) && access.Allowed(c.state.actor.Role, perm) {
+		return newProblem(http.StatusForbidden, "this token was made without the permission "+string(perm))
+	}
+	if !c.may(perm) {
 		return newProblem(http.StatusForbidden, "the role "+string(c.state.actor.Role)+" may not do this; it needs the permission "+string(perm))
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 type (
 	tokenBody    struct{ intake.TokenDraft }
+	ownTokenBody struct{ intake.OwnTokenDraft }
 	userBody     struct{ intake.UserDraft }
 	passwordBody struct {
 		Password string `json:"password" doc:"At least 12 characters."`
@@ -18,6 +19,9 @@ type (
 
 func (b *tokenBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	b.Check(c, look, st.call.api.opt.Now())
+}
+func (b *ownTokenBody) check(c *fault.Check, _ intake.Lookup, st *state) {
+	b.Check(c, st.call.may)
 }
 func (b *userBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look) }
 
@@ -33,6 +37,13 @@ func (a *API) registerPeople() {
 		detail: "A repetition with the same Idempotency-Key shows the secret again for ten minutes, to the same login only.",
 	}, func(c *call, b *tokenBody) (reply, error) {
 		t, secret, _, err := a.in.CreateToken(c.ctx(), c.actor(), b.TokenDraft)
+		return c.created("tokens", t.ID, &t, secret, err)
+	})
+	withBody(a, "POST /v1/tokens/own", about{
+		summary: "Make a token for a program that does some of what you may do", tag: "tokens", answer: NewToken{}, status: http.StatusCreated, creates: true,
+		detail: "Such a token can make the next one before it ends. It ends with its user, and with a new password. API tokens cannot make one.",
+	}, func(c *call, b *ownTokenBody) (reply, error) {
+		t, secret, _, err := a.in.CreateOwnToken(c.ctx(), c.actor(), c.state.token, b.OwnTokenDraft)
 		return c.created("tokens", t.ID, &t, secret, err)
 	})
 	without(a, "DELETE /v1/tokens/{id}", about{summary: "Revoke a token", tag: "tokens", status: http.StatusNoContent}, func(c *call) (reply, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 )
 
@@ -15,6 +16,12 @@ import (
 type Health struct {
 	Status string `json:"status" enum:"ok,starting"`
 	Detail string `json:"detail,omitempty"`
+}
+
+// About is what a controller says of itself to everybody.
+type About struct {
+	Generation string `json:"generation" doc:"Changes when a module that was made for it could not drive it any more."`
+	Fleet      string `json:"fleet" doc:"Fingerprint of the fleet's authority: the same at every replica, and after every restart."`
 }
 
 // newDocument makes the OpenAPI side: 3.1, generated from the Go types.
@@ -72,6 +79,12 @@ func (a *API) registerPublic() {
 			return reply{status: http.StatusServiceUnavailable, body: render(&Health{Status: "starting", Detail: err})}, nil
 		}
 		return reply{body: render(&Health{Status: "ok"})}, nil
+	})
+	without(a, "GET /v1/about", about{
+		summary: "Which fleet this is, and the generation of its backend (B3)", tag: "health", answer: About{},
+		detail: "What another controller asks before it sends orders here.",
+	}, func(*call) (reply, error) {
+		return reply{body: render(&About{Generation: order.LocalGeneration, Fleet: a.opt.Fleet})}, nil
 	})
 	without(a, "GET /v1/openapi.json", about{summary: "This document", tag: "health", answer: map[string]any{}}, func(c *call) (reply, error) {
 		return reply{body: a.document, etag: `"` + digestOf(string(a.document))[:16] + `"`}, nil

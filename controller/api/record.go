@@ -26,6 +26,9 @@ func viewOf(value any, rev int64) any {
 		return &Address{*v, rev}
 	case *order.Module:
 		return &Module{*v, rev}
+	case *order.Remote:
+		r := remoteView(v, rev)
+		return &r
 	case *order.Tariff:
 		return &Tariff{*v, rev}
 	case *order.Order:
@@ -80,7 +83,7 @@ func searchRecord(id string, value any) string {
 	case *order.Tariff:
 		more = v.Name
 	case *order.Order:
-		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server
+		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server + "\n" + v.Reference
 	case *order.Service:
 		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server
 	case *operation.Operation:

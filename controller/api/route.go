@@ -18,6 +18,7 @@ var permissions = map[string]access.Permission{
 	"POST /v1/login":       access.Public,
 	"POST /v1/logout":      access.Self,
 	"GET /v1/whoami":       access.Self,
+	"GET /v1/about":        access.Public,
 
 	"GET /v1/servers":                     access.ServerRead,
 	"GET /v1/servers/{id}":                access.ServerRead,
@@ -106,6 +107,9 @@ var permissions = map[string]access.Permission{
 	"PATCH /v1/modules/{id}":  access.SetupWrite,
 	"DELETE /v1/modules/{id}": access.SetupWrite,
 
+	"GET /v1/remotes":      access.SetupRead,
+	"GET /v1/remotes/{id}": access.SetupRead,
+
 	"GET /v1/tariffs":         access.TariffRead,
 	"POST /v1/tariffs":        access.SetupWrite,
 	"GET /v1/tariffs/{id}":    access.TariffRead,
@@ -122,6 +126,7 @@ var permissions = map[string]access.Permission{
 
 	"GET /v1/tokens":         access.TokenManage,
 	"POST /v1/tokens":        access.TokenManage,
+	"POST /v1/tokens/own":    access.Self,
 	"GET /v1/tokens/{id}":    access.TokenManage,
 	"DELETE /v1/tokens/{id}": access.TokenManage,
 
@@ -165,7 +170,7 @@ var permissions = map[string]access.Permission{
 var reading = map[string]access.Permission{
 	"servers": access.ServerRead, "orders": access.OrderRead, "services": access.ServiceRead,
 	"operations": access.OperationRead, "tasks": access.TaskRead, "locations": access.SetupRead,
-	"modules": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
+	"modules": access.SetupRead, "remotes": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,
 	"pools": access.SetupRead, "addresses": access.ServiceRead,

@@ -8,6 +8,7 @@ import (
 type Settings struct {
 	RequireConfirmedEmail bool `json:"require_confirmed_email" doc:"Orders are taken only from customers who confirmed their e-mail address (B5)."`
 	WebhookPrivateTargets bool `json:"webhook_private_targets,omitempty" doc:"Webhooks may go to private and loopback addresses, and by http. Left out of a change, it is false."`
+	RemotePrivateTargets  bool `json:"remote_private_targets,omitempty" doc:"Modules of kind remote may go to private and loopback addresses (B6). Left out of a change, it is false."`
 }
 
 func (a *API) registerSettings() {

@@ -52,6 +52,9 @@ func (a *API) registerSetup() {
 		return a.in.DeleteModule(c.ctx(), c.actor(), id, rev)
 	})
 
+	a.lister("remotes", "How things stand with the backends of remote modules", Remote{})
+	a.getter("remotes", "How things stand with the backend of one remote module", Remote{})
+
 	a.lister("tariffs", "Tariffs", Tariff{})
 	a.getter("tariffs", "One tariff", Tariff{})
 	withBody(a, "POST /v1/tariffs", about{summary: "Add a tariff", tag: "tariffs", answer: Tariff{}, status: http.StatusCreated, creates: true},

@@ -68,6 +68,18 @@ type (
 		order.Module
 		Rev int64 `json:"rev"`
 	}
+	// Remote is how things stand with the backend of a remote module, without its token.
+	Remote struct {
+		Module       string    `json:"module"`
+		Fleet        string    `json:"fleet" doc:"Which fleet answers there."`
+		Generation   string    `json:"generation" doc:"As the backend told it (B3)."`
+		State        string    `json:"state" enum:"connected,unreachable,denied,changed"`
+		Message      string    `json:"message,omitempty"`
+		Since        time.Time `json:"since" doc:"Of the state."`
+		SeenAt       time.Time `json:"seen_at" doc:"When it last answered; a few minutes coarse."`
+		TokenExpires time.Time `json:"token_expires,omitzero" doc:"It is renewed long before."`
+		Rev          int64     `json:"rev"`
+	}
 	// Tariff is a configuration that is sold.
 	Tariff struct {
 		order.Tariff
@@ -110,22 +122,23 @@ type (
 	}
 	// Token is a token without its secret, which nobody has any more.
 	Token struct {
-		ID          string      `json:"id"`
-		Kind        string      `json:"kind" enum:"api,session,join"`
-		Name        string      `json:"name"`
-		Role        access.Role `json:"role,omitempty"`
-		User        string      `json:"user,omitempty"`
-		Department  string      `json:"department,omitempty"`
-		Customer    string      `json:"customer,omitempty"`
-		Location    string      `json:"location,omitempty"`
-		MaxUses     int         `json:"max_uses,omitempty"`
-		Uses        int         `json:"uses,omitempty"`
-		AutoApprove bool        `json:"auto_approve,omitempty"`
-		CreatedAt   time.Time   `json:"created_at"`
-		CreatedBy   string      `json:"created_by"`
-		ExpiresAt   time.Time   `json:"expires_at,omitzero"`
-		Revoked     bool        `json:"revoked,omitempty"`
-		Rev         int64       `json:"rev"`
+		ID          string              `json:"id"`
+		Kind        string              `json:"kind" enum:"api,session,join,program"`
+		Name        string              `json:"name"`
+		Role        access.Role         `json:"role,omitempty"`
+		User        string              `json:"user,omitempty"`
+		Department  string              `json:"department,omitempty"`
+		Customer    string              `json:"customer,omitempty"`
+		Location    string              `json:"location,omitempty"`
+		MaxUses     int                 `json:"max_uses,omitempty"`
+		Uses        int                 `json:"uses,omitempty"`
+		AutoApprove bool                `json:"auto_approve,omitempty"`
+		CreatedAt   time.Time           `json:"created_at"`
+		CreatedBy   string              `json:"created_by"`
+		ExpiresAt   time.Time           `json:"expires_at,omitzero"`
+		Revoked     bool                `json:"revoked,omitempty"`
+		Permissions []access.Permission `json:"permissions,omitempty" doc:"program: all that it may do."`
+		Rev         int64               `json:"rev"`
 	}
 	// User is a user without the hash of the password.
 	User struct {
@@ -144,7 +157,14 @@ func tokenView(t *access.Token, rev int64) Token {
 	return Token{
 		ID: t.ID, Kind: t.Kind, Name: t.Name, Role: t.Role, User: t.User, Department: t.Department, Customer: t.Customer,
 		Location: t.Location, MaxUses: t.MaxUses, Uses: t.Uses, AutoApprove: t.AutoApprove,
-		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt, Revoked: t.Revoked, Rev: rev,
+		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt, Revoked: t.Revoked, Permissions: t.Permissions, Rev: rev,
+	}
+}
+
+func remoteView(r *order.Remote, rev int64) Remote {
+	return Remote{
+		Module: r.Module, Fleet: r.Fleet, Generation: r.Generation, State: r.State, Message: r.Message, Since: r.Since, SeenAt: r.SeenAt,
+		TokenExpires: r.TokenExpires, Rev: rev,
 	}
 }
 

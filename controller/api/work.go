@@ -14,16 +14,22 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 )
 
 type (
 	orderBody struct {
-		Tariff         string   `json:"tariff" doc:"Id of the tariff."`
-		Customer       string   `json:"customer,omitempty" doc:"Whose it is; a customer's own orders need not say."`
-		Image          string   `json:"image" doc:"Id of the image to install."`
-		Hostname       string   `json:"hostname"`
-		SSHKeys        []string `json:"ssh_keys,omitempty" doc:"One line each, as in authorized_keys."`
-		EmailConfirmed bool     `json:"email_confirmed,omitempty" doc:"Said by the billing program (B5)."`
+		Tariff         string                  `json:"tariff,omitempty" doc:"Id of the tariff. Who has the permission order.configure may give module and configuration instead."`
+		Customer       string                  `json:"customer,omitempty" doc:"Whose it is; a customer's own orders need not say."`
+		Image          string                  `json:"image" doc:"Id of the image to install."`
+		Hostname       string                  `json:"hostname"`
+		SSHKeys        []string                `json:"ssh_keys,omitempty" doc:"One line each, as in authorized_keys."`
+		EmailConfirmed bool                    `json:"email_confirmed,omitempty" doc:"Said by the billing program (B5)."`
+		Reference      string                  `json:"reference,omitempty" maxLength:"128" doc:"What the caller calls the order. No two of his orders have the same, so that one whose answer was lost is found again."`
+		Module         string                  `json:"module,omitempty" doc:"Without a tariff: id of the local module that processes the order."`
+		ServerType     string                  `json:"server_type,omitempty" maxLength:"100" doc:"Without a tariff: only servers of this type count (B9)."`
+		Configuration  *hardware.Configuration `json:"configuration,omitempty" doc:"Without a tariff: what is ordered; whatever is left out may be anything."`
+		ExactOnly      bool                    `json:"exact_only,omitempty" doc:"Without a tariff: take no server that has to be rebuilt (B27)."`
 	}
 	commentBody struct {
 		Text string `json:"text"`
@@ -51,8 +57,8 @@ func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	c.Require(!ok || !img.Retired, "image", "%s is retired", img.Name)
 	order.CheckHostname(c, "hostname", b.Hostname)
 	order.CheckSSHKeys(c, "ssh_keys", b.SSHKeys)
-	r := st.call.api.board.sheets["tariffs"].get(b.Tariff)
-	c.Require(r != nil, "tariff", "%.80q does not exist; see: steelyard tariff list", b.Tariff)
+	order.CheckReference(c, "reference", b.Reference)
+	b.checkWhat(c, look, st)
 	settings, ok := store.Settings.View(st.call.api.opt.Store, store.FleetSettings)
 	c.Require(!ok || !settings.RequireConfirmedEmail || b.EmailConfirmed, "email_confirmed",
 		"is false; this fleet takes orders only after the customer confirmed the e-mail address")
@@ -61,6 +67,30 @@ func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
 		return
 	}
 	order.CheckName(c, "customer", b.Customer)
+}
+
+// checkWhat records what is wrong with what is ordered: a tariff, or hardware at a module.
+func (b *orderBody) checkWhat(c *fault.Check, look intake.Lookup, st *state) {
+	if w := b.configured(); w != nil && st.call.may(access.OrderConfigure) {
+		c.Require(b.Tariff == "", "tariff", "and configuration are both given; leave one out")
+		w.Check(c, look)
+		return
+	}
+	c.Require(b.configured() == nil, "configuration", "is not yours to choose; order a tariff")
+	r := st.call.api.board.sheets["tariffs"].get(b.Tariff)
+	c.Require(r != nil, "tariff", "%.80q does not exist; see: steelyard tariff list", b.Tariff)
+}
+
+// configured is the part of an order without a tariff; nil when there is none of it.
+func (b *orderBody) configured() *intake.ConfiguredWish {
+	if b.Module == "" && b.ServerType == "" && b.Configuration == nil && !b.ExactOnly {
+		return nil
+	}
+	w := &intake.ConfiguredWish{Module: b.Module, ServerType: b.ServerType, Exact: b.ExactOnly}
+	if b.Configuration != nil {
+		w.Configuration = *b.Configuration
+	}
+	return w
 }
 
 func (a *API) registerWork() {
@@ -103,7 +133,7 @@ func (a *API) placeOrder(c *call, b *orderBody) (reply, error) {
 	if own := access.ScopeOf(c.actor(), "orders"); own.Field != "" {
 		customer = own.Value
 	}
-	w := intake.OrderWish{Tariff: b.Tariff, Customer: customer, Image: b.Image, Hostname: b.Hostname, SSHKeys: b.SSHKeys, EmailConfirmed: b.EmailConfirmed}
+	w := intake.OrderWish{Tariff: b.Tariff, Customer: customer, Image: b.Image, Hostname: b.Hostname, SSHKeys: b.SSHKeys, EmailConfirmed: b.EmailConfirmed, Reference: b.Reference, ByConfiguration: b.configured()}
 	o, err := a.in.PlaceOrder(c.ctx(), c.actor(), w, func(tx *store.Tx, o order.Order) error {
 		return intake.Remember(tx, "orders", o.ID, o, a.opt.Now())
 	})

@@ -17,6 +17,8 @@ type Intake struct {
 	now   func() time.Time
 	paced pace
 	ring  *seal.Ring // nil: no secret can be kept
+
+	backends Backends // nil: remote modules cannot be made
 }
 
 // New makes an intake. It starts nothing.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -15,12 +16,13 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 // ModuleDraft is what a person says of a processing module (rules B6–B16).
 type ModuleDraft struct {
 	Name                  string         `json:"name" doc:"Shown to people; unique without regard to case."`
-	Kind                  string         `json:"kind,omitempty" doc:"local: this fleet."`
+	Kind                  string         `json:"kind,omitempty" doc:"local: this fleet; remote: another operator's controller. local unless given."`
 	Location              string         `json:"location" doc:"Id of the location whose servers it hands out (B2)."`
 	Department            string         `json:"department" doc:"Gets the build tasks (B9)."`
 	SortOrder             int            `json:"sort_order,omitempty" doc:"Lowest is asked first (B11)."`
@@ -30,6 +32,11 @@ type ModuleDraft struct {
 	InstallTimeoutLinux   int            `json:"installtimeout_linux" doc:"Minutes that an installation of Linux may take, 1 to 720 (B14)."`
 	InstallTimeoutWindows int            `json:"installtimeout_windows" doc:"Minutes that an installation of Windows may take, 1 to 720 (B15)."`
 	Weights               map[string]int `json:"weights,omitempty" doc:"Points of rework that differ from the published ones, for example dimm_add (B28a)."`
+	URL                   string         `json:"url,omitempty" doc:"remote: https:// with domain name or public address of the other controller (B6)."`
+	Username              string         `json:"username,omitempty" doc:"remote: an administrator's e-mail address there."`
+	Password              logging.Secret `json:"password,omitempty" doc:"remote: used once, to get a token, and not kept. Needed again when url, username, ca or remote_module changes."`
+	CA                    string         `json:"ca,omitempty" doc:"remote: authorities of its certificate, PEM; those of the system unless given."`
+	RemoteModule          string         `json:"remote_module,omitempty" doc:"remote: name or id of the local module there that takes the orders; needed when there are several."`
 }
 
 // DraftOfModule is the draft that would make m.
@@ -38,6 +45,7 @@ func DraftOfModule(m order.Module) ModuleDraft {
 		Name: m.Name, Kind: m.Kind, Location: m.Location, Department: m.Department, SortOrder: m.SortOrder,
 		ByServerType: m.ByServerType, DiagTimeout: m.DiagTimeout, InstallTimeoutLinux: m.InstallTimeoutLinux,
 		InstallTimeoutWindows: m.InstallTimeoutWindows, Weights: pointsOf(m.Weights), Pools: m.Pools,
+		URL: m.URL, Username: m.Username, CA: m.CA, RemoteModule: m.RemoteModule,
 	}
 }
 
@@ -54,6 +62,7 @@ func (d ModuleDraft) module() order.Module {
 		Name: d.Name, Kind: kind, Location: d.Location, Department: d.Department, SortOrder: d.SortOrder,
 		ByServerType: d.ByServerType, DiagTimeout: d.DiagTimeout, InstallTimeoutLinux: d.InstallTimeoutLinux,
 		InstallTimeoutWindows: d.InstallTimeoutWindows, Weights: weightsOf(points), Pools: d.Pools,
+		URL: strings.TrimRight(d.URL, "/"), Username: d.Username, CA: d.CA, RemoteModule: d.RemoteModule,
 	}
 }
 
@@ -85,6 +94,7 @@ func (d ModuleDraft) Check(c *fault.Check, look Lookup, self string) {
 			c.Add("weights", "names %.40q, which is no weight", name)
 		}
 	}
+	d.checkPassword(c, look, self)
 	checkTaken(c, look, "modules", "name", d.Name, self)
 	if d.Location == "" {
 		return
@@ -96,6 +106,10 @@ func (d ModuleDraft) Check(c *fault.Check, look Lookup, self string) {
 	}
 	if backend := order.BackendGeneration(m.Kind); backend != "" && l.Generation != backend {
 		c.Add("location", "%s was made for a backend of generation %q; this module drives one of generation %q (B3)", l.Name, l.Generation, backend)
+	}
+	if m.Kind == order.ModuleRemote { // addresses are the other operator's
+		c.Require(len(d.Pools) == 0, "pools", "are only for modules of kind %q", order.ModuleLocal)
+		return
 	}
 	d.checkPools(c, look, l)
 }
@@ -121,6 +135,11 @@ func (d ModuleDraft) checkPools(c *fault.Check, look Lookup, l fleet.Location) {
 // CreateModule adds a processing module.
 func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d ModuleDraft) (m order.Module, rev int64, err error) {
 	now, fresh := in.now(), id.New("mod")
+	link, err := in.connect(ctx, d, "")
+	if err != nil {
+		return m, 0, err
+	}
+	defer func() { in.conclude(ctx, link, m, err) }()
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
 		if err := answered(tx, now); err != nil {
 			return err
@@ -130,6 +149,9 @@ func (in *Intake) CreateModule(ctx context.Context, actor access.Actor, d Module
 		}
 		m = d.module()
 		m.ID, m.CreatedAt = fresh, now
+		if err := in.linked(tx, &m, link, now); err != nil {
+			return err
+		}
 		return cmp.Or(store.Modules.Create(tx, m.ID, m), rename(tx, "modules", "", m.Name, m.ID),
 			use(tx, "locations", nil, []string{m.Location}, moduleUser(m)), use(tx, "pools", nil, m.Pools, moduleUser(m)),
 			audit(tx, actor, "module.create", "modules/"+m.ID, nil, m, "", now),
@@ -144,6 +166,11 @@ func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID stri
 	edit func(ModuleDraft) (ModuleDraft, error),
 ) (m order.Module, at int64, err error) {
 	now := in.now()
+	link, err := in.reconnect(ctx, modID, edit)
+	if err != nil {
+		return m, 0, err
+	}
+	defer func() { in.conclude(ctx, link, m, err) }()
 	at, err = in.store.Change(ctx, func(tx *store.Tx) error {
 		before, err := store.Modules.Get(tx, modID)
 		if err != nil {
@@ -168,6 +195,9 @@ func (in *Intake) EditModule(ctx context.Context, actor access.Actor, modID stri
 		}); err != nil {
 			return err
 		}
+		if err := in.linked(tx, &m, link, now); err != nil {
+			return err
+		}
 		return cmp.Or(store.Modules.Put(tx, modID, m), rename(tx, "modules", before.Name, m.Name, modID),
 			moveModule(tx, before, m),
 			audit(tx, actor, "module.edit", "modules/"+modID, before, m, "", now))
@@ -187,6 +217,12 @@ func moveModule(tx *store.Tx, before, after order.Module) error {
 // DeleteModule removes a module that no tariff uses.
 func (in *Intake) DeleteModule(ctx context.Context, actor access.Actor, modID string, rev int64) (at int64, err error) {
 	now := in.now()
+	link := in.present(modID)
+	defer func() {
+		if err == nil {
+			in.conclude(ctx, link, order.Module{}, nil)
+		}
+	}()
 	return in.store.Change(ctx, func(tx *store.Tx) error {
 		m, err := store.Modules.Get(tx, modID)
 		if err != nil {
@@ -202,7 +238,10 @@ func (in *Intake) DeleteModule(ctx context.Context, actor access.Actor, modID st
 		if len(tariffs) > 0 {
 			return fault.Refused("module %s is used by %s; take it off them first", m.Name, order.Some(tariffs))
 		}
-		return cmp.Or(store.Modules.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
+		if left := in.served(modID); len(left) > 0 {
+			return fault.Refused("module %s has orders and services at its backend (%s); cancel or delete them first", m.Name, order.Some(left))
+		}
+		return cmp.Or(store.Modules.Delete(tx, modID), store.Remotes.Delete(tx, modID), rename(tx, "modules", m.Name, "", modID),
 			use(tx, "locations", []string{m.Location}, nil, moduleUser(m)), use(tx, "pools", m.Pools, nil, moduleUser(m)),
 			audit(tx, actor, "module.delete", "modules/"+modID, m, nil, "", now))
 	})

@@ -7,22 +7,36 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
 )
 
 // OrderWish is what a customer asks for.
 type OrderWish struct {
-	Tariff   string   `json:"tariff"`
+	Tariff   string   `json:"tariff"` // or Configuration, for who may order by configuration
 	Customer string   `json:"customer"`
 	Image    string   `json:"image"`
 	Hostname string   `json:"hostname"`
 	SSHKeys  []string `json:"ssh_keys,omitempty"`
 	// EmailConfirmed is said by the billing program; the setting of rule B5 may demand it.
 	EmailConfirmed bool `json:"email_confirmed,omitempty"`
+	// Reference is the order's name with the one who places it; he has no two with the same.
+	Reference string `json:"reference,omitempty"`
+	// ByConfiguration orders hardware at one module, in place of a tariff.
+	ByConfiguration *ConfiguredWish `json:"-"`
+}
+
+// ConfiguredWish is an order without a tariff: how another operator's controller orders here.
+type ConfiguredWish struct {
+	Module        string
+	ServerType    string
+	Configuration hardware.Configuration
+	Exact         bool // no server that would have to be rebuilt
 }
 
 // PlaceOrder records an order and its service, bound to the tariff's present
@@ -32,6 +46,9 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 	orderID, serviceID := id.New("ord"), id.New("svc")
 	var o order.Order
 	err := in.change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
 		t, err := in.orderable(tx, &w)
 		if err != nil {
 			return err
@@ -40,12 +57,13 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 			ID: orderID, Tariff: t.ID, TariffRevision: t.Revision, ServerType: t.ServerType, Configuration: t.Configuration,
 			Modules: t.Modules, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname, SSHKeys: w.SSHKeys,
 			State: order.New, Message: "waiting to be matched", Service: serviceID, PlacedAt: now, PlacedBy: actor.Name, ChangedAt: now,
+			Reference: w.Reference, HoldExpired: w.ByConfiguration != nil && w.ByConfiguration.Exact,
 		}
 		svc := order.Service{
 			ID: serviceID, Order: orderID, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname,
-			State: order.ServiceOrdered, Message: "ordered", CreatedAt: now, ChangedAt: now,
+			State: order.ServiceOrdered, Message: "ordered", Reference: w.Reference, CreatedAt: now, ChangedAt: now,
 		}
-		if err := cmp.Or(store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
+		if err := cmp.Or(refer(tx, actor, o), store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
 			audit(tx, actor, "order.place", "orders/"+o.ID, nil, o, "", now)); err != nil {
 			return err
 		}
@@ -60,11 +78,12 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 // orderable checks a wish against tariff, image and settings, all fields at once.
 func (in *Intake) orderable(tx *store.Tx, w *OrderWish) (order.Tariff, error) {
 	var c fault.Check
-	t, ok, err := store.Tariffs.Find(tx, w.Tariff)
+	t, ok, err := in.sold(tx, &c, w)
 	if err != nil {
 		return t, err
 	}
 	switch {
+	case w.ByConfiguration != nil:
 	case !ok:
 		c.Add("tariff", "%q does not exist; see: steelyard tariff list", w.Tariff)
 	case t.Retired:
@@ -87,6 +106,7 @@ func (in *Intake) orderable(tx *store.Tx, w *OrderWish) (order.Tariff, error) {
 	c.Require(w.Customer != "" && len(w.Customer) <= 128, "customer", "is empty or longer than 128 bytes")
 	order.CheckHostname(&c, "hostname", w.Hostname)
 	order.CheckSSHKeys(&c, "ssh_keys", w.SSHKeys)
+	order.CheckReference(&c, "reference", w.Reference)
 	settings, _, err := store.Settings.Find(tx, store.FleetSettings)
 	if err != nil {
 		return t, err
@@ -95,6 +115,54 @@ func (in *Intake) orderable(tx *store.Tx, w *OrderWish) (order.Tariff, error) {
 		c.Add("email_confirmed", "is false; this fleet takes orders only after the customer confirmed the e-mail address")
 	}
 	return t, c.Err("the order cannot be placed")
+}
+
+// sold is the tariff of a wish; of one by configuration it is made up, at no revision.
+func (in *Intake) sold(tx *store.Tx, c *fault.Check, w *OrderWish) (order.Tariff, bool, error) {
+	if w.ByConfiguration == nil {
+		return store.Tariffs.Find(tx, w.Tariff)
+	}
+	look := &lookup{tx: tx}
+	w.ByConfiguration.Check(c, look)
+	return order.Tariff{
+		ServerType: w.ByConfiguration.ServerType, Configuration: w.ByConfiguration.Configuration.AsSold(), Modules: []string{w.ByConfiguration.Module},
+	}, true, look.err
+}
+
+// Check records all fields that are wrong.
+func (w *ConfiguredWish) Check(c *fault.Check, look Lookup) {
+	m, ok := look.Module(w.Module)
+	switch {
+	case !ok:
+		c.Add("module", "%.80q does not exist; see: steelyard module list", w.Module)
+	case m.Kind != order.ModuleLocal:
+		c.Add("module", "%s hands out another operator's servers; order with that one", m.Name)
+	case m.ByServerType && w.ServerType == "":
+		c.Add("server_type", "is empty, but module %s goes by server type (B9)", m.Name)
+	}
+	if err := (match.Wish{Configuration: w.Configuration}).Validate(""); err != nil {
+		for _, f := range fault.From(err).Fields {
+			c.Add(f.Name, "%s", f.Message)
+		}
+	}
+}
+
+// refer notes the reference of an order, and refuses one that was used before: it is how a
+// program finds the order again whose answer it lost.
+func refer(tx *store.Tx, actor access.Actor, o order.Order) error {
+	if o.Reference == "" {
+		return nil
+	}
+	const table = "order-references"
+	key := actor.Name + "/" + o.Reference
+	before, taken, err := names.Find(tx, nameKey(table, key))
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fault.Refused("order %s has the reference %s already", before.ID, o.Reference)
+	}
+	return names.Put(tx, nameKey(table, key), nameHolder{ID: o.ID})
 }
 
 // CancelOrder withdraws an order that is not fulfilled. A server that is being
@@ -118,6 +186,9 @@ func (in *Intake) CancelOrder(ctx context.Context, actor access.Actor, orderID, 
 			return err
 		}
 		o.State, o.Message, o.ChangedAt = order.Canceled, canceledBy(actor.Name, reason), now
+		if o.Remote.Module != "" && o.Remote.State != order.RemoteEnded {
+			o.Remote.State = order.RemoteWithdrawing // reconcile sees to it that nothing is left there
+		}
 		svc, err := store.Services.Get(tx, o.Service)
 		if err != nil {
 			return err

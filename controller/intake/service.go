@@ -19,6 +19,9 @@ import (
 // is refused, and the service stays as it is (B32). A service that is stopped, or
 // is being stopped, is left alone.
 func (in *Intake) StopService(ctx context.Context, actor access.Actor, serviceID, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishStop, "", reason)
+	}
 	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
 		switch w.svc.State {
 		case order.ServiceStopped, order.ServiceStopping:
@@ -40,6 +43,9 @@ func (in *Intake) StopService(ctx context.Context, actor access.Actor, serviceID
 
 // ResumeService enables the ports and turns the server on (rule B32a).
 func (in *Intake) ResumeService(ctx context.Context, actor access.Actor, serviceID, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishResume, "", reason)
+	}
 	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
 		switch w.svc.State {
 		case order.ServiceActive, order.ServiceResuming:
@@ -55,6 +61,9 @@ func (in *Intake) ResumeService(ctx context.Context, actor access.Actor, service
 // DeleteService takes the server back (rules B33–B42). It may be asked for again at any time, and
 // takes the server over from whatever runs on it.
 func (in *Intake) DeleteService(ctx context.Context, actor access.Actor, serviceID, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishDelete, "", reason)
+	}
 	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
 		switch w.svc.State {
 		case order.ServiceDeleted, order.ServiceDeleting, order.ServiceCanceled:
@@ -80,6 +89,9 @@ func (in *Intake) DeleteService(ctx context.Context, actor access.Actor, service
 // PowerService switches a service's server for its customer. A customer who switches it off is
 // respected until he turns it on again (A17).
 func (in *Intake) PowerService(ctx context.Context, actor access.Actor, serviceID, action, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishPower, action, reason)
+	}
 	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
 		if action == operation.PowerBootRAM {
 			return fault.Refused("a customer's server is not booted into the RAM environment; use on, off, hard-off or cycle")

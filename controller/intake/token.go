@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -94,6 +95,53 @@ func (in *Intake) CreateToken(ctx context.Context, actor access.Actor, d TokenDr
 	return t, secret, rev, err
 }
 
+// OwnTokenLife is how long a token lasts that a user made for a program.
+const OwnTokenLife = 30 * 24 * time.Hour
+
+// OwnTokenDraft asks for a token that does some of what its user may do.
+type OwnTokenDraft struct {
+	Name        string              `json:"name" doc:"What it is for."`
+	Permissions []access.Permission `json:"permissions" minItems:"1" maxItems:"100" doc:"All that it may do; each is one of your own."`
+}
+
+// Check records all fields that are wrong; may tells what the user may do now.
+func (d OwnTokenDraft) Check(c *fault.Check, may func(access.Permission) bool) {
+	order.CheckName(c, "name", d.Name)
+	c.Require(len(d.Permissions) > 0, "permissions", "is empty; say what the token is to do")
+	for i, p := range d.Permissions {
+		c.Require(p != access.Public && may(p), "permissions["+strconv.Itoa(i)+"]", "%.40q is not yours to give", p)
+	}
+}
+
+// CreateOwnToken makes a token for a program from a login, or from such a token, and returns its
+// secret, which is kept nowhere (rule X9).
+func (in *Intake) CreateOwnToken(ctx context.Context, actor access.Actor, from *access.Token, d OwnTokenDraft) (t access.Token, secret string, rev int64, err error) {
+	if from.User == "" {
+		return t, "", 0, fault.Refused("an API token belongs to no user, so nothing can be made in his name; log in")
+	}
+	now, fresh := in.now(), id.New("tok")
+	secret = newSecret(access.TokenProgram)
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
+		present, err := store.Tokens.Get(tx, from.ID)
+		if err != nil {
+			return err
+		}
+		if present.Revoked {
+			return fault.Denied("the login has ended; log in again")
+		}
+		t = access.Token{
+			ID: fresh, Kind: access.TokenProgram, Name: d.Name, Digest: access.Digest(secret), Role: actor.Role, User: from.User, Permissions: d.Permissions,
+			Department: actor.Department, Customer: actor.Customer, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: now.Add(OwnTokenLife),
+		}
+		return cmp.Or(store.Tokens.Create(tx, t.ID, t), audit(tx, actor, "token.create", "tokens/"+t.ID, nil, t, "", now),
+			rememberSecret(tx, "tokens", t.ID, t, secret, now))
+	})
+	return t, secret, rev, err
+}
+
 func newSecret(kind string) string {
 	if kind == access.TokenJoin {
 		return id.Secret()
@@ -140,13 +188,13 @@ func (in *Intake) RevokeToken(ctx context.Context, actor access.Actor, tokID str
 	return t, rev, err
 }
 
-// ForgetTokens deletes up to most session tokens that ended a day ago or longer,
+// ForgetTokens deletes up to most tokens of logins, and of programs that renew theirs, that ended a day ago or longer,
 // and says how many went. Other tokens stay, so that the list tells their story.
 func (in *Intake) ForgetTokens(ctx context.Context, most int) (int, error) {
 	old := in.now().Add(-24 * time.Hour)
 	var ids []string
 	for item := range store.Tokens.Items(in.store.Snapshot()) {
-		if item.Value.Kind == access.TokenSession && item.Value.ExpiresAt.Before(old) && len(ids) < most {
+		if item.Value.User != "" && item.Value.ExpiresAt.Before(old) && len(ids) < most {
 			ids = append(ids, item.ID)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,9 +39,12 @@ func (r *Reconciler) order(ctx context.Context, orderID string) (time.Time, erro
 	if !ok {
 		return time.Time{}, nil
 	}
+	if o.Remote.Module != "" {
+		return r.far(ctx, *o)
+	}
 	switch o.State {
 	case order.New, order.Waiting: // stock may have come while it was found waiting
-		return time.Time{}, r.place(ctx, *o)
+		return r.place(ctx, *o)
 	case order.Held:
 		return r.held(ctx, *o)
 	}
@@ -60,17 +64,25 @@ func (r *Reconciler) waiting(ctx context.Context) error {
 		if r.stock.Catalogue.Free() == 0 {
 			return nil
 		}
-		if err := r.place(ctx, *o); err != nil {
+		next, err := r.place(ctx, *o)
+		if err != nil {
 			return err
+		}
+		if !next.IsZero() {
+			r.queue.addAt(store.Orders.Name()+"/"+o.ID, next)
 		}
 	}
 	return nil
 }
 
 // place finds the best server for an order and claims it, or takes the next best when
-// somebody else was faster (rule B28b). Only when there is none the order waits.
-func (r *Reconciler) place(ctx context.Context, o order.Order) error {
+// somebody else was faster (rule B28b). Only when there is none the order waits; next is when remote
+// modules are asked again.
+func (r *Reconciler) place(ctx context.Context, o order.Order) (next time.Time, err error) {
 	modules, settings := r.modules(o)
+	if slices.ContainsFunc(modules, func(m match.Module) bool { return settings[m.ID].Kind == order.ModuleRemote }) {
+		return r.placeAnywhere(ctx, o, modules, settings)
+	}
 	var stale []string
 	defer func() {
 		for _, s := range stale {
@@ -83,29 +95,36 @@ func (r *Reconciler) place(ctx context.Context, o order.Order) error {
 		offer, ok := r.offer(modules, o.HoldExpired)
 		r.observe.Matched(ok, offer.Result.Exact, time.Since(started))
 		if !ok {
-			return r.wait(ctx, o)
+			return next, r.wait(ctx, o, nil)
 		}
-		var given bool
-		err := r.change(ctx, func(tx *store.Tx) (err error) {
-			given, err = r.claim(tx, o.ID, offer, settings[offer.Module])
-			return err
-		})
-		switch {
-		case err == nil && given:
-			return nil // stock forgets the server when it sees the claim
-		case err == nil, errors.Is(err, errOrderMoved):
-			r.giveBack(offer.Result.ServerID)
-			return nil
-		case lacksAddress(err):
-			r.stock.Catalogue.Release(offer.Result.ServerID)
-			return r.lack(ctx, o, err)
-		case errors.Is(err, errStale):
-			stale = append(stale, offer.Result.ServerID)
-		default:
-			r.giveBack(offer.Result.ServerID)
-			return err
+		if err := r.take(ctx, o, offer, settings[offer.Module]); !errors.Is(err, errStale) {
+			return next, err
 		}
+		stale = append(stale, offer.Result.ServerID)
 	}
+}
+
+// take claims a reserved server for an order. errStale says that the server was not what it
+// seemed; it stays reserved.
+func (r *Reconciler) take(ctx context.Context, o order.Order, offer match.Offer, m order.Module) error {
+	var given bool
+	err := r.change(ctx, func(tx *store.Tx) (err error) {
+		given, err = r.claim(tx, o.ID, offer, m)
+		return err
+	})
+	switch {
+	case err == nil && given:
+		return nil // stock forgets the server when it sees the claim
+	case err == nil, errors.Is(err, errOrderMoved):
+		r.giveBack(offer.Result.ServerID)
+		return nil
+	case lacksAddress(err):
+		r.stock.Catalogue.Release(offer.Result.ServerID)
+		return r.lack(ctx, o, err)
+	case !errors.Is(err, errStale):
+		r.giveBack(offer.Result.ServerID)
+	}
+	return err
 }
 
 // giveBack ends a reservation, and tells those who were answered "none" meanwhile.
@@ -294,9 +313,13 @@ func (w *waitlist) list() []string {
 }
 
 // wait records that there is no server now, and that somebody should know.
-func (r *Reconciler) wait(ctx context.Context, seen order.Order) error {
+func (r *Reconciler) wait(ctx context.Context, seen order.Order, why error) error {
 	if seen.State == order.Waiting {
 		return nil
+	}
+	reasons := ""
+	if why != nil {
+		reasons = " " + strings.ReplaceAll(why.Error(), "\n", "; ") + "."
 	}
 	now := r.now()
 	return r.change(ctx, func(tx *store.Tx) error {
@@ -306,9 +329,12 @@ func (r *Reconciler) wait(ctx context.Context, seen order.Order) error {
 		}
 		was := o
 		k := task.New(id.At("tsk", now), r.department(o), task.Build, order.BuildKey(o.ID), "No server for order "+o.ID,
-			"No available server can serve it: "+o.Configuration.String()+". It is served as soon as one becomes available.", now)
+			"No available server can serve it: "+o.Configuration.String()+". It is served as soon as one becomes available."+reasons, now)
 		k.Order, k.Service = o.ID, o.Service
-		o.State, o.Task, o.Message, o.ChangedAt = order.Waiting, k.ID, "no server is available that may be taken; the order waits", now
+		o.State, o.Task, o.Message, o.ChangedAt = order.Waiting, k.ID, "no server is available that may be taken; the order waits."+reasons, now
+		if reasons == "" {
+			o.Message = "no server is available that may be taken; the order waits"
+		}
 		return cmp.Or(store.Orders.Put(tx, o.ID, o), intake.FileTask(tx, k),
 			intake.Audit(tx, access.System, "order.wait", "orders/"+o.ID, was, o, "", now))
 	})

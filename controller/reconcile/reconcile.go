@@ -45,6 +45,7 @@ type Reconciler struct {
 	queued  *waitlist
 	paced   *pacer
 	fence   store.Fence
+	remotes Remotes // nil: remote modules offer nothing
 }
 
 // New makes a reconciler. It starts nothing.
@@ -57,6 +58,9 @@ func (r *Reconciler) Run(ctx context.Context, fence store.Fence) error {
 	r.queue, r.queued, r.fence = newQueue(), newWaitlist(), fence
 	stop := r.stock.Listen(r.noticed)
 	defer stop()
+	if r.remotes != nil {
+		defer r.remotes.Listen(func(id string) { r.queue.add(store.Orders.Name() + "/" + id) })()
+	}
 	r.everything()
 	g, ctx := errgroup.WithContext(ctx)
 	for range workers {
@@ -85,6 +89,8 @@ func (r *Reconciler) noticed(table, id string) {
 	case store.Services.Name():
 		if svc, ok := store.Services.View(r.store, id); ok && svc.Server != "" {
 			r.queue.add(store.Servers.Name() + "/" + svc.Server)
+		} else if ok && svc.Remote.Module != "" {
+			r.queue.add(store.Orders.Name() + "/" + svc.Order)
 		}
 	case store.Tasks.Name():
 		if k, ok := store.Tasks.View(r.store, id); ok {

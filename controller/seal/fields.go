@@ -3,6 +3,7 @@ package seal
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/notify"
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -13,6 +14,7 @@ var (
 	BMCPassword        = Field(store.BMCs, "password", func(b *outofband.BMC) *access.Sealed { return &b.Password })
 	SwitchCommunity    = Field(store.Switches, "community", func(s *outofband.Switch) *access.Sealed { return &s.Community })
 	SwitchAuthPassword = Field(store.Switches, "auth_password", func(s *outofband.Switch) *access.Sealed { return &s.AuthPassword })
+	RemoteToken        = Field(store.Remotes, "token", func(r *order.Remote) *access.Sealed { return &r.Token })
 	SwitchPrivPassword = Field(store.Switches, "priv_password", func(s *outofband.Switch) *access.Sealed { return &s.PrivPassword })
 	WebhookSecret      = Field(store.Webhooks, "secret", func(w *notify.Webhook) *access.Sealed { return &w.Secret })
 	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })

@@ -23,6 +23,7 @@ var (
 	Aliases    = NewTable[Alias]("aliases", "former id")
 	Locations  = NewTable[fleet.Location]("locations", "location")
 	Modules    = NewTable[order.Module]("modules", "module")
+	Remotes    = NewTable[order.Remote]("remotes", "connection of module")
 	Tariffs    = NewTable[order.Tariff]("tariffs", "tariff")
 	Orders     = NewTable[order.Order]("orders", "order")
 	Services   = NewTable[order.Service]("services", "service").Tell(notify.OfService)
@@ -86,6 +87,8 @@ const FleetSettings = "fleet"
 type FleetSetting struct {
 	RequireConfirmedEmail bool `json:"require_confirmed_email"` // rule B5
 	WebhookPrivateTargets bool `json:"webhook_private_targets"` // webhooks may go to private and loopback addresses
+	// RemotePrivateTargets lets remote modules go to private and loopback addresses (rule B6).
+	RemotePrivateTargets bool `json:"remote_private_targets,omitempty"`
 }
 
 // CommandKey is the key of a command, and of its result.

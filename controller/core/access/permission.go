@@ -17,6 +17,7 @@ const (
 	OperationRun   Permission = "operation.run" // start, cancel, retry, skip
 	OrderRead      Permission = "order.read"
 	OrderPlace     Permission = "order.place"
+	OrderConfigure Permission = "order.configure" // by configuration instead of tariff
 	OrderCancel    Permission = "order.cancel"
 	ServiceRead    Permission = "service.read"
 	ServiceMove    Permission = "service.move"  // stop, resume, delete
@@ -43,7 +44,7 @@ const (
 // everything lists all permissions that need a login.
 var everything = []Permission{
 	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-	OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
+	OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
 	NotifyManage,
@@ -55,7 +56,7 @@ var granted = map[Role][]Permission{
 	RoleSystems: without(everything, TokenManage, UserManage, SecretManage),
 	RoleOperations: {
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
-		OrderRead, OrderPlace, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
+		OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
 	},
 	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},

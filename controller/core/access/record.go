@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -37,26 +38,33 @@ const (
 	TokenAPI     = "api"     // bearer token of a program
 	TokenSession = "session" // bearer token that a login made
 	TokenJoin    = "join"    // enrols agents
+	TokenProgram = "program" // bearer token that a user made for a program: some of what he may do himself
 )
 
 // Token is a secret that was handed out once; only its digest is kept.
 type Token struct {
-	ID          string    `json:"id"`
-	Kind        string    `json:"kind" enum:"api,session,join"`
-	Name        string    `json:"name"`
-	Digest      string    `json:"digest"` // SHA-256 of the secret, hex
-	Role        Role      `json:"role,omitempty"`
-	User        string    `json:"user,omitempty"`
-	Department  string    `json:"department,omitempty"`
-	Customer    string    `json:"customer,omitempty"`
-	Location    string    `json:"location,omitempty"`     // join: where the machines are
-	MaxUses     int       `json:"max_uses,omitempty"`     // join: 0 is no limit
-	Uses        int       `json:"uses,omitempty"`         // join; counted only with MaxUses
-	AutoApprove bool      `json:"auto_approve,omitempty"` // join: machines need no approval
-	CreatedAt   time.Time `json:"created_at"`
-	CreatedBy   string    `json:"created_by"`
-	ExpiresAt   time.Time `json:"expires_at,omitzero"`
-	Revoked     bool      `json:"revoked,omitempty"`
+	ID          string       `json:"id"`
+	Kind        string       `json:"kind" enum:"api,session,join,program"`
+	Name        string       `json:"name"`
+	Digest      string       `json:"digest"` // SHA-256 of the secret, hex
+	Role        Role         `json:"role,omitempty"`
+	User        string       `json:"user,omitempty"`
+	Department  string       `json:"department,omitempty"`
+	Customer    string       `json:"customer,omitempty"`
+	Location    string       `json:"location,omitempty"`     // join: where the machines are
+	MaxUses     int          `json:"max_uses,omitempty"`     // join: 0 is no limit
+	Uses        int          `json:"uses,omitempty"`         // join; counted only with MaxUses
+	AutoApprove bool         `json:"auto_approve,omitempty"` // join: machines need no approval
+	CreatedAt   time.Time    `json:"created_at"`
+	CreatedBy   string       `json:"created_by"`
+	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
+	Revoked     bool         `json:"revoked,omitempty"`
+	Permissions []Permission `json:"permissions,omitempty"` // program: it has no others
+}
+
+// Covers reports whether a token gives its holder the permission, if his role has it.
+func (t *Token) Covers(p Permission) bool {
+	return t.Kind != TokenProgram || p == Public || p == Self || slices.Contains(t.Permissions, p)
 }
 
 // Actor is who does something, for whom.

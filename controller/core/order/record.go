@@ -9,14 +9,15 @@ import (
 
 // Module kinds (rule B6).
 const (
-	ModuleLocal = "local"
+	ModuleLocal  = "local"  // this fleet
+	ModuleRemote = "remote" // another operator's controller, over its HTTP API
 )
 
 // Module processes orders of a location (rules B6–B16).
 type Module struct {
 	ID                    string        `json:"id"`
 	Name                  string        `json:"name"`
-	Kind                  string        `json:"kind" enum:"local"`
+	Kind                  string        `json:"kind" enum:"local,remote"`
 	Location              string        `json:"location"`
 	Department            string        `json:"department"` // gets the build tasks
 	SortOrder             int           `json:"sort_order"`
@@ -26,6 +27,10 @@ type Module struct {
 	InstallTimeoutWindows int           `json:"installtimeout_windows"` // minutes, 1..720
 	Weights               match.Weights `json:"weights"`
 	Pools                 []string      `json:"pools"` // IP pools, the first to be used first; none: all of the location (B4)
+	URL                   string        `json:"url,omitempty"`           // remote: the other controller
+	Username              string        `json:"username,omitempty"`      // remote: who we are there
+	CA                    string        `json:"ca,omitempty"`            // remote: authorities of its certificate, PEM; "" those of the system
+	RemoteModule          string        `json:"remote_module,omitempty"` // remote: id of the module there that takes our orders
 	CreatedAt             time.Time     `json:"created_at"`
 }
 
@@ -77,6 +82,8 @@ type Order struct {
 	Parts          []match.Change         `json:"parts"`    // what to change on the held server
 	HeldUntil      time.Time              `json:"held_until,omitzero"`
 	HoldExpired    bool                   `json:"hold_expired,omitempty"` // a closest server was held in vain; only an exact one is taken now
+	Reference      string                 `json:"reference,omitempty"`    // of the one who placed it; no two orders of his have the same
+	Remote         RemoteOrder            `json:"remote,omitzero"`        // its counterpart, when a remote module took it
 	PlacedAt       time.Time              `json:"placed_at"`
 	PlacedBy       string                 `json:"placed_by"`
 	ChangedAt      time.Time              `json:"changed_at"`
@@ -98,17 +105,19 @@ const (
 
 // Service is what a customer has (rule B1).
 type Service struct {
-	ID        string    `json:"id"`
-	Order     string    `json:"order"`
-	Customer  string    `json:"customer"`
-	Server    string    `json:"server,omitempty"`
-	Image     string    `json:"image"`
-	Hostname  string    `json:"hostname"`
-	State     string    `json:"state" enum:"ordered,preparing,active,stopping,stopped,resuming,deleting,deleted,needs_attention,canceled"`
-	Message   string    `json:"message"`
-	PowerOff  bool      `json:"power_off"`           // the customer switched it off himself (A17)
-	Operation string    `json:"operation,omitempty"` // that moves it now
-	CreatedAt time.Time `json:"created_at"`
-	ActiveAt  time.Time `json:"active_at,omitzero"`
-	ChangedAt time.Time `json:"changed_at"`
+	ID        string        `json:"id"`
+	Order     string        `json:"order"`
+	Customer  string        `json:"customer"`
+	Server    string        `json:"server,omitempty"`
+	Image     string        `json:"image"`
+	Hostname  string        `json:"hostname"`
+	State     string        `json:"state" enum:"ordered,preparing,active,stopping,stopped,resuming,deleting,deleted,needs_attention,canceled"`
+	Message   string        `json:"message"`
+	PowerOff  bool          `json:"power_off"`           // the customer switched it off himself (A17)
+	Operation string        `json:"operation,omitempty"` // that moves it now
+	Reference string        `json:"reference,omitempty"` // of its order
+	Remote    RemoteService `json:"remote,omitzero"`     // its counterpart, when a remote module serves it
+	CreatedAt time.Time     `json:"created_at"`
+	ActiveAt  time.Time     `json:"active_at,omitzero"`
+	ChangedAt time.Time     `json:"changed_at"`
 }

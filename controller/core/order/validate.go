@@ -30,10 +30,10 @@ const (
 // fleet (rule B3). It changes when a module made for it could not drive it any more.
 const LocalGeneration = "steelyard/1"
 
-// BackendGeneration is the generation that the backend behind a kind of module
-// has now; "" for an unknown kind.
+// BackendGeneration is the generation of backends that a kind of module can drive;
+// "" for an unknown kind. Whether a remote backend is of it, only that one can tell.
 func BackendGeneration(kind string) string {
-	if kind == ModuleLocal {
+	if kind == ModuleLocal || kind == ModuleRemote {
 		return LocalGeneration
 	}
 	return ""
@@ -62,7 +62,8 @@ func CheckSort(c *fault.Check, field string, n int) {
 // location exists and has the right generation is the caller's to look up.
 func (m Module) Check(c *fault.Check) {
 	CheckName(c, "name", m.Name)
-	c.Require(m.Kind == ModuleLocal, "kind", "is %q; only %q is known", m.Kind, ModuleLocal)
+	c.Require(m.Kind == ModuleLocal || m.Kind == ModuleRemote, "kind", "is %q; give %q or %q", m.Kind, ModuleLocal, ModuleRemote)
+	m.checkRemote(c)
 	c.Require(m.Location != "", "location", "is empty; name the location whose servers it hands out")
 	CheckName(c, "department", m.Department)
 	CheckSort(c, "sort_order", m.SortOrder)
