@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -23,6 +25,7 @@ import (
 	"github.com/steelyard/steelyard/controller/notify"
 	"github.com/steelyard/steelyard/controller/outofband"
 	"github.com/steelyard/steelyard/controller/reconcile"
+	"github.com/steelyard/steelyard/controller/remote"
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
@@ -57,6 +60,7 @@ type Controller struct {
 	reconcile *reconcile.Reconciler
 	notify    *notify.Notifier
 	hands     *outofband.Hands
+	remotes   *remote.Remotes
 	http      net.Listener
 	agents    net.Listener
 	certify   func() (*tls.Certificate, error)
@@ -120,6 +124,9 @@ func (c *Controller) build(context.Context) (err error) {
 	c.reconcile = reconcile.New(c.Store, c.Stock, c.Authority, c.log, now, c.metrics)
 	c.notify = notify.New(notify.Options{Store: c.Store, Secrets: c.Seal, Logger: c.log, Now: now, Version: c.opt.Version})
 	c.hands = outofband.New(c.Store, c.Stock, c.Intake, outofband.NewDevices(c.Seal, c.Intake, c.log), c.log, now)
+	c.remotes = remote.New(remote.Options{Store: c.Store, Ring: c.Seal, Fleet: c.fleet(), Logger: c.log, Now: now, Observe: c.metrics})
+	c.Intake.SetBackends(c.remotes)
+	c.reconcile.SetRemotes(c.remotes)
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
 		Presence: c.presence, Images: c.Images, Replica: c.replica, Logger: c.log,
@@ -130,7 +137,7 @@ func (c *Controller) build(context.Context) (err error) {
 	}
 	c.Stock.Listen(c.deliver)
 	c.API = api.New(api.Options{
-		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Version: c.opt.Version,
+		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Fleet: c.fleet(), Version: c.opt.Version,
 		Ready: c.ready, Metrics: c.metrics.Handler(), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
 		Refresh:   func(context.Context) error { c.Stock.Rebuild(); return nil },
 		Sample:    c.Gateway.Sample,
@@ -138,6 +145,12 @@ func (c *Controller) build(context.Context) (err error) {
 		JoinToken: c.Authority.JoinToken,
 	})
 	return nil
+}
+
+// fleet names this fleet to others: the fingerprint of its authority.
+func (c *Controller) fleet() string {
+	sum := sha256.Sum256(c.Authority.Certificate().Raw)
+	return hex.EncodeToString(sum[:16])
 }
 
 func now() time.Time { return time.Now().UTC() }
@@ -244,6 +257,7 @@ func (c *Controller) elect(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return c.reconcile.Run(ctx, fence) })
 			g.Go(func() error { return c.hands.Run(ctx, fence) })
+			g.Go(func() error { return c.remotes.Run(ctx, fence) })
 			g.Go(func() error { return c.Intake.RunRotation(store.WithFence(ctx, fence)) })
 			return g.Wait()
 		})

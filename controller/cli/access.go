@@ -24,7 +24,33 @@ func (p *program) tokenActions() []*cobra.Command {
 	n := find("token")
 	revoke := p.deleteCommand(n) // the API calls it deleting
 	revoke.Use, revoke.Aliases, revoke.Short = "revoke TOKEN", []string{"delete", "rm"}, "End it: nobody gets in with it any more"
-	return []*cobra.Command{p.tokenCreate(n), revoke}
+	return []*cobra.Command{p.tokenCreate(n), p.tokenOwn(n), revoke}
+}
+
+var ownTokenFields = []field{
+	{name: "name", usage: "what it is for", required: true},
+	{name: "permissions", kind: list, usage: "all that it may do; each is one of yours, see: steelyard whoami", required: true},
+}
+
+func (p *program) tokenOwn(n *noun) *cobra.Command {
+	c := &cobra.Command{
+		Use: "own", Short: "Make a token for a program that does some of what you may do", Args: exactly(),
+		Long:    "It ends after 30 days, with your account, or when your password is changed. Its secret is shown once, now.",
+		Example: "  steelyard token own --name orders --permissions order.read,order.place",
+	}
+	f := p.form(c, ownTokenFields)
+	demand(c, ownTokenFields)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := missing(c, ownTokenFields); err != nil {
+			return err
+		}
+		body, err := f.body(c.Context(), c.Flags())
+		if err != nil {
+			return err
+		}
+		return p.createToken(c, n.path()+"/own", body)
+	}
+	return c
 }
 
 func (p *program) tokenCreate(n *noun) *cobra.Command {
@@ -54,19 +80,19 @@ func (p *program) tokenCreate(n *noun) *cobra.Command {
 		if c.Flags().Changed("expires") {
 			body["expires_at"] = p.now().Add(expires).UTC().Format(time.RFC3339)
 		}
-		return p.createToken(c, n, body)
+		return p.createToken(c, n.path(), body)
 	}
 	return c
 }
 
 // createToken prints the secret alone on standard output, so that it can be kept:
 // steelyard token create … > file. It cannot be shown again (rule X9).
-func (p *program) createToken(c *cobra.Command, n *noun, body map[string]any) error {
+func (p *program) createToken(c *cobra.Command, path string, body map[string]any) error {
 	api, err := p.api()
 	if err != nil {
 		return err
 	}
-	a, err := api.Post(c.Context(), n.path(), body)
+	a, err := api.Post(c.Context(), path, body)
 	if err != nil || p.json() {
 		return p.rawUnless(err, a)
 	}

@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // form collects the fields that were given as flags.
@@ -45,6 +48,10 @@ func (f *form) add(flags *pflag.FlagSet, fd field) {
 		f.values[fd.name] = flags.StringToInt(name, nil, fd.usage)
 	case parts:
 		f.wish = addWish(flags)
+	case content:
+		f.values[fd.name] = flags.String(fd.flag(), "", fd.usage+"; a file")
+	case secret:
+		f.values[fd.name] = flags.String(fd.flag(), "", fd.usage+"; a file that holds it, - asks, or reads a line of standard input")
 	default:
 		f.values[fd.name] = flags.String(name, "", fd.usage)
 	}
@@ -60,7 +67,7 @@ func (f *form) body(ctx context.Context, flags *pflag.FlagSet) (map[string]any, 
 			}
 			continue
 		}
-		if !flags.Changed(dashed(fd.name)) {
+		if !flags.Changed(fd.flag()) {
 			continue
 		}
 		value, err := f.value(ctx, fd)
@@ -70,6 +77,26 @@ func (f *form) body(ctx context.Context, flags *pflag.FlagSet) (map[string]any, 
 		body[fd.name] = value
 	}
 	return body, nil
+}
+
+// flag is the name of the flag that sets the field.
+func (fd *field) flag() string {
+	if fd.kind == content || fd.kind == secret {
+		return dashed(fd.name) + "-file"
+	}
+	return dashed(fd.name)
+}
+
+// fileText is a file's content; no name is no text.
+func fileText(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fault.Invalid("read a file: %w", err)
+	}
+	return string(text), nil
 }
 
 func (f *form) addConfiguration(flags *pflag.FlagSet, body map[string]any, name string) error {
@@ -84,8 +111,13 @@ func (f *form) addConfiguration(flags *pflag.FlagSet, body map[string]any, name 
 func (f *form) value(ctx context.Context, fd field) (any, error) {
 	switch v := f.values[fd.name].(type) {
 	case *string:
-		if fd.kind == when {
+		switch fd.kind {
+		case when:
 			return f.p.moment("--"+dashed(fd.name), *v)
+		case content:
+			return fileText(*v)
+		case secret:
+			return f.p.readSecret(bufio.NewReader(f.p.in), &secretAsk{field: fd.name, prompt: "Password: ", file: *v})
 		}
 		if fd.kind == ref && *v != "" {
 			return f.p.resolve(ctx, fd.of, *v)

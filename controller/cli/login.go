@@ -132,6 +132,23 @@ func (p *program) logoutCommand() *cobra.Command {
 	}
 }
 
+func (p *program) aboutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "about", GroupID: setupGroup, Short: "Which fleet the controller is of, and its generation", Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			api, err := p.api()
+			if err != nil {
+				return err
+			}
+			a, err := api.Get(c.Context(), "/v1/about", nil)
+			if err != nil || p.json() {
+				return p.rawUnless(err, a)
+			}
+			return outline(p.out, a.Body, p.now())
+		},
+	}
+}
+
 func (p *program) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", GroupID: setupGroup, Short: "Who the controller takes you for", Args: exactly(),

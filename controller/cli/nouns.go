@@ -12,6 +12,8 @@ const (
 	refs         // several
 	points       // name=number, several
 	parts        // a hardware configuration
+	content      // the text of a file
+	secret       // the text of a file, or what is asked for; never an argument
 	when         // a moment, or how long from now: 4h, 2d
 )
 
@@ -208,6 +210,7 @@ var nouns = []noun{
 		name: "module", plural: "modules", group: setupGroup, aliases: []string{"modules"}, short: "Processing modules: what handles the orders of a location",
 		columns: []column{
 			{"NAME", "name", ""},
+			{"KIND", "kind", ""},
 			{"LOCATION", "location", "location"},
 			{"DEPARTMENT", "department", ""},
 			{"SORT", "sort_order", ""},
@@ -217,7 +220,7 @@ var nouns = []noun{
 			{"WINDOWS", "installtimeout_windows", ""},
 			{"ID", "id", ""},
 		},
-		filters: []string{"location", "department"},
+		filters: []string{"kind", "location", "department"},
 		refs:    map[string]string{"location": "location"},
 		fields: []field{
 			{name: "name", usage: "shown to people", required: true},
@@ -230,8 +233,26 @@ var nouns = []noun{
 			{name: "installtimeout_windows", kind: whole, usage: "minutes to install Windows, 1 to 720", required: true},
 			{name: "pools", kind: refs, of: "pool", usage: "where its servers get addresses from; all of the location in their order unless given"},
 			{name: "weights", kind: points, usage: "points of rework that differ from the published ones: dimm_add=6"},
+			{name: "kind", usage: "local: this fleet; remote: another operator's controller", once: true},
+			{name: "url", usage: "remote: https:// and name or public address of the other controller"},
+			{name: "username", usage: "remote: an administrator's e-mail address there"},
+			{name: "password", kind: secret, usage: "remote: used once, to get a token"},
+			{name: "ca", kind: content, usage: "remote: authorities of its certificate, PEM; else those of the system"},
+			{name: "remote_module", usage: "remote: module there that takes the orders, where there are several"},
 		},
 		create: true, edit: true, delete: true,
+	},
+	{
+		name: "remote", plural: "remotes", group: setupGroup, aliases: []string{"remotes"}, short: "How things stand with the backends of remote modules",
+		columns: []column{
+			{"MODULE", "module", "module"},
+			{"STATE", "state", ""},
+			{"SINCE", "since", ""},
+			{"SEEN", "seen_at", ""},
+			{"GENERATION", "generation", ""},
+			{"MESSAGE", "message", ""},
+		},
+		filters: []string{"state"},
 	},
 	{
 		name: "tariff", plural: "tariffs", group: setupGroup, aliases: []string{"tariffs"}, short: "What is sold",

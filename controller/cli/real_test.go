@@ -24,6 +24,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	images "github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -284,6 +285,9 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "catalogue refresh")
 	r.do("", "catalogue")
 	r.do("", "whoami")
+	r.do("", "about")
+	r.refusedByRule("token own --name orders --permissions order.read")
+	r.remoteModule()
 	r.do("", "settings --require-confirmed-email=false")
 	r.notifications()
 	r.do("", "image retire debian --yes")
@@ -389,6 +393,22 @@ func (r *real) arrives(command string) {
 		r.t.Errorf("steelyard %s: %q", command, out)
 	}
 	<-ended
+}
+
+// remoteModule asks how things stand with a backend; package remote talks to real ones.
+func (r *real) remoteModule() {
+	r.t.Helper()
+	var modules struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(r.do("", "module list -o json").out), &modules); err != nil || len(modules.Items) == 0 {
+		r.t.Fatalf("the modules: %v", err)
+	}
+	m := modules.Items[0].ID
+	r.change(func(tx *store.Tx) error {
+		return store.Remotes.Put(tx, m, order.Remote{Module: m, State: order.RemoteUnreachable, Message: "nobody listens", Token: access.Sealed{Key: "k", Box: []byte("sealed-box")}})
+	})
+	if res := r.do("", "remote show m1"); !strings.Contains(res.out, "nobody listens") || strings.Contains(res.out, "sealed-box") {
+		r.t.Errorf("remote show: %s", res.out)
+	}
 }
 
 // refusedByRule runs a command whose request the API understands; a rule may say

@@ -26,6 +26,9 @@ func (p *program) resolve(ctx context.Context, of, name string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	if of == "remote" { // it is called by its module
+		of = "module"
+	}
 	n := find(of)
 	ids, err := api.Find(ctx, n.path(), name)
 	switch {

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // serviceMove is a wish about a service that an operation carries out.
@@ -98,9 +100,27 @@ func (p *program) moveService(ctx context.Context, name string, m serviceMove, b
 	if err != nil {
 		return err
 	}
+	if r.text("remote.wish") != "" {
+		return p.followRemote(ctx, id, w)
+	}
 	if r.text("operation") == "" {
 		fmt.Fprintf(p.out, "Service %s is %s already.\n", clean(name), clean(r.text("state")))
 		return nil
 	}
 	return p.followOperation(ctx, r.text("operation"), w)
+}
+
+// followRemote shows a service at a remote module until what was asked of it is so, or was refused.
+func (p *program) followRemote(ctx context.Context, id string, w watching) error {
+	ctx, cancel := w.bound(ctx)
+	defer cancel()
+	return p.follow(ctx, "/v1/services/"+url.PathEscape(id), func(r record) (bool, error) {
+		if why := r.text("remote.refused"); why != "" {
+			return true, fault.Refused("%s", why)
+		}
+		if r.text("state") == order.ServiceNeedsAttention {
+			return true, fault.Refused("service %s needs attention: %s", r.text("id"), r.text("message"))
+		}
+		return r.text("remote.wish") == "", nil
+	}, func(context.Context, *client.Client, record) []stage { return nil })
 }

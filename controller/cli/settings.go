@@ -15,6 +15,7 @@ import (
 var fleetSettings = []field{
 	{name: "require_confirmed_email", kind: yes, usage: "take orders only from customers who confirmed their e-mail address"},
 	{name: "webhook_private_targets", kind: yes, usage: "let webhooks go to private and loopback addresses, and by http"},
+	{name: "remote_private_targets", kind: yes, usage: "let modules of kind remote go to private and loopback addresses"},
 }
 
 // settingsCommand shows what holds for the whole fleet, and changes what is given.

@@ -20,6 +20,7 @@ type Metrics struct {
 	fulfilled prometheus.Histogram
 	batch     prometheus.Histogram
 	commit    prometheus.Histogram
+	remote    *prometheus.CounterVec
 
 	requestValues   *values
 	operationValues *values
@@ -28,13 +29,16 @@ type Metrics struct {
 // New registers everything. It starts nothing.
 func New(o Options) *Metrics {
 	m := &Metrics{
-		registry:        prometheus.NewRegistry(),
-		request:         histograms(nameRequest, "Time to answer requests of the API, by route, method and status code.", requestBuckets, "route", "method", "code"),
-		operation:       histograms(nameOperation, "Time from request to end of operations, by kind and how they ended.", operationBuckets, "kind", "state"),
-		match:           histograms(nameMatch, "Time to find a server, by result: exact, closest or none.", matchBuckets, "result"),
-		fulfilled:       histogram(nameFulfilled, "Time from the placing of an order to its active service.", operationBuckets),
-		batch:           histogram(nameBatch, "Changes that shared one transaction of the store.", batchBuckets),
-		commit:          histogram(nameCommit, "Time to commit a transaction to the store.", commitBuckets),
+		registry:  prometheus.NewRegistry(),
+		request:   histograms(nameRequest, "Time to answer requests of the API, by route, method and status code.", requestBuckets, "route", "method", "code"),
+		operation: histograms(nameOperation, "Time from request to end of operations, by kind and how they ended.", operationBuckets, "kind", "state"),
+		match:     histograms(nameMatch, "Time to find a server, by result: exact, closest or none.", matchBuckets, "result"),
+		fulfilled: histogram(nameFulfilled, "Time from the placing of an order to its active service.", operationBuckets),
+		batch:     histogram(nameBatch, "Changes that shared one transaction of the store.", batchBuckets),
+		commit:    histogram(nameCommit, "Time to commit a transaction to the store.", commitBuckets),
+		remote: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: nameRemote, Help: "Requests to the backends of remote modules, by outcome: ok, or the kind of fault.",
+		}, []string{"outcome"}),
 		requestValues:   newValues(10 * MaxValues), // every route, method and code
 		operationValues: newValues(MaxValues),
 	}
@@ -42,7 +46,7 @@ func New(o Options) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&scrape{Options: o, now: time.Now},
-		m.request, m.operation, m.match, m.fulfilled, m.batch, m.commit,
+		m.request, m.operation, m.match, m.fulfilled, m.batch, m.commit, m.remote,
 	)
 	return m
 }
@@ -93,6 +97,10 @@ func (m *Metrics) Matched(found, exact bool, took time.Duration) {
 	}
 	m.match.WithLabelValues(result).Observe(took.Seconds())
 }
+
+// RemoteRequest records a request to the backend of a remote module. Outcome is "ok" or one of the kinds of
+// fault.
+func (m *Metrics) RemoteRequest(outcome string) { m.remote.WithLabelValues(outcome).Inc() }
 
 // OrderFulfilled records an order that became an active service.
 func (m *Metrics) OrderFulfilled(took time.Duration) { m.fulfilled.Observe(took.Seconds()) }

@@ -68,6 +68,7 @@ const (
 	nameMatch     = "steelyard_match_duration_seconds"
 	nameFulfilled = "steelyard_order_fulfilment_seconds"
 	nameBatch     = "steelyard_store_batch_changes"
+	nameRemote    = "steelyard_remote_requests_total"
 	nameCommit    = "steelyard_store_commit_duration_seconds"
 )
 

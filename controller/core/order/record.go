@@ -26,7 +26,7 @@ type Module struct {
 	InstallTimeoutLinux   int           `json:"installtimeout_linux"`   // minutes, 1..720
 	InstallTimeoutWindows int           `json:"installtimeout_windows"` // minutes, 1..720
 	Weights               match.Weights `json:"weights"`
-	Pools                 []string      `json:"pools"` // IP pools, the first to be used first; none: all of the location (B4)
+	Pools                 []string      `json:"pools"`                   // IP pools, the first to be used first; none: all of the location (B4)
 	URL                   string        `json:"url,omitempty"`           // remote: the other controller
 	Username              string        `json:"username,omitempty"`      // remote: who we are there
 	CA                    string        `json:"ca,omitempty"`            // remote: authorities of its certificate, PEM; "" those of the system

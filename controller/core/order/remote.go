@@ -72,6 +72,7 @@ type RemoteService struct {
 	Reason  string    `json:"reason,omitempty"`                               // of the wish
 	Asked   bool      `json:"asked,omitempty"`                                // it took the wish
 	Before  time.Time `json:"before,omitzero"`                                // wish power: its last change before it was asked
+	Refused string    `json:"refused,omitempty"`                              // why the last wish came to nothing there
 }
 
 // InUse reports whether a remote module still has something of this order: then

@@ -122,9 +122,14 @@ func (s *Service) settle(seen SeenService, where string) {
 	s.Remote.Wish, s.Remote.Action, s.Remote.Reason, s.Remote.Asked, s.Remote.Before = "", "", "", false, time.Time{}
 	switch seen.State {
 	case ServiceActive:
-		s.State, s.Message, s.PowerOff = ServiceActive, "active", seen.PowerOff
-		if seen.PowerOff {
+		s.State, s.PowerOff = ServiceActive, seen.PowerOff
+		switch {
+		case s.Remote.Refused != "":
+			s.Message = s.Remote.Refused
+		case seen.PowerOff:
 			s.Message = told(where, seen.Message)
+		default:
+			s.Message = "active"
 		}
 	case ServiceDeleted:
 		if wish != WishDelete && s.State != ServiceDeleted && s.State != ServiceDeleting {
@@ -158,7 +163,8 @@ func (s *Service) followPower(seen SeenService, where string) (ask bool) {
 func (s Service) Declined(seen SeenService, where, words string, now time.Time) Service {
 	wish := s.Remote.Wish
 	s.settle(seen, where)
-	s.Message, s.ChangedAt = wish+" was refused at "+where+": "+words, now
+	s.Remote.Refused = wish + " was refused at " + where + ": " + words
+	s.Message, s.ChangedAt = s.Remote.Refused, now
 	return s
 }
 
@@ -184,6 +190,7 @@ func Wish(svc *Service, wish, action, reason string) (there bool, err error) {
 		return false, fault.Refused("a customer's server is not booted into the RAM environment; use on, off, hard-off or cycle")
 	}
 	svc.Remote.Wish, svc.Remote.Action, svc.Remote.Reason, svc.Remote.Asked, svc.Remote.Before = wish, action, reason, false, time.Time{}
+	svc.Remote.Refused = ""
 	svc.State, svc.Message = w.moving, "it is being asked to "+wish
 	if wish == WishPower {
 		svc.PowerOff = action == "off" || action == "hard-off"
