@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/notify"
-	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 )
@@ -138,9 +138,9 @@ func TestX6_SlowReceiverDelaysNobody(t *testing.T) {
 func TestX6_EventsOfAnObjectKeepTheirOrder(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.hook("one")
-		failing := true
+		var repaired atomic.Bool
 		w.answers(func(ctx context.Context, d notify.Delivery) notify.Outcome {
-			if d.Event.Data.ID == "t1" && failing {
+			if d.Event.Data.ID == "t1" && !repaired.Load() {
 				return away(ctx, d)
 			}
 			return fine
@@ -149,7 +149,7 @@ func TestX6_EventsOfAnObjectKeepTheirOrder(t *testing.T) {
 		w.shut("t1")
 		w.open("t2")
 		w.expect("one task.opened t1", "one task.opened t2")
-		failing = false
+		repaired.Store(true)
 		time.Sleep(10 * time.Second)
 		w.expect("one task.opened t1", "one task.closed t1")
 	})
@@ -242,23 +242,37 @@ func TestX5_DeposedLeaderRecordsNothing(t *testing.T) {
 
 func TestX6_FullQueueIsBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.hook("one")
-		w.answers(away)
-		w.change(func(*store.Tx) error { return nil })
-		for from := 0; from < MaxPending+10; from += 60 {
+		w.hook("one", "two")
+		const room = 3
+		for from := 0; from < MaxPending-room; from += chunk {
 			w.change(func(tx *store.Tx) error {
-				for i := from; i < min(from+60, MaxPending+10); i++ {
-					id := fmt.Sprint("t", i)
-					if err := store.Tasks.Put(tx, id, task.Task{ID: id, State: task.Open}); err != nil {
+				for i := from; i < min(from+chunk, MaxPending-room); i++ {
+					d := delivery(notify.ByWebhook, "one", "", notify.Event{ID: fmt.Sprint("evt-", i)})
+					d.NextAt = time.Now().Add(time.Hour)
+					if err := store.Deliveries.Put(tx, d.ID, d); err != nil {
 						return err
 					}
 				}
 				return nil
 			})
+		}
+		synctest.Wait()
+		w.answers(func(ctx context.Context, _ notify.Delivery) notify.Outcome {
+			<-ctx.Done()
+			return fine
+		})
+		for i := range room + 4 {
+			w.open(fmt.Sprint("t", i))
 			synctest.Wait()
 		}
-		if got := w.deliveries(); got[notify.Pending] > MaxPending || got[notify.Pending] < MaxPending-100 || got[notify.Dead] < 10 {
-			t.Errorf("deliveries %v", got)
+		full := map[string]int{}
+		for i := range store.Deliveries.Items(w.store.Snapshot()) {
+			if i.Value.State == notify.Dead {
+				full[i.Value.Subscriber+": "+i.Value.Error]++
+			}
+		}
+		if len(full) != 1 || full["one: the queue of this receiver is full"] != 4 {
+			t.Errorf("given up: %v", full)
 		}
 	})
 }
