@@ -20,6 +20,7 @@ type (
 func (b *tokenBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	b.Check(c, look, st.call.api.opt.Now())
 }
+
 func (b *ownTokenBody) check(c *fault.Check, _ intake.Lookup, st *state) {
 	b.Check(c, st.call.may)
 }

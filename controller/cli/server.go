@@ -52,7 +52,8 @@ var serverDeeds = []deed{
 		long: "To another location only while it belongs to nobody, nothing runs on it and no switch ports of the old one are recorded.",
 		fields: []field{
 			{name: "location", kind: ref, of: "location", usage: "data centre where it stands now", required: true},
-			{name: "rack", usage: "where in it"}, reason(true),
+			{name: "rack", usage: "where in it"},
+			reason(true),
 		},
 	},
 	{

@@ -100,7 +100,8 @@ func TestX9_TheAuditLineSaysThatASecretChangedAndShowsNoBox(t *testing.T) {
 		"made":    {nil, full("first"), "", made},
 		"deleted": {full("first"), nil, made, ""},
 		"changed": {
-			sealedRecord{Top: box("one")}, sealedRecord{Top: box("two"), Bare: box("new")},
+			sealedRecord{Top: box("one")},
+			sealedRecord{Top: box("two"), Bare: box("new")},
 			`{"bare":"","top":"set"}`, `{"bare":"set","top":"changed"}`,
 		},
 		"removed": {sealedRecord{Top: box("one")}, sealedRecord{}, `{"top":"set"}`, ""},

@@ -450,4 +450,3 @@ func (s *stream) Write(b []byte) (int, error) {
 	s.WriteHeader(http.StatusOK)
 	return s.pipe.Write(b)
 }
-

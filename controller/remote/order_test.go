@@ -30,7 +30,10 @@ func TestB6_ARemoteModuleServesAnOrderFromPlacingToDeletion(t *testing.T) {
 			ask  func() error
 			want string
 		}{
-			{func() error { _, err := near.intake.StopService(context.Background(), ann, svc.ID, "unpaid"); return err }, order.ServiceStopped},
+			{func() error {
+				_, err := near.intake.StopService(context.Background(), ann, svc.ID, "unpaid")
+				return err
+			}, order.ServiceStopped},
 			{func() error { _, err := near.intake.ResumeService(context.Background(), ann, svc.ID, ""); return err }, order.ServiceActive},
 			{func() error { _, err := near.intake.DeleteService(context.Background(), ann, svc.ID, ""); return err }, order.ServiceDeleted},
 		} {

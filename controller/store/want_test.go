@@ -19,8 +19,10 @@ func TestWantLastsAsLongAsItsChange(t *testing.T) {
 	failed := errors.New("given up")
 	for _, end := range []error{nil, failed} {
 		_, err := s.Change(within(t), func(tx *Tx) error {
-			if !boxes.Want(tx, "b1") || !boxes.Want(tx, "b1") {
-				t.Error("the first change is not first")
+			for range 2 { // asking again changes nothing
+				if !boxes.Want(tx, "b1") {
+					t.Error("the first change is not first")
+				}
 			}
 			if !lids.Want(tx, "b1") {
 				t.Error("another table's record is the same one")

@@ -82,8 +82,11 @@ func TestX13_EveryWrongFieldOfAManagementControllerIsNamed(t *testing.T) {
 
 func TestX5_OneManagementControllerHasOnePlace(t *testing.T) {
 	same := []BMC{
-		{Driver: DriverIPMI, Address: "10.0.0.5"}, {Driver: DriverIPMI, Address: "10.0.0.5:623"}, {Driver: DriverIPMI, Address: "::ffff:10.0.0.5"},
-		{Driver: DriverRedfish, Address: "https://10.0.0.5"}, {Driver: DriverRedfish, Address: "https://10.0.0.5:443/"},
+		{Driver: DriverIPMI, Address: "10.0.0.5"},
+		{Driver: DriverIPMI, Address: "10.0.0.5:623"},
+		{Driver: DriverIPMI, Address: "::ffff:10.0.0.5"},
+		{Driver: DriverRedfish, Address: "https://10.0.0.5"},
+		{Driver: DriverRedfish, Address: "https://10.0.0.5:443/"},
 	}
 	for _, b := range same {
 		if b.Place() != "10.0.0.5" || b.Normal().Place() != "10.0.0.5" {
@@ -136,16 +139,25 @@ func TestX13_EveryWrongFieldOfASwitchIsNamed(t *testing.T) {
 
 func TestX13_EveryWrongFieldOfAPortIsNamed(t *testing.T) {
 	for _, p := range []Port{
-		{Switch: "swi-1", By: ByName, Value: "Gi1/0/7"}, {Switch: "swi-1", By: ByIndex, Value: "10107", VLAN: 12}, {Switch: "swi-1", By: ByMAC, Value: "0200.0000.0001"},
-		{Switch: "swi-1", By: ByLLDP, Value: "02:00:00:00:00:01"}, {Switch: "swi-1", By: ByAlias, Value: "srv 7, eth0"},
+		{Switch: "swi-1", By: ByName, Value: "Gi1/0/7"},
+		{Switch: "swi-1", By: ByIndex, Value: "10107", VLAN: 12},
+		{Switch: "swi-1", By: ByMAC, Value: "0200.0000.0001"},
+		{Switch: "swi-1", By: ByLLDP, Value: "02:00:00:00:00:01"},
+		{Switch: "swi-1", By: ByAlias, Value: "srv 7, eth0"},
 	} {
 		if got := fieldsOf(func(c *fault.Check) { p.Normal().Check(c, "p") }); got != nil {
 			t.Errorf("%+v: %v", p, got)
 		}
 	}
 	for _, p := range []Port{
-		{Switch: "swi-1", By: ByName}, {Switch: "swi-1", By: ByIndex, Value: "0"}, {Switch: "swi-1", By: ByIndex, Value: "2147483648"}, {Switch: "swi-1", By: ByMAC, Value: "Gi1"},
-		{Switch: "swi-1", By: "number", Value: "1"}, {By: ByName, Value: "x"}, {Switch: "swi-1", By: ByName, Value: "x", VLAN: 4095}, {Switch: "swi-1", By: ByLLDP, Value: "ff:ff:ff:ff:ff:ff"},
+		{Switch: "swi-1", By: ByName},
+		{Switch: "swi-1", By: ByIndex, Value: "0"},
+		{Switch: "swi-1", By: ByIndex, Value: "2147483648"},
+		{Switch: "swi-1", By: ByMAC, Value: "Gi1"},
+		{Switch: "swi-1", By: "number", Value: "1"},
+		{By: ByName, Value: "x"},
+		{Switch: "swi-1", By: ByName, Value: "x", VLAN: 4095},
+		{Switch: "swi-1", By: ByLLDP, Value: "ff:ff:ff:ff:ff:ff"},
 	} {
 		if got := fieldsOf(func(c *fault.Check) { p.Normal().Check(c, "p") }); len(got) != 1 {
 			t.Errorf("%+v: %v", p, got)

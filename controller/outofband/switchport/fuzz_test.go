@@ -23,8 +23,10 @@ func FuzzPortsOfAnyAnswer(f *testing.F) {
 	row := []gosnmp.SnmpPDU{
 		pdu(ifDescr, 7, "ge\x00\x1b[31m"), pdu(ifName, 7, "ge-0/0/7"), pdu(ifAlias, 7, strings.Repeat("ä", 200)), pdu(ifPhysAddress, 7, "\x00\x16\x3e\x01\x02\x03"),
 		pdu(ifAdminStatus, 7, 1), pdu(ifOperStatus, 7, 7), pdu(ifSpeed, 7, uint32(1e9)), pdu(ifHighSpeed, 7, uint32(1000)),
-		{Name: ifHCInOctets + ".7", Type: gosnmp.Counter64, Value: uint64(1 << 63)}, {Name: ifHCOutOctets + ".7", Type: gosnmp.Counter64, Value: uint64(5)},
-		{Name: ifInOctets + ".7", Type: gosnmp.Counter32, Value: uint32(1 << 31)}, {Name: ifOutOctets + ".7", Type: gosnmp.Counter32, Value: uint32(5)},
+		{Name: ifHCInOctets + ".7", Type: gosnmp.Counter64, Value: uint64(1 << 63)},
+		{Name: ifHCOutOctets + ".7", Type: gosnmp.Counter64, Value: uint64(5)},
+		{Name: ifInOctets + ".7", Type: gosnmp.Counter32, Value: uint32(1 << 31)},
+		{Name: ifOutOctets + ".7", Type: gosnmp.Counter32, Value: uint32(5)},
 		{Name: ifCounterDiscontinuityTime + ".7", Type: gosnmp.TimeTicks, Value: uint32(1 << 31)},
 	}
 	f.Add(good(row...))
