@@ -20,6 +20,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/pause"
+	"github.com/steelyard/steelyard/pkg/simulated"
 )
 
 // DevOptions describe a fleet on one machine.
@@ -38,6 +39,8 @@ type fleetOnOneMachine struct {
 	*Controller
 	opt         DevOptions
 	out         io.Writer
+	hall        *hall  // nil without simulated servers
+	socket      string // by which simulated machines are switched
 	admin, join string // secrets
 	ca          string // file
 }
@@ -92,11 +95,15 @@ func (d *fleetOnOneMachine) populate(ctx context.Context, g *errgroup.Group) err
 	if err := os.MkdirAll(filepath.Join(d.opt.Data, "disks"), 0o700); err != nil {
 		return fault.Unavailable("the sandbox disks cannot be made: %w", err)
 	}
+	wired, err := d.surround(ctx, g)
+	if err != nil {
+		return err
+	}
 	for _, child := range d.children() {
 		g.Go(func() error { return child.run(ctx) })
 	}
 	fmt.Fprintf(d.out, "Starting %d servers; each reports its hardware, is erased and tested. This takes up to a minute or two.\n", d.opt.Simulate+1)
-	if err := d.gather(ctx); err != nil {
+	if err := d.gather(ctx, wired); err != nil {
 		return err
 	}
 	if err := d.furnish(ctx); err != nil {
@@ -149,12 +156,60 @@ func (d *fleetOnOneMachine) valid(kind, secret string) bool {
 	return false
 }
 
+// surround starts what stands around the simulated servers; the channel is closed when each server
+// is connected to it.
+func (d *fleetOnOneMachine) surround(ctx context.Context, g *errgroup.Group) (<-chan struct{}, error) {
+	wired := make(chan struct{})
+	if d.opt.Simulate == 0 {
+		close(wired)
+		return wired, nil
+	}
+	socket, release, err := controlSocket(d.opt.Data)
+	if err != nil {
+		return nil, err
+	}
+	d.socket = socket
+	if d.hall, err = openHall(filepath.Join(d.opt.Data, "hall"), d.opt.Simulate, simulated.Client{Socket: socket}, d.log); err != nil {
+		release()
+		return nil, err
+	}
+	g.Go(func() error {
+		defer release()
+		return d.hall.run(ctx)
+	})
+	g.Go(func() error {
+		if err := d.wire(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		close(wired)
+		return nil
+	})
+	return wired, nil
+}
+
+// controlSocket is where simulated machines are switched: below data, if that is short enough for the
+// path of a socket.
+func controlSocket(data string) (path string, release func(), err error) {
+	const most = 100 // of 107 bytes; a socket is made under another name first
+	if path = filepath.Join(data, "control"); len(path) <= most {
+		return path, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "steelyard-dev")
+	if err != nil {
+		return "", nil, fault.Unavailable("there is no place for a socket: %w", err)
+	}
+	return filepath.Join(dir, "control"), func() { _ = os.RemoveAll(dir) }, nil
+}
+
 // gather waits until the agents are connected and the simulated servers have been
-// erased and diagnosed, or for as long as patience lasts.
-func (d *fleetOnOneMachine) gather(ctx context.Context) error {
+// erased, diagnosed and connected to their devices, or for as long as patience lasts.
+func (d *fleetOnOneMachine) gather(ctx context.Context, wired <-chan struct{}) error {
 	limit := time.Now().Add(patience)
 	for time.Now().Before(limit) {
-		if d.Gateway.Stats().Sessions >= d.opt.Simulate+1 && (d.Stock.Index.Count() > 0 || store.Orders.Len(d.Store.Snapshot()) > 0) {
+		if over(wired) && d.Gateway.Stats().Sessions >= d.opt.Simulate+1 && (d.Stock.Index.Count() > 0 || store.Orders.Len(d.Store.Snapshot()) > 0) {
 			return nil
 		}
 		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
@@ -165,13 +220,22 @@ func (d *fleetOnOneMachine) gather(ctx context.Context) error {
 	return nil
 }
 
+func over(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (d *fleetOnOneMachine) greet() {
 	fmt.Fprintf(d.out, `
 A fleet of %d servers is up: this machine and %d simulated ones.
 
   API and metrics   %s
   Agents connect to %s
-
+%s
 In another terminal:
 
   export STEELYARD_URL=%s
@@ -181,7 +245,7 @@ In another terminal:
 
 The token is this fleet's administrator; it is kept in %s.
 Stop with Ctrl-C; the next start on %s goes on where this one was.
-`, store.Servers.Len(d.Store.Snapshot()), d.opt.Simulate, d.URL(), d.AgentAddress(), d.URL(), d.admin, filepath.Join(d.opt.Data, "admin-token"), d.opt.Data)
+`, store.Servers.Len(d.Store.Snapshot()), d.opt.Simulate, d.URL(), d.AgentAddress(), d.hall.describe(d.opt.Simulate), d.URL(), d.admin, filepath.Join(d.opt.Data, "admin-token"), d.opt.Data)
 	if !d.opt.PlainHTTP {
 		fmt.Fprintf(d.out, "\n  export STEELYARD_CA=%s\n", d.ca)
 	}
@@ -205,12 +269,5 @@ func (d *fleetOnOneMachine) writeReady() error {
 	if err != nil {
 		return err
 	}
-	tmp := d.opt.ReadyFile + ".part"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return fault.Unavailable("the ready file cannot be written: %w", err)
-	}
-	if err := os.Rename(tmp, d.opt.ReadyFile); err != nil {
-		return fault.Unavailable("the ready file cannot be written: %w", err)
-	}
-	return nil
+	return writeFile(d.opt.ReadyFile, data)
 }

@@ -32,6 +32,10 @@ type BMCDraft struct {
 	MAC       string         `json:"mac,omitempty" doc:"wol: of the port that wakes the server."`
 	AllowWeak bool           `json:"allow_weak,omitempty" doc:"ipmi: accept cipher suites that are refused otherwise, at your own risk."`
 	Simulator string         `json:"simulator,omitempty" doc:"What plays the machine when it is not real; shown everywhere."`
+
+	// Pin is the SHA-256 of the certificate, where the caller made it himself: there is nothing that a person
+	// could compare. Nobody else can give it.
+	Pin string `json:"-"`
 }
 
 func (d BMCDraft) record(server string) outofband.BMC {
@@ -166,7 +170,7 @@ func (in *Intake) SetBMC(ctx context.Context, actor access.Actor, server string,
 		if err := checked(tx, "the management controller cannot be set", func(c *fault.Check, look Lookup) { d.Check(c, look, server) }); err != nil {
 			return err
 		}
-		b := inherited(d.record(server), before)
+		b := d.pinned(inherited(d.record(server), before), actor, now)
 		if err := keepSecret(in, tx, seal.BMCPassword, server, &b, d.Password); err != nil {
 			return err
 		}
@@ -195,6 +199,14 @@ func inherited(b, before outofband.BMC) outofband.BMC {
 		b.Pin, b.PinSeen, b.PinBy = before.Pin, before.PinSeen, before.PinBy
 	}
 	b.ChangedAt = before.ChangedAt
+	return b
+}
+
+// pinned is b with the certificate that its maker told of.
+func (d BMCDraft) pinned(b outofband.BMC, actor access.Actor, now time.Time) outofband.BMC {
+	if d.Pin != "" && d.Pin != b.Pin {
+		b.Pin, b.PinSeen, b.PinBy = d.Pin, "", &fleet.Note{Reason: "made by this controller", Actor: actor.Name, At: now}
+	}
 	return b
 }
 

@@ -1,6 +1,6 @@
 // Package machine is the box behind a simulated management controller: something that
 // starts, stops and boots from somewhere. The simulators of this tree ([redfishsim], [ipmisim]) drive
-// any [Machine]; [Slow] is one that takes its time, as real ones do.
+// any [Machine]; [Slow] is one that takes its time, as real ones do, and [Simulated] one of a simulated fleet.
 //
 // [redfishsim]: https://pkg.go.dev/github.com/steelyard/steelyard/controller/outofband/power/redfishsim
 // [ipmisim]: https://pkg.go.dev/github.com/steelyard/steelyard/controller/outofband/power/ipmisim

@@ -22,6 +22,10 @@ type Agent struct {
 	Tree  *Tree
 	Write string // community that may read and write
 	Read  string // community that may only read; "" is none
+
+	// Changed is called after a SET was done and before it is answered; an error is answered as
+	// commitFailed. Nil is nothing.
+	Changed func() error
 }
 
 // Serve answers on conn until ctx ends, then closes it and returns nil. Requests that
@@ -67,6 +71,9 @@ func (a *Agent) Answer(request []byte) []byte {
 	case gosnmp.SetRequest:
 		answer.Variables = p.Variables
 		answer.Error, answer.ErrorIndex = a.set(p.Variables, write)
+		if answer.Error == gosnmp.NoError && a.Changed != nil && a.Changed() != nil {
+			answer.Error = gosnmp.CommitFailed
+		}
 	default:
 		return nil
 	}
