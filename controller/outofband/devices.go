@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/outofband/switchport"
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 // softFor is how long a system may take to shut down in good order before its power is taken away.
@@ -33,9 +34,12 @@ func NewDevices(ring *seal.Ring, in *intake.Intake, log *slog.Logger) *Devices {
 // Power logs in to a management controller. A certificate that nobody accepted is noted, for a
 // person to compare.
 func (d *Devices) Power(ctx context.Context, bmc outofband.BMC) (Power, error) {
-	password, err := seal.BMCPassword.Open(d.ring, bmc.Server, &bmc)
-	if err != nil {
-		return nil, err
+	var password logging.Secret
+	if bmc.Remote() {
+		var err error
+		if password, err = seal.BMCPassword.Open(d.ring, bmc.Server, &bmc); err != nil {
+			return nil, err
+		}
 	}
 	c, err := power.Open(ctx, power.Target{
 		Driver: bmc.Driver, Address: bmc.Address, System: bmc.System, Username: bmc.Username,
@@ -70,26 +74,32 @@ func (m machine) TurnOff(ctx context.Context, hard bool, say func(string)) (bool
 
 // Switch opens a network switch.
 func (d *Devices) Switch(ctx context.Context, sw outofband.Switch) (Switch, error) {
-	community, err := seal.SwitchCommunity.Open(d.ring, sw.ID, &sw)
+	target, err := d.target(sw)
 	if err != nil {
 		return nil, err
 	}
-	auth, err := seal.SwitchAuthPassword.Open(d.ring, sw.ID, &sw)
-	if err != nil {
-		return nil, err
-	}
-	priv, err := seal.SwitchPrivPassword.Open(d.ring, sw.ID, &sw)
-	if err != nil {
-		return nil, err
-	}
-	s, err := switchport.Open(ctx, switchport.Target{
-		Address: sw.Address, Version: sw.Version, Community: string(community), Username: sw.Username,
-		AuthProtocol: sw.AuthProtocol, AuthPassword: string(auth), PrivProtocol: sw.PrivProtocol, PrivPassword: string(priv),
-	})
+	s, err := switchport.Open(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	return ports{s}, nil
+}
+
+// target opens the secrets that the version of a switch has, and no others.
+func (d *Devices) target(sw outofband.Switch) (t switchport.Target, err error) {
+	t = switchport.Target{Address: sw.Address, Version: sw.Version, Username: sw.Username, AuthProtocol: sw.AuthProtocol, PrivProtocol: sw.PrivProtocol}
+	if sw.Version == outofband.SNMPv2c {
+		community, err := seal.SwitchCommunity.Open(d.ring, sw.ID, &sw)
+		t.Community = string(community)
+		return t, err
+	}
+	auth, err := seal.SwitchAuthPassword.Open(d.ring, sw.ID, &sw)
+	if err != nil {
+		return t, err
+	}
+	priv, err := seal.SwitchPrivPassword.Open(d.ring, sw.ID, &sw)
+	t.AuthPassword, t.PrivPassword = string(auth), string(priv)
+	return t, err
 }
 
 type ports struct{ switchport.Switch }
