@@ -83,14 +83,26 @@ func (f *fleet) stopsCleanly() {
 	t := f.client.t
 	t.Helper()
 	children := f.children()
-	if len(children) != 2 {
-		t.Errorf("the fleet has %d agent processes: %v", len(children), children)
+	if want := 2 + f.ipmi(); len(children) != want {
+		t.Errorf("the fleet has %d processes, %d agents and management controllers were expected: %v", len(children), want, children)
 	}
 	f.stop()
 	time.Sleep(100 * time.Millisecond)
 	for _, id := range children {
 		if _, err := os.Stat("/proc/" + strconv.Itoa(id)); err == nil {
-			t.Errorf("agent process %d goes on after its fleet", id)
+			t.Errorf("process %d goes on after its fleet", id)
 		}
 	}
+}
+
+// ipmi is how many management controllers are processes of their own.
+func (f *fleet) ipmi() int {
+	f.client.t.Helper()
+	n := 0
+	for _, b := range list[struct{ Driver string }](&f.client, "/v1/bmcs?all=true") {
+		if b.Driver == "ipmi" {
+			n++
+		}
+	}
+	return n
 }
