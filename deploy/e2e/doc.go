@@ -3,5 +3,5 @@
 // for requests. It is the one place where controller and agent meet as processes.
 //
 // What only two Go packages of both sides have to say to each other is tested in
-// the folders below: wire, hands and tour.
+// the folders below: wire, hands, life and tour.
 package e2e

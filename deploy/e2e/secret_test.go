@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,12 +32,17 @@ func secrets(t *testing.T, f *fleet) {
 	f.must(201, "POST", "/v1/users", `{"name":"kim","role":"operations","password":"`+password+`"}`, nil)
 	a := f.ask("POST", "/v1/login", `{"name":"kim","password":"`+password+`"}`)
 	known["the token of a login"] = between(string(a.body), `"token":"`, `"`)
+	var plan struct{ Password, Community string }
+	if text, err := os.ReadFile(filepath.Join(f.dir, "data", "hall", "plan.json")); err != nil || json.Unmarshal(text, &plan) != nil {
+		t.Fatalf("the plan of the simulated devices cannot be read: %v", err)
+	}
+	known["the password of the management controllers"], known["the community of the switches"] = plan.Password, plan.Community
 	for what, secret := range known {
 		if len(secret) < 16 {
 			t.Fatalf("%s is %q: %s", what, secret, a.body)
 		}
 	}
-	for _, path := range []string{"/v1/tokens?all=true", "/v1/users?all=true", "/v1/audit?all=true", "/metrics"} {
+	for _, path := range []string{"/v1/tokens?all=true", "/v1/users?all=true", "/v1/audit?all=true", "/v1/bmcs?all=true", "/v1/switches?all=true", "/metrics"} {
 		known.absentIn(t, path, f.ask("GET", path, "").body)
 	}
 	for _, pid := range append(f.children(), f.cmd.Process.Pid) {
@@ -50,7 +56,7 @@ func secrets(t *testing.T, f *fleet) {
 }
 
 // kept are the files that this fleet, made to be tried on one machine, keeps for its user.
-var kept = []string{"admin-token", "join-token"}
+var kept = []string{"admin-token", "join-token", "plan.json", "lan.conf"}
 
 func (s secretsOf) absentInFiles(t *testing.T, dir string) {
 	t.Helper()
