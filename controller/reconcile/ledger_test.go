@@ -35,6 +35,9 @@ type ledger struct {
 	running map[string]map[string]bool // server → operations that are not over
 	written map[string]int64           // server → revision of the last command that lets data onto a disk
 	proof   map[string]proof           // server → last proven erase
+	present map[string]bool            // servers whose agent is connected
+	changed []string                   // operations of this revision
+	lives   lives                      // which states were seen, and which moves
 	audit   []access.Audit             // of this revision
 	moved   map[string]bool            // servers whose claim changed in this revision
 	led     []term
@@ -67,6 +70,7 @@ func newLedger() *ledger {
 		services: map[string]order.Service{}, ops: map[string]operation.Operation{}, tasks: map[string]task.Task{},
 		commands: map[string]operation.Command{}, results: map[string]protocol.Result{},
 		running: map[string]map[string]bool{}, written: map[string]int64{}, proof: map[string]proof{}, moved: map[string]bool{},
+		present: map[string]bool{}, lives: newLives(),
 	}
 }
 
@@ -100,7 +104,7 @@ func (l *ledger) take(events []kv.Event) {
 }
 
 func (l *ledger) revision(events []kv.Event) {
-	l.rev, l.audit = events[0].ModRev, nil
+	l.rev, l.audit, l.changed = events[0].ModRev, nil, nil
 	clear(l.moved)
 	touched := map[string]bool{} // servers and orders
 	for _, e := range events {
@@ -124,7 +128,11 @@ func (l *ledger) revision(events []kv.Event) {
 			touched[l.services[id].Order] = true
 		case "operations":
 			l.operation(id, e)
+			l.changed = append(l.changed, id)
 			touched[l.ops[id].Server] = true
+		case "presence":
+			l.present[id] = !e.Deleted
+			touched[id] = true
 		case "tasks":
 			record(l.tasks, id, e)
 		case "leaders":
@@ -146,6 +154,7 @@ func (l *ledger) revision(events []kv.Event) {
 	for id := range touched {
 		l.judge(id)
 	}
+	l.lived(touched)
 }
 
 func record[T any](into map[string]T, id string, e kv.Event) {
@@ -187,7 +196,7 @@ func (l *ledger) command(id string, e kv.Event) {
 	if c.Kind == protocol.CommandImage {
 		l.written[c.Server] = l.rev
 	}
-	if op, known := l.ops[c.Operation]; known && op.Epoch != c.Epoch && op.Epoch != 0 { // 0: it gets its epoch with this command
+	if op, known := l.ops[c.Operation]; known && op.Epoch != c.Epoch && op.Epoch != 0 && c.Cancel == nil { // 0: it gets its epoch with this command; one that is recalled does nothing
 		l.fault("X5: command %s has epoch %d, its operation %d", id, c.Epoch, op.Epoch)
 	}
 }

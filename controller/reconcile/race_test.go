@@ -107,6 +107,7 @@ func (r *rush) furnish(dimms func(i int) int) {
 		c := inv.Configuration()
 		r.servers = append(r.servers, id)
 		r.ledger.proof[id] = proof{rev: 1, disks: map[string]bool{inv.Disks[0].Serial: true}}
+		r.ledger.lives.plant(id, fleet.StateAvailable)
 		_, err := s.Commit(r.ctx, func(tx *store.Tx) error {
 			return cmp.Or(
 				store.Facts.Put(tx, id, fleet.Facts{Server: id, At: now, Digest: inv.Digest(), Inventory: inv, Configuration: c, Key: c.Key()}),
