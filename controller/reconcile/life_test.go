@@ -247,9 +247,13 @@ func (s *saga) wander(chance *rand.Rand) {
 	s.build()
 	servers := []string{s.plant(1), s.plant(2)}
 	var mu sync.Mutex
+	calm := false
 	s.tempered = func(*puppet, protocol.Command) temper {
 		mu.Lock()
 		defer mu.Unlock()
+		if calm {
+			return temper{}
+		}
 		how := temper{doubled: chance.IntN(4) == 0, nagging: chance.IntN(6) == 0, late: time.Duration(chance.IntN(90)) * time.Second}
 		if chance.IntN(8) == 0 {
 			how.fault = fault.Unavailable("something shook")
@@ -266,7 +270,9 @@ func (s *saga) wander(chance *rand.Rand) {
 		s.anything(roll, servers, i)
 		sleepFor(s.ctx, time.Duration(roll(400))*time.Second)
 	}
-	s.tempered = nil
+	mu.Lock()
+	calm = true
+	mu.Unlock()
 	for _, verb := range verbs {
 		s.hall.breaks(verb, nil)
 	}
