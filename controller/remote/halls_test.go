@@ -333,7 +333,11 @@ const (
 	arrives fate = iota
 	lost         // the request never arrives
 	mute         // the request arrives, its answer does not
+	late         // the request arrives long after the connection broke
 )
+
+// lateness is how long a request may be on its way when nobody waits for it any more.
+const lateness = 90 * time.Second
 
 var errCut = errors.New("connection reset by peer")
 
@@ -380,10 +384,13 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.log = append(w.log, r.Method+" "+r.URL.Path)
 	w.mu.Unlock()
+	if what != arrives && r.Method == http.MethodGet { // a question changes nothing there
+		what = lost
+	}
 	if what == lost || far == nil {
 		return nil, errCut
 	}
-	s := newStream(r)
+	s := newStream(r, what != arrives)
 	w.mu.Lock()
 	if w.open == nil {
 		w.open = map[*stream]bool{}
@@ -395,10 +402,13 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
-	if what == mute { // even when nobody waits for it any more
+	if what == mute || what == late { // even when nobody waits for it any more
 		in = in.WithContext(context.WithoutCancel(r.Context()))
 	}
 	go func() {
+		if what == late {
+			time.Sleep(lateness)
+		}
 		far.ServeHTTP(s, in)
 		s.WriteHeader(http.StatusOK)
 		s.pipe.Close()
@@ -409,6 +419,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if what == mute {
 		go func() { _, _ = io.Copy(io.Discard, s.body) }()
 		<-s.begun
+		return nil, errCut
+	}
+	if what == late {
+		go func() { _, _ = io.Copy(io.Discard, s.body) }()
 		return nil, errCut
 	}
 	select {
@@ -427,12 +441,15 @@ type stream struct {
 	begun      chan struct{}
 	body       *io.PipeReader
 	pipe       *io.PipeWriter
+	unheard    bool
 }
 
-func newStream(r *http.Request) *stream {
-	s := &stream{head: http.Header{}, begun: make(chan struct{})}
+func newStream(r *http.Request, unheard bool) *stream {
+	s := &stream{head: http.Header{}, begun: make(chan struct{}), unheard: unheard}
 	s.body, s.pipe = io.Pipe()
-	context.AfterFunc(r.Context(), func() { s.pipe.CloseWithError(r.Context().Err()) })
+	if !unheard { // else it is read to its end all the same
+		context.AfterFunc(r.Context(), func() { s.pipe.CloseWithError(r.Context().Err()) })
+	}
 	return s
 }
 

@@ -35,6 +35,8 @@ func (c *Client) unanswered(err error) error {
 	var refused *fault.Fault
 	host := c.base.Host
 	switch {
+	case errors.As(err, new(x509.HostnameError)):
+		return cause{fault.Unavailable("the certificate of %s is for another name", host), errName}
 	case untrusted(err):
 		return cause{fault.Unavailable("the certificate of %s is not trusted: %v", host, certificateError(err)), errCertificate}
 	case errors.As(err, new(tls.RecordHeaderError)):
@@ -53,13 +55,8 @@ func (c *Client) unanswered(err error) error {
 func untrusted(err error) bool { return errors.As(err, new(*tls.CertificateVerificationError)) }
 
 func certificateError(err error) error {
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	switch {
-	case errors.As(err, &authority):
+	if errors.As(err, new(x509.UnknownAuthorityError)) {
 		return errors.New("it is signed by an authority that is not known here; give that one's certificate as ca")
-	case errors.As(err, &name):
-		return name
 	}
 	return errors.New("it is not valid now, or not for servers")
 }
