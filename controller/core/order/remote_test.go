@@ -113,7 +113,7 @@ func TestB1_AnOrderIsFulfilledHereOnlyWhenItIsThere(t *testing.T) {
 		"later":   {Preparing, ServicePreparing, false},
 	} {
 		o, svc, back := Mirror(Order{State: Preparing}, Service{State: ServicePreparing}, SeenOrder{State: there, Service: "svc-2"}, "partner", now)
-		if o.State != want.order || svc.State != want.service || back != want.back || (svc.ActiveAt.IsZero()) == (there == Fulfilled) {
+		if o.State != want.order || svc.State != want.service || back != want.back || svc.ActiveAt.IsZero() == (there == Fulfilled) {
 			t.Errorf("%s there: order %s, service %s, back %v, active %v", there, o.State, svc.State, back, svc.ActiveAt)
 		}
 	}

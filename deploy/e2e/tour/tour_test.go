@@ -36,7 +36,8 @@ func TestB1_TheTourOfTheREADMEWorksAsWritten(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out.String(), errs.String())
 	}
-	for _, want := range []string{"in maintenance: fan is loud", "fulfilled", "Rebuild server", "steelyard_servers{", "order.hold", "standard",
+	for _, want := range []string{
+		"in maintenance: fan is loud", "fulfilled", "Rebuild server", "steelyard_servers{", "order.hold", "standard",
 		"built-in Redfish simulator", "built-in SNMP switch", "remove-owner: done", "power-off: done, it is off", "ports-off: done, 1 of 1 ports were changed; all are shut", "was cleaned",
 	} {
 		if !strings.Contains(out.String()+errs.String(), want) {
