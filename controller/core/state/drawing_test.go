@@ -62,6 +62,9 @@ Written from the tables in ` + "`controller/core`" + ` by ` + "`make golden`" + 
 services live through everything that there is, and see no move that is not here, and each that is.
 
 A state that **rests** may last: nobody waits for anything. Every other one has an owner who brings it on, an event or a deadline that ends it, and a way out for a person.
+
+Orders and services are drawn as this fleet serves them. Where a remote module serves one, it shows the state that it was last seen in there, which may leave out some between two looks; an order for
+which there is no server there goes back from preparing to waiting, and its service to ordered.
 `
 
 func draw(b *strings.Builder, t *state.Table) {
