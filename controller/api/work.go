@@ -30,6 +30,8 @@ type (
 		ServerType     string                  `json:"server_type,omitempty" maxLength:"100" doc:"Without a tariff: only servers of this type count (B9)."`
 		Configuration  *hardware.Configuration `json:"configuration,omitempty" doc:"Without a tariff: what is ordered; whatever is left out may be anything."`
 		ExactOnly      bool                    `json:"exact_only,omitempty" doc:"Without a tariff: take no server that has to be rebuilt (B27)."`
+		InstallTimeout int                     `json:"install_timeout,omitempty" doc:"Without a tariff: minutes that the installation may take, 1 to 720; the module's unless given (B14, B15)."`
+		DiagTimeout    int                     `json:"diag_timeout,omitempty" doc:"Without a tariff: minutes that diagnostics may take, 1 to 720; the module's unless given (B13)."`
 	}
 	commentBody struct {
 		Text string `json:"text"`
@@ -83,10 +85,10 @@ func (b *orderBody) checkWhat(c *fault.Check, look intake.Lookup, st *state) {
 
 // configured is the part of an order without a tariff; nil when there is none of it.
 func (b *orderBody) configured() *intake.ConfiguredWish {
-	if b.Module == "" && b.ServerType == "" && b.Configuration == nil && !b.ExactOnly {
+	if b.Module == "" && b.ServerType == "" && b.Configuration == nil && !b.ExactOnly && b.InstallTimeout == 0 && b.DiagTimeout == 0 {
 		return nil
 	}
-	w := &intake.ConfiguredWish{Module: b.Module, ServerType: b.ServerType, Exact: b.ExactOnly}
+	w := &intake.ConfiguredWish{Module: b.Module, ServerType: b.ServerType, Exact: b.ExactOnly, InstallTimeout: b.InstallTimeout, DiagTimeout: b.DiagTimeout}
 	if b.Configuration != nil {
 		w.Configuration = *b.Configuration
 	}

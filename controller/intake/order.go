@@ -37,6 +37,8 @@ type ConfiguredWish struct {
 	ServerType    string
 	Configuration hardware.Configuration
 	Exact         bool // no server that would have to be rebuilt
+	// Minutes that preparation and diagnostics may take (rules B13 to B15); 0 is the module's.
+	InstallTimeout, DiagTimeout int
 }
 
 // PlaceOrder records an order and its service, bound to the tariff's present
@@ -57,7 +59,10 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 			ID: orderID, Tariff: t.ID, TariffRevision: t.Revision, ServerType: t.ServerType, Configuration: t.Configuration,
 			Modules: t.Modules, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname, SSHKeys: w.SSHKeys,
 			State: order.New, Message: "waiting to be matched", Service: serviceID, PlacedAt: now, PlacedBy: actor.Name, ChangedAt: now,
-			Reference: w.Reference, HoldExpired: w.ByConfiguration != nil && w.ByConfiguration.Exact,
+			Reference: w.Reference,
+		}
+		if by := w.ByConfiguration; by != nil {
+			o.HoldExpired, o.InstallTimeout, o.DiagTimeout = by.Exact, by.InstallTimeout, by.DiagTimeout
 		}
 		svc := order.Service{
 			ID: serviceID, Order: orderID, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname,
@@ -139,6 +144,11 @@ func (w *ConfiguredWish) Check(c *fault.Check, look Lookup) {
 		c.Add("module", "%s hands out another operator's servers; order with that one", m.Name)
 	case m.ByServerType && w.ServerType == "":
 		c.Add("server_type", "is empty, but module %s goes by server type (B9)", m.Name)
+	}
+	for field, minutes := range map[string]int{"install_timeout": w.InstallTimeout, "diag_timeout": w.DiagTimeout} {
+		if minutes != 0 {
+			order.CheckTimeout(c, field, minutes)
+		}
 	}
 	if err := (match.Wish{Configuration: w.Configuration}).Validate(""); err != nil {
 		for _, f := range fault.From(err).Fields {

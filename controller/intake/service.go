@@ -270,5 +270,8 @@ func moduleOf(tx *store.Tx, orderID string) (m order.Module, err error) {
 		return m, err
 	}
 	m, _, err = store.Modules.Find(tx, o.Module)
+	if o.DiagTimeout > 0 {
+		m.DiagTimeout = o.DiagTimeout
+	}
 	return m, err
 }

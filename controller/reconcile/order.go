@@ -253,6 +253,9 @@ func (r *Reconciler) installTime(tx *store.Tx, o order.Order, m order.Module) ti
 	if img, ok, err := store.Images.Find(tx, o.Image); err == nil && ok && img.OSFamily == "windows" {
 		minutes = m.InstallTimeoutWindows
 	}
+	if o.InstallTimeout > 0 {
+		minutes = o.InstallTimeout
+	}
 	return time.Duration(minutes) * time.Minute
 }
 

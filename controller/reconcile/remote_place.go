@@ -192,9 +192,14 @@ func (f *farLook) trying(ctx context.Context) error {
 
 func (f *farLook) placing(reference string) remote.Placing {
 	o := f.order
+	minutes := f.module.InstallTimeoutLinux
+	if img, ok := store.Images.View(f.store, o.Image); ok && img.OSFamily == "windows" {
+		minutes = f.module.InstallTimeoutWindows
+	}
 	return remote.Placing{
 		Wish: wishThere(o, f.module), Reference: reference, Customer: f.module.Username, Image: o.Remote.Image, Hostname: o.Hostname,
 		SSHKeys: o.SSHKeys, ExactOnly: o.Remote.Exact || o.HoldExpired, EmailConfirmed: true,
+		InstallTimeout: minutes, DiagTimeout: f.module.DiagTimeout,
 	}
 }
 

@@ -168,7 +168,7 @@ func (h *hall) furnish() {
 
 func draft() intake.ModuleDraft {
 	return intake.ModuleDraft{
-		Name: "partner", Kind: order.ModuleRemote, Location: "loc-1", Department: "dc", SortOrder: 7, DiagTimeout: 30, InstallTimeoutLinux: 20, InstallTimeoutWindows: 90,
+		Name: "partner", Kind: order.ModuleRemote, Location: "loc-1", Department: "dc", SortOrder: 7, DiagTimeout: 35, InstallTimeoutLinux: 25, InstallTimeoutWindows: 90,
 		URL: "https://far.example.net", Username: "us@example.org", Password: password,
 	}
 }

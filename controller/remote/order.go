@@ -41,6 +41,8 @@ type Placing struct {
 	SSHKeys        []string `json:"ssh_keys,omitempty"`
 	ExactOnly      bool     `json:"exact_only,omitempty"`
 	EmailConfirmed bool     `json:"email_confirmed,omitempty"`
+	InstallTimeout int      `json:"install_timeout,omitempty"` // minutes
+	DiagTimeout    int      `json:"diag_timeout,omitempty"`    // minutes
 }
 
 // Order and Service are as the backend has them.

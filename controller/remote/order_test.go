@@ -23,7 +23,7 @@ func TestB6_ARemoteModuleServesAnOrderFromPlacingToDeletion(t *testing.T) {
 			t.Fatalf("order %s %q, service %s %q", o.State, o.Message, svc.State, svc.Message)
 		}
 		there := far.orders()
-		if len(there) != 1 || there[0].ID != o.Remote.Order || svc.Remote.Service != there[0].Service || there[0].Customer != "us@example.org" {
+		if len(there) != 1 || there[0].ID != o.Remote.Order || svc.Remote.Service != there[0].Service || there[0].Customer != "us@example.org" || there[0].InstallTimeout != 25 || there[0].DiagTimeout != 35 {
 			t.Fatalf("there: %+v; here: %+v %+v", there, o.Remote, svc.Remote)
 		}
 		for _, step := range []struct {

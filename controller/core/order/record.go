@@ -81,9 +81,11 @@ type Order struct {
 	Distance       int                    `json:"distance"` // of the held or taken server; 0 exact
 	Parts          []match.Change         `json:"parts"`    // what to change on the held server
 	HeldUntil      time.Time              `json:"held_until,omitzero"`
-	HoldExpired    bool                   `json:"hold_expired,omitempty"` // a closest server was held in vain; only an exact one is taken now
-	Reference      string                 `json:"reference,omitempty"`    // of the one who placed it; no two orders of his have the same
-	Remote         RemoteOrder            `json:"remote,omitzero"`        // its counterpart, when a remote module took it
+	HoldExpired    bool                   `json:"hold_expired,omitempty"`    // a closest server was held in vain; only an exact one is taken now
+	Reference      string                 `json:"reference,omitempty"`       // of the one who placed it; no two orders of his have the same
+	InstallTimeout int                    `json:"install_timeout,omitempty"` // minutes, of an order by configuration; 0 is the module's (rules B14, B15)
+	DiagTimeout    int                    `json:"diag_timeout,omitempty"`    // minutes, likewise (rule B13)
+	Remote         RemoteOrder            `json:"remote,omitzero"`           // its counterpart, when a remote module took it
 	PlacedAt       time.Time              `json:"placed_at"`
 	PlacedBy       string                 `json:"placed_by"`
 	ChangedAt      time.Time              `json:"changed_at"`

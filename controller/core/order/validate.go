@@ -67,14 +67,15 @@ func (m Module) Check(c *fault.Check) {
 	c.Require(m.Location != "", "location", "is empty; name the location whose servers it hands out")
 	CheckName(c, "department", m.Department)
 	CheckSort(c, "sort_order", m.SortOrder)
-	checkTimeout(c, "diagtimeout", m.DiagTimeout)
-	checkTimeout(c, "installtimeout_linux", m.InstallTimeoutLinux)
-	checkTimeout(c, "installtimeout_windows", m.InstallTimeoutWindows)
+	CheckTimeout(c, "diagtimeout", m.DiagTimeout)
+	CheckTimeout(c, "installtimeout_linux", m.InstallTimeoutLinux)
+	CheckTimeout(c, "installtimeout_windows", m.InstallTimeoutWindows)
 	checkList(c, "pools", m.Pools, MaxPools)
 	adopt(c, m.Weights.Validate("weights"))
 }
 
-func checkTimeout(c *fault.Check, field string, minutes int) {
+// CheckTimeout records whole minutes outside their range (rules B13–B15).
+func CheckTimeout(c *fault.Check, field string, minutes int) {
 	c.Require(MinTimeout <= minutes && minutes <= MaxTimeout, field,
 		"is %d; give whole minutes from %d to %d", minutes, MinTimeout, MaxTimeout)
 }
