@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // Cancel asks to end op. It is an error only when op is over.
@@ -31,12 +32,19 @@ const retriesAfterAsk = 1
 // Skip lets a held operation go on without its failed step, for a reason that is
 // kept. An erase cannot be skipped: its proof is the point of it. In a delete it can: the
 // server then stays dirty, and is not available before an erase of its own (rule B41).
+// Nor can an image: a service without a system would become active (rule B1). That a system
+// which was written has started, a person may say instead of it.
 func Skip(op Operation, ask Ask) (Operation, error) {
 	if op.Kind == Erase {
 		return op, fault.Refused("an erase cannot be skipped: without its proof the server may not be given to anybody; retry or cancel it")
 	}
-	if op.Current < len(op.Steps) && op.Steps[op.Current].Hand == HandController && op.Steps[op.Current].Command != ActAwaitAgent {
-		return op, fault.Refused("step %s cannot be skipped: what follows would meet a server that is not free; retry or cancel", op.Steps[op.Current].Name)
+	if op.Current < len(op.Steps) {
+		switch s := op.Steps[op.Current]; {
+		case s.Command == protocol.CommandImage:
+			return op, fault.Refused("step %s cannot be skipped: without an image there is no system that could become active; retry or cancel", s.Name)
+		case s.Hand == HandController && s.Command != ActAwaitAgent:
+			return op, fault.Refused("step %s cannot be skipped: what follows would meet a server that is not free; retry or cancel", s.Name)
+		}
 	}
 	if ask.Reason == "" {
 		var c fault.Check

@@ -97,11 +97,15 @@ func TestX4_HeldWaitsForAPersonAndHasADeadline(t *testing.T) {
 	if d := Next(again, there, ask.At); d.Verb != Send || step(t, d.Op, "image").CommandID == step(t, op, "image").CommandID {
 		t.Fatalf("a retry sends %s: %s; an agent would answer with the old result", d.Verb, step(t, d.Op, "image").CommandID)
 	}
-	if _, err := Skip(op, Ask{Actor: "ann", At: t0}); !fault.Is(err, fault.KindInvalid) {
+	if step(t, op, "image").State != StepFailed {
+		t.Fatal("a decision changed the record that it was asked about")
+	}
+	left, _ := drive(t, fresh(Delete), func(int) *fault.Fault { return fault.Refused("the disk does not answer") })
+	if _, err := Skip(left, Ask{Actor: "ann", At: t0}); !fault.Is(err, fault.KindInvalid) {
 		t.Fatalf("skip without a reason: %v", err)
 	}
-	skipped, err := Skip(op, ask)
-	if err != nil || step(t, skipped, "image").State != StepSkipped || step(t, skipped, "image").Skipped.Actor != "ann" {
+	skipped, err := Skip(left, ask)
+	if err != nil || step(t, skipped, "erase").State != StepSkipped || step(t, skipped, "erase").Skipped.Actor != "ann" {
 		t.Fatalf("skip: %v", err)
 	}
 	if step(t, op, "image").State != StepFailed {
@@ -120,6 +124,24 @@ func TestB45_AnEraseIsNeverSkipped(t *testing.T) {
 	}
 	if _, err := Skip(op, Ask{Reason: "trust me", Actor: "bob", At: t0}); !fault.Is(err, fault.KindRefused) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestB1_AnImageIsNeverSkippedButAPersonMayConfirm(t *testing.T) {
+	for name, failsAt := range map[string]int{"image": 1, "confirm": 2} {
+		op, _ := drive(t, fresh(Install), func(n int) *fault.Fault {
+			if n < failsAt {
+				return nil
+			}
+			return fault.Refused("no")
+		})
+		if op.State != Held || step(t, op, name).State != StepFailed {
+			t.Fatalf("%s: got %s, %+v", name, op.State, op.Steps)
+		}
+		_, err := Skip(op, Ask{Reason: "I saw it run", Actor: "bob", At: t0})
+		if refused := fault.Is(err, fault.KindRefused); refused != (name == "image") {
+			t.Errorf("skipping %s: %v", name, err)
+		}
 	}
 }
 
