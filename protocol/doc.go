@@ -4,7 +4,7 @@
 //
 // # Transport
 //
-// The agent dials; the controller never does. One TCP port serves three
+// The agent dials; the controller never does. One TCP port serves four
 // application protocols, told apart by ALPN (RFC 7301), always TLS 1.3. A client that
 // offers none of them is refused in the handshake.
 //
@@ -17,6 +17,7 @@
 //   - [ALPNBulk]: mutual certificates, no yamux. The agent sends one [Fetch] frame, the
 //     controller answers one [FetchReply] frame and then the bytes, exactly as many as it said, and
 //     closes.
+//   - [ALPNSucceed]: mutual certificates, no yamux. One [Succeed] frame, one [Succeeded] frame.
 //
 // Keys are ECDSA P-256 or Ed25519. The controller's certificate carries the DNS name
 // [ControllerName] (also the name that the agent sends as SNI) and is signed by the
@@ -101,6 +102,16 @@
 // key. After [Renewed] it keeps key and certificate together, says Goodbye and connects with them at once.
 // The certificate in use stays good until the new one was used; then it is void. An answer that
 // was lost therefore costs nothing: the agent asks again.
+//
+// # The installed system
+//
+// An agent that installs a system from memory makes key and instance of the agent that will run there, gets their certificate with
+// [Succeed] while its image command is in work, and writes all three to the disk: nothing secret crosses the wire or
+// is stored elsewhere. With the first session of the successor, and not before, the environment of the server is [EnvInstalled], and
+// certificate and session of the agent that installed it are void. Another [Succeed] replaces a successor that was never seen.
+//
+// The environment of an agent is what it enrolled in, or [EnvInstalled] for a successor. A [Hello] that says another is refused: the
+// system of a customer cannot say that it is one that may erase.
 //
 // # Enrolment
 //

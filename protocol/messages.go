@@ -19,6 +19,7 @@ const (
 	ALPNEnrol   = "steelyard-enrol/1"
 	ALPNControl = "steelyard/1"
 	ALPNBulk    = "steelyard-bulk/1"
+	ALPNSucceed = "steelyard-succeed/1"
 )
 
 // ControllerName is the DNS name in every controller certificate.
@@ -58,6 +59,8 @@ const (
 	KindEnrolReply   Kind = 17
 	KindFetch        Kind = 18
 	KindFetchReply   Kind = 19
+	KindSucceed      Kind = 20
+	KindSucceeded    Kind = 21
 )
 
 // Environments of an agent.
@@ -343,6 +346,18 @@ type Fetch struct {
 type FetchReply struct {
 	Bytes uint64       `json:"bytes"` // that follow
 	Fault *fault.Fault `json:"fault,omitempty"`
+}
+
+// Succeed asks for a certificate for the agent of the system that is being installed.
+type Succeed struct {
+	CSR        []byte `json:"csr"`         // PKCS#10, DER, of the successor's own key
+	InstanceID string `json:"instance_id"` // of the successor
+}
+
+// Succeeded answers Succeed.
+type Succeeded struct {
+	Certificate []byte       `json:"certificate"` // X.509, DER
+	Fault       *fault.Fault `json:"fault,omitempty"`
 }
 
 // Sign is the JSON of v, in the form that Permit and ImageManifest are signed in.

@@ -23,9 +23,10 @@ type agent struct {
 	conn  *session.Conn
 	entry wheel.Entry
 
-	server, serial, instance, boot, version, remote string
+	server, serial, instance, environment, boot, version, remote string
 	bootBefore                                      string // of the session that this one replaced
 	former                                          string // id in the certificate, when it is not the server's
+	only                                            bool   // the fleet's record names this instance, and no other
 	since                                           time.Time
 
 	// Used by the reader alone.
@@ -69,7 +70,7 @@ func (a *agent) introduce(h protocol.Hello) error {
 	if err := c.Err("the agent's Hello is wrong"); err != nil {
 		return err
 	}
-	a.instance, a.boot, a.version = h.InstanceID, h.BootID, h.AgentVersion
+	a.instance, a.environment, a.boot, a.version = h.InstanceID, h.Environment, h.BootID, h.AgentVersion
 	a.sent = make(map[string]bool, len(h.Unacked)+1)
 	for _, id := range append(h.Unacked, h.Running) {
 		a.sent[id] = false

@@ -122,6 +122,16 @@ func (g *Gateway) welcome(a *agent, fresh bool) (fleet.Server, error) {
 	if srv.ID != a.server { // adopted: its certificate still names the id that it joined with
 		a.former, a.server = a.server, srv.ID
 	}
+	if succeeds(srv, a.serial) && srv.Successor.InstanceID == a.instance {
+		var err error
+		if srv, err = g.arrived(a, srv); err != nil {
+			return srv, err
+		}
+	}
+	if srv.Environment != "" && srv.Environment != a.environment {
+		return srv, deny(refusedElsewhere, retryDenied, fault.Denied(
+			"the agent of server %s enrolled as %q and says that it is %q now; enrol it again with a new join token", srv.ID, srv.Environment, a.environment))
+	}
 	if srv.InstanceID != "" && srv.InstanceID != a.instance {
 		return srv, g.conflict(a, "an agent with another instance than the one that enrolled connects from "+a.remote)
 	}
@@ -136,6 +146,8 @@ func (g *Gateway) welcome(a *agent, fresh bool) (fleet.Server, error) {
 func (g *Gateway) standing(server, serial string, fresh bool) (fleet.Server, *denial) {
 	srv, ok := g.opt.Directory.Server(server)
 	switch {
+	case ok && succeeds(srv, serial) && srv.Approval != fleet.Retired && srv.Approval != fleet.Rejected:
+		return srv, nil
 	case !ok && fresh, ok && serial != srv.CertSerial && serial != srv.PrevSerial && fresh:
 		return srv, deny(refusedUnknown, retryFresh, fault.Unavailable("server %s is new; this controller has not heard of its certificate yet", server))
 	case !ok:
@@ -167,6 +179,7 @@ func (g *Gateway) conflict(a *agent, reason string) error {
 func (g *Gateway) begin(a *agent, srv fleet.Server, hello protocol.Hello, version int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.only = srv.InstanceID == a.instance
 	old, clash := g.table.enter(a)
 	if clash != "" {
 		err := g.conflict(a, clash)
@@ -191,7 +204,7 @@ func (g *Gateway) begin(a *agent, srv fleet.Server, hello protocol.Hello, versio
 	}
 	a.conn.SetIdle(0) // the wheel watches from here on
 	g.wheel.Add(&a.entry)
-	g.opt.Presence.Add(fleet.Presence{Server: a.server, Replica: g.opt.Replica, Since: a.since, BootID: a.boot, Environment: hello.Environment, Remote: a.remote})
+	g.opt.Presence.Add(fleet.Presence{Server: a.server, Replica: g.opt.Replica, Since: a.since, BootID: a.boot, Environment: a.environment, Remote: a.remote})
 	g.log.Info("agent connected", logging.KeyServer, a.server, logging.KeyRemote, a.remote, "version", a.version)
 	a.used(srv)
 	a.wake()

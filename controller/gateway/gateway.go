@@ -60,7 +60,7 @@ func New(o Options) (*Gateway, error) {
 		told:   newPaced(time.Minute),
 	}
 	g.count.refused = newTally(refusedBusy, refusedTLS, refusedTimeout, refusedProtocol, refusedForeign, refusedExpired,
-		refusedUnknown, refusedRejected, refusedRetired, refusedRevoked, refusedConflict, refusedEnrolRate, refusedEnrol)
+		refusedUnknown, refusedRejected, refusedRetired, refusedRevoked, refusedElsewhere, refusedConflict, refusedEnrolRate, refusedEnrol)
 	g.count.bad = newTally(session.Reasons()...)
 	g.wheel = wheel.New(3*o.Heartbeat, min(time.Second, o.Heartbeat/10),
 		func(owner any) { owner.(*agent).silent() },
@@ -195,6 +195,8 @@ func (g *Gateway) shake(ctx context.Context, raw net.Conn) {
 	case protocol.ALPNBulk:
 		free()
 		g.stream(ctx, conn, state.PeerCertificates[0])
+	case protocol.ALPNSucceed:
+		g.succeed(ctx, conn, state.PeerCertificates[0])
 	default:
 		g.enrol(ctx, conn)
 	}

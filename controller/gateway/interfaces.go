@@ -41,6 +41,11 @@ type Intake interface {
 	Renewed(ctx context.Context, server, serial string, notAfter time.Time) error
 	// Used hears that the newest certificate is in use: the one before it is void from now on.
 	Used(ctx context.Context, server, serial string) error
+	// Succeed records the agent of a system that is being installed, in place of one that never came. It is
+	// refused unless the server's operation writes an image now.
+	Succeed(ctx context.Context, server string, s fleet.Successor) error
+	// Arrived makes the successor with this certificate the server's agent. Called again it changes nothing.
+	Arrived(ctx context.Context, server, serial string) error
 }
 
 // Presence tells the other replicas whom this one holds. Its methods do not wait.

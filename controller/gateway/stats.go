@@ -24,6 +24,7 @@ const (
 	refusedRejected  = "rejected_server"
 	refusedRetired   = "retired_server"
 	refusedRevoked   = "revoked_certificate"
+	refusedElsewhere = "environment" // not the one that it enrolled in
 	refusedConflict  = "identity_conflict"
 	refusedEnrolRate = "enrol_rate"
 	refusedEnrol     = "enrol" // the intake said no

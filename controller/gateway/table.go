@@ -55,6 +55,9 @@ func (t *table) enter(a *agent) (old *agent, conflict string) {
 
 // clash says why two sessions of one server cannot be one machine, or "".
 func clash(old, a *agent) string {
+	if old.instance != a.instance && a.only {
+		return "" // a new boot or an installed system took the old one's place, which has not noticed that it is gone
+	}
 	if old.instance != a.instance {
 		return "two agents with different instances are connected as this server, from " + old.remote + " and " + a.remote
 	}

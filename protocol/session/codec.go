@@ -143,7 +143,7 @@ func Limit(k protocol.Kind) int {
 	case protocol.KindEnrolRequest:
 		return protocol.MaxEnrolFrame
 	}
-	if k >= protocol.KindHello && k <= protocol.KindFetchReply {
+	if k >= protocol.KindHello && k <= protocol.KindSucceeded {
 		return protocol.MaxControlFrame
 	}
 	return 0

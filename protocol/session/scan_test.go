@@ -49,6 +49,8 @@ func samples() map[protocol.Kind]any {
 		protocol.KindEnrolReply:   &protocol.EnrolReply{ServerID: "srv-0", Certificate: []byte{1}, Authority: []byte{2}},
 		protocol.KindFetch:        &protocol.Fetch{FileSHA256: "ab", Offset: 1 << 40},
 		protocol.KindFetchReply:   &protocol.FetchReply{Bytes: 9},
+		protocol.KindSucceed:      &protocol.Succeed{CSR: []byte{1}, InstanceID: "ins-2"},
+		protocol.KindSucceeded:    &protocol.Succeeded{Certificate: []byte{1}},
 	}
 }
 
@@ -62,6 +64,7 @@ func blank(k protocol.Kind) any {
 		protocol.KindAck: &protocol.Ack{}, protocol.KindRenew: &protocol.Renew{}, protocol.KindRenewed: &protocol.Renewed{},
 		protocol.KindEnrolRequest: &protocol.EnrolRequest{}, protocol.KindEnrolReply: &protocol.EnrolReply{},
 		protocol.KindFetch: &protocol.Fetch{}, protocol.KindFetchReply: &protocol.FetchReply{},
+		protocol.KindSucceed: &protocol.Succeed{}, protocol.KindSucceeded: &protocol.Succeeded{},
 	}[k]
 }
 

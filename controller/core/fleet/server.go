@@ -73,6 +73,8 @@ type Server struct {
 	CertSerial   string            `json:"cert_serial"`
 	CertNotAfter time.Time         `json:"cert_not_after"`
 	PrevSerial   string            `json:"prev_cert_serial,omitempty"` // still accepted until the new one was used
+	Successor    *Successor        `json:"successor,omitempty"`        // of the system that was written and has not reported yet
+	Installed    string            `json:"installed,omitempty"`        // id of the operation that wrote the system whose agent reports
 	CreatedAt    time.Time         `json:"created_at"`
 	FreeSince    time.Time         `json:"free_since"`            // claim none since
 	ParkedAt     time.Time         `json:"parked_at,omitzero"`    // switched off on purpose while it had no owner
@@ -81,6 +83,15 @@ type Server struct {
 	PendingIdentity *PendingIdentity `json:"pending_identity,omitempty"` // what it reports now, when a person has to confirm it
 	IdentityHistory []IdentityChange `json:"identity_history,omitempty"` // newest last
 	Alias           string           `json:"alias,omitempty"`            // the other id that its present certificate names, after it was adopted
+}
+
+// Successor is the agent of a system that was written to the server's disk, until its first session. Then it takes
+// the place of the agent that wrote it.
+type Successor struct {
+	InstanceID string    `json:"instance_id"`
+	Serial     string    `json:"cert_serial"`
+	NotAfter   time.Time `json:"cert_not_after"`
+	Operation  string    `json:"operation"` // that wrote the system
 }
 
 // Maintenance is the note that keeps a server out of what is available (rule B20). No clock

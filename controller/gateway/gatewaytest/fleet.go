@@ -248,6 +248,29 @@ func (f *Fleet) Used(_ context.Context, server, serial string) error {
 	})
 }
 
+// Succeed implements gateway.Intake.
+func (f *Fleet) Succeed(_ context.Context, server string, next fleet.Successor) error {
+	return f.change(server, func() error {
+		s := f.servers[server]
+		s.Successor = &next
+		f.servers[server] = s
+		return nil
+	})
+}
+
+// Arrived implements gateway.Intake.
+func (f *Fleet) Arrived(_ context.Context, server, serial string) error {
+	return f.change(server, func() error {
+		s := f.servers[server]
+		if next := s.Successor; next != nil && next.Serial == serial {
+			s.InstanceID, s.CertSerial, s.CertNotAfter, s.PrevSerial = next.InstanceID, next.Serial, next.NotAfter, ""
+			s.Environment, s.Successor = protocol.EnvInstalled, nil
+			f.servers[server] = s
+		}
+		return nil
+	})
+}
+
 // Add implements gateway.Presence.
 func (f *Fleet) Add(p fleet.Presence) {
 	f.mu.Lock()

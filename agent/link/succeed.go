@@ -1,0 +1,50 @@
+package link
+
+import (
+	"context"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
+	"github.com/steelyard/steelyard/protocol/session"
+)
+
+// Successor makes the identity of the agent that will run on the system which is being installed: a key and an instance
+// of its own, and their certificate for the same server. It belongs into the state directory of that system ([Dir.Save])
+// and nowhere else. Faults: refused while no image command is in work, unavailable when no controller answers.
+func (l *Link) Successor(ctx context.Context) (Record, error) {
+	now := l.identity()
+	if now == nil {
+		return Record{}, fault.Unavailable("the agent has not enrolled yet")
+	}
+	rec := l.record()
+	rec.InstanceID = id.New("ins")
+	var err error
+	if rec.Key, err = newKey(); err != nil {
+		return Record{}, err
+	}
+	ask := protocol.Succeed{InstanceID: rec.InstanceID}
+	if ask.CSR, err = request(rec.Key); err != nil {
+		return Record{}, err
+	}
+	raw, err := l.dial(ctx, session.ControlTLS(protocol.ALPNSucceed, now.cert, now.authority, &l.tickets))
+	if err != nil {
+		return Record{}, err
+	}
+	conn := session.NewConn(raw, enrolTimeout)
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := conn.Send(protocol.KindSucceed, &ask); err != nil {
+		return Record{}, err
+	}
+	var reply protocol.Succeeded
+	if err := conn.Expect(protocol.KindSucceeded, &reply); err != nil {
+		return Record{}, err
+	}
+	if reply.Fault != nil {
+		return Record{}, reply.Fault
+	}
+	rec.Certificate = reply.Certificate
+	_, err = rec.identity()
+	return rec, err
+}
