@@ -19,12 +19,19 @@ wanted=(
   snmpget:snmp               # looks at it from outside
   redfishtool:redfishtool    # a client of the simulated Redfish service
   ip:iproute2                # network namespaces
+  qemu-system-x86_64:qemu-system-x86 # virtual machines that stand in for metal
+  depmod:kmod                # tables of the kernel's modules
+  cpio:cpio                  # reads our archives as another program does
+  xz:xz-utils                # unpacks the kernel
+  mkfs.ext4:e2fsprogs        # file systems inside the machines
 )
 
 missing=()
 # libraries without a program, in Debian's own Python: a client of the simulated Redfish service, a mail server
 /usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
+# firmware of the virtual machines
+[[ -e /usr/share/OVMF/OVMF_CODE.fd ]] || missing+=(ovmf)
 for entry in "${wanted[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done
