@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -288,15 +289,19 @@ func (s *saga) tell() string {
 func (s *saga) verify() {
 	s.t.Helper()
 	s.until("nothing left to do", func(l *ledger) bool { return len(l.commands) == 0 && len(l.results) == 0 })
-	for _, b := range s.ledger.broken {
+	for _, b := range read(s.ledger, func(l *ledger) []string { return slices.Clone(l.broken) }) {
 		s.t.Error(b)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, p := range s.agents {
+		p.mu.Lock()
 		for cmd, n := range p.deeds {
 			if n > 1 {
 				s.t.Errorf("the agent of %s did command %s %d times", id, cmd, n)
 			}
 		}
+		p.mu.Unlock()
 	}
 	if s.t.Failed() {
 		s.t.Fatal(s.tell())
