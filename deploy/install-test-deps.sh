@@ -24,6 +24,13 @@ wanted=(
   cpio:cpio                  # reads our archives as another program does
   xz:xz-utils                # unpacks the kernel
   mkfs.ext4:e2fsprogs        # file systems inside the machines
+  qemu-img:qemu-utils        # images in other formats
+  prlimit:util-linux         # limits of what reads them
+  mkfs.xfs:xfsprogs          # file systems of images
+  mkfs.btrfs:btrfs-progs
+  mkfs.vfat:dosfstools
+  mcopy:mtools
+  sfdisk:fdisk
 )
 
 missing=()

@@ -205,18 +205,6 @@ type ImageCommand struct {
 	Network        *Network `json:"network,omitempty"`
 }
 
-// ImageManifest describes one operating system image.
-type ImageManifest struct {
-	ID         string `json:"id"`
-	Name       string `json:"name"`
-	OSFamily   string `json:"os_family"` // "linux", "windows"
-	Format     string `json:"format"`    // "raw.zst", "raw"
-	RawBytes   uint64 `json:"raw_bytes"`
-	RawSHA256  string `json:"raw_sha256"` // hex, of the bytes on the disk
-	FileBytes  uint64 `json:"file_bytes"`
-	FileSHA256 string `json:"file_sha256"` // hex, of the file that is transferred; its name in the store
-}
-
 // ConfirmCommand asks whether the disk still holds what was written.
 type ConfirmCommand struct {
 	Disk      DiskRef `json:"disk"`
@@ -298,7 +286,12 @@ type WrittenImage struct {
 	Image     string  `json:"image"`
 	RawBytes  uint64  `json:"raw_bytes"`
 	RawSHA256 string  `json:"raw_sha256"`
-	ReadBack  bool    `json:"read_back"` // the digest was computed again from the disk
+	ReadBack  bool    `json:"read_back"` // every frame's digest was computed again from the disk
+
+	// What was changed on the disk after the proof, so that the system knows its name, its network and its controllers;
+	// and what a person should look at. Both for a person.
+	Configured []string `json:"configured,omitempty"`
+	Warnings   []string `json:"warnings,omitempty"`
 }
 
 // Ack says that a result is durable; the agent may forget it.

@@ -79,11 +79,11 @@ func (d deeds) image(ctx context.Context, job *Job) error {
 	if err != nil {
 		return err
 	}
-	job.Result.Written, err = install.Run(ctx, d.machine, d.images, m, job.Command.Image.Disk, job.Report)
+	job.Result.Written, err = install.Run(ctx, d.machine, d.images, m, job.Command.Image.Disk, job)
 	return err
 }
 
 func (d deeds) confirm(ctx context.Context, job *Job) (err error) {
-	job.Result.Written, err = install.Confirm(ctx, d.machine, job.Command.Confirm, job.Report)
+	job.Result.Written, err = install.Confirm(ctx, d.machine, job.Command.Confirm, job)
 	return err
 }

@@ -33,9 +33,9 @@ func TestB43_AFullFileSystemIsNotASuccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := linux.New(linux.Options{Sandbox: []*linux.SandboxDisk{s}})
-	raw := picture(12 << 20)
+	p := pack(t, picture(12<<20))
 	ref := protocol.DiskRef{Name: "?", Serial: "sandbox-0", SizeBytes: 16 << 20}
-	got, err := Run(t.Context(), m, &store{file: raw}, manifest(FormatRaw, raw, raw), ref, quiet)
+	got, err := Run(t.Context(), m, &store{image: p}, p.manifest(), ref, &notes{})
 	if got != nil || !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("%+v %v", got, err)
 	}

@@ -10,12 +10,6 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Formats of an image file.
-const (
-	FormatRaw  = "raw"
-	FormatZstd = "raw.zst"
-)
-
 // Verify reads the manifest of an image command. Faults: denied for a bad signature, invalid for a
 // manifest that describes no image, refused for a disk that is too small.
 func Verify(signingKey []byte, cmd *protocol.ImageCommand) (protocol.ImageManifest, error) {
@@ -32,14 +26,7 @@ func Verify(signingKey []byte, cmd *protocol.ImageCommand) (protocol.ImageManife
 	if err := json.Unmarshal(cmd.SignedManifest, &m); err != nil {
 		return m, fault.Invalid("the image manifest cannot be read: %w", err)
 	}
-	var c fault.Check
-	c.Require(m.Format == FormatRaw || m.Format == FormatZstd, "format", "is %q; this agent writes raw and raw.zst", m.Format)
-	c.Require(m.RawBytes > 0 && m.RawBytes < 1<<62, "raw_bytes", "is %d", m.RawBytes)
-	c.Require(m.FileBytes > 0 && m.FileBytes < 1<<62, "file_bytes", "is %d", m.FileBytes)
-	c.Require(isDigest(m.RawSHA256), "raw_sha256", "is no SHA-256")
-	c.Require(isDigest(m.FileSHA256), "file_sha256", "is no SHA-256")
-	c.Require(m.Format != FormatRaw || m.RawBytes == m.FileBytes, "file_bytes", "differs from raw_bytes")
-	if err := c.Err("the manifest of image %q describes no image", m.ID); err != nil {
+	if err := m.Validate(); err != nil {
 		return m, err
 	}
 	if m.RawBytes > cmd.Disk.SizeBytes {

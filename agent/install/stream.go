@@ -102,6 +102,14 @@ func (s *stream) rest(err error) error {
 	}
 }
 
+// seek goes on at another byte; to the one that comes next it costs nothing.
+func (s *stream) seek(at uint64) {
+	if at != s.at {
+		s.close()
+		s.at = at
+	}
+}
+
 func (s *stream) close() {
 	if s.body != nil {
 		_ = s.body.Close()

@@ -21,7 +21,7 @@ func (a *API) registerImages() {
 	}
 	without(a, uploadRoute, about{
 		summary: "Upload an image; the body is its bytes", tag: "images", answer: Image{}, status: http.StatusCreated, creates: true,
-		params: []*huma.Param{name("name", "Name of the image."), name("os_family", "linux or windows."), name("format", "raw or raw.zst.")},
+		params: []*huma.Param{name("name", "Name of the image."), name("os_family", "linux or windows."), name("format", "Of the body: raw, raw.zst, raw.gz or qcow2.")},
 	}, a.upload)
 	without(a, "POST /v1/images/{id}/retire", about{summary: "Take an image out of what may be ordered", tag: "images", answer: Image{}}, func(c *call) (reply, error) {
 		r, err := a.find(c, "images")

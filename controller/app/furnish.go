@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/image"
@@ -110,18 +108,7 @@ func (d *fleetOnOneMachine) demoImage(ctx context.Context) error {
 	if _, err := noise.Read(raw[:4*unit.MiB]); err != nil {
 		return err
 	}
-	var file bytes.Buffer
-	enc, err := zstd.NewWriter(&file)
-	if err != nil {
-		return err
-	}
-	if _, err := enc.Write(raw); err != nil {
-		return err
-	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	img, err := d.Images.Import(ctx, &file, image.Meta{Name: "demo-linux", OSFamily: "linux", Format: "raw.zst", Actor: access.System.Name})
+	img, err := d.Images.Import(ctx, bytes.NewReader(raw), image.Meta{Name: "demo-linux", OSFamily: "linux", Format: image.Raw, Actor: access.System.Name})
 	if err != nil {
 		return fmt.Errorf("make the demo image: %w", err)
 	}

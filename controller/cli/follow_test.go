@@ -90,13 +90,13 @@ func TestNoColourOnlyInformation(t *testing.T) {
 
 func TestImageIsUploaded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "debian-12.raw.zst")
-	if err := os.WriteFile(file, []byte("image bytes"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("\x28\xb5\x2f\xfdimage bytes"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f := newFake(t).on("POST /v1/images", ok(`{"id":"img-0000000000000001","name":"debian-12"}`))
 	f.steelyard(t, "image", "import", file).contains(t, done, "image debian-12 (img-0000000000000001) imported\n", "upload: send")
 	got := f.got[0]
-	if got.body != "image bytes" || got.query != "format=raw.zst&name=debian-12&os_family=linux" || got.header.Get("Content-Length") != "11" || got.header.Get("Idempotency-Key") == "" {
+	if got.body != "\x28\xb5\x2f\xfdimage bytes" || got.query != "format=raw.zst&name=debian-12&os_family=linux" || got.header.Get("Content-Length") != "15" || got.header.Get("Idempotency-Key") == "" {
 		t.Errorf("sent %+v", got)
 	}
 	f.on("POST /v1/images", problem(422, "invalid", "the image is cut off"))

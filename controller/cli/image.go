@@ -27,23 +27,40 @@ func (p *program) imageActions() []*cobra.Command {
 func (p *program) importCommand(n *noun) *cobra.Command {
 	var name, family, format string
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Upload an image of a disk, raw or compressed with zstd", Args: exactly("a file"),
+		Use: "import FILE", Short: "Upload an image of a disk: raw, compressed with zstd or gzip, or qcow2", Args: exactly("a file"),
 		Example: "  steelyard image import debian-12.raw.zst --os-family linux",
 		RunE: func(c *cobra.Command, args []string) error {
-			query := url.Values{"name": {first(name, stem(args[0]))}, "os_family": {family}, "format": {first(format, formatOf(args[0]))}}
+			if format == "" {
+				format = formatOf(args[0])
+			}
+			query := url.Values{"name": {first(name, stem(args[0]))}, "os_family": {family}, "format": {format}}
 			return p.upload(c, n, args[0], query)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&name, "name", "", "what people call it; else the name of the file")
 	f.StringVar(&family, "os-family", "linux", "linux or windows")
-	f.StringVar(&format, "format", "", "raw or raw.zst; else by the name of the file")
+	f.StringVar(&format, "format", "", "raw, raw.zst, raw.gz or qcow2; else by the first bytes of the file")
 	return c
 }
 
+// magics are the first bytes of the formats that have such.
+var magics = map[string]string{"QFI\xfb": "qcow2", "\x28\xb5\x2f\xfd": "raw.zst", "\x1f\x8b": "raw.gz"}
+
+// formatOf looks into the file: names such as .img are given to all of them. What cannot be read is
+// told when it is uploaded.
 func formatOf(file string) string {
-	if strings.HasSuffix(file, ".zst") || strings.HasSuffix(file, ".zstd") {
-		return "raw.zst"
+	f, err := os.Open(file)
+	if err != nil {
+		return "raw"
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(f, head)
+	for magic, format := range magics {
+		if strings.HasPrefix(string(head[:n]), magic) {
+			return format
+		}
 	}
 	return "raw"
 }
@@ -51,7 +68,7 @@ func formatOf(file string) string {
 // stem is the name of a file without what tells its format.
 func stem(file string) string {
 	name := filepath.Base(file)
-	for _, end := range []string{".zstd", ".zst", ".raw", ".img"} {
+	for _, end := range []string{".zstd", ".zst", ".gz", ".raw", ".img", ".qcow2"} {
 		name = strings.TrimSuffix(name, end)
 	}
 	return name

@@ -4,15 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -20,8 +20,7 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// maxRaw bounds what a small file may unpack to.
-const maxRaw = 4 << 40 // bytes
+var formats = []string{Raw, Zstd, Gzip, QCOW2}
 
 const partial = ".partial-"
 
@@ -29,7 +28,7 @@ const partial = ".partial-"
 type Meta struct {
 	Name     string
 	OSFamily string // "linux" or "windows"
-	Format   string // "raw" or "raw.zst"
+	Format   string // of what is imported: Raw, Zstd, Gzip or QCOW2
 	Actor    string
 }
 
@@ -77,24 +76,15 @@ func (s *Store) Open(fileSHA256 string) (io.ReadSeekCloser, int64, error) {
 	return f, st.Size(), nil
 }
 
-// Import reads a whole image from r, checks that it unpacks, keeps it and
+// Import reads a whole image from r, checks that it unpacks, keeps it as frames and
 // returns its signed record. Nothing is kept when it fails.
 func (s *Store) Import(ctx context.Context, r io.Reader, m Meta) (image.Image, error) {
 	if err := m.check(); err != nil {
 		return image.Image{}, err
 	}
-	tmp, err := os.CreateTemp(s.dir, partial)
-	if err != nil {
-		return image.Image{}, fault.Unavailable("import image %s: %w", m.Name, err)
-	}
-	defer os.Remove(tmp.Name()) // after the rename there is nothing to remove
-	defer tmp.Close()
-	manifest, err := receive(ctx, tmp, r, m)
+	manifest, err := s.receive(ctx, r, m)
 	if err != nil {
 		return image.Image{}, fmt.Errorf("import image %s: %w", m.Name, err)
-	}
-	if err := s.keep(tmp, manifest.FileSHA256); err != nil {
-		return image.Image{}, fault.Unavailable("import image %s: %w", m.Name, err)
 	}
 	img := image.Image{ImageManifest: manifest, CreatedAt: time.Now().UTC(), CreatedBy: m.Actor}
 	img.SignedManifest, img.Signature, err = protocol.Sign(manifest, s.sign)
@@ -105,58 +95,79 @@ func (m Meta) check() error {
 	var c fault.Check
 	c.Require(m.Name != "" && len(m.Name) <= 128, "name", "is empty or longer than 128 bytes")
 	c.Require(m.OSFamily == "linux" || m.OSFamily == "windows", "os_family", "is %q; use linux or windows", m.OSFamily)
-	c.Require(m.Format == "raw" || m.Format == "raw.zst", "format", "is %q; use raw or raw.zst", m.Format)
+	c.Require(slices.Contains(formats, m.Format), "format", "is %q; use one of %s", m.Format, strings.Join(formats, ", "))
 	return c.Err("the image cannot be imported")
 }
 
-// receive stores the bytes and hashes both forms while they pass.
-func receive(ctx context.Context, w io.Writer, r io.Reader, m Meta) (protocol.ImageManifest, error) {
-	manifest := protocol.ImageManifest{ID: id.New("img"), Name: m.Name, OSFamily: m.OSFamily, Format: m.Format}
-	file := &meter{hash: sha256.New()}
-	raw := &meter{hash: sha256.New()}
-	in := io.TeeReader(&bound{ctx: ctx, r: r}, io.MultiWriter(w, file))
-	if err := unpack(raw, in, m.Format); err != nil {
+// receive keeps the image as frames, and then their index.
+func (s *Store) receive(ctx context.Context, r io.Reader, m Meta) (protocol.ImageManifest, error) {
+	manifest := protocol.ImageManifest{ID: id.New("img"), Name: m.Name, OSFamily: m.OSFamily, Format: protocol.FormatFrames}
+	raw, err := s.unpack(ctx, &bound{ctx: ctx, r: r}, m.Format)
+	if err != nil {
 		return manifest, err
 	}
-	if raw.n == 0 {
-		return manifest, fault.Invalid("the image is empty")
+	defer raw.Close()
+	p, err := newPacker()
+	if err != nil {
+		return manifest, err
 	}
-	manifest.RawBytes, manifest.RawSHA256 = raw.n, raw.sum()
-	manifest.FileBytes, manifest.FileSHA256 = file.n, file.sum()
-	return manifest, nil
+	manifest.FileSHA256, manifest.FileBytes, err = s.keep(func(w io.Writer) error {
+		err := p.pack(ctx, &bounded{&bound{ctx: ctx, r: raw}, protocol.MaxRawBytes}, w)
+		if err == nil && p.bytes == 0 {
+			return fault.Invalid("the image is empty")
+		}
+		return err
+	})
+	if err != nil {
+		return manifest, err
+	}
+	manifest.RawBytes, manifest.RawSHA256 = p.bytes, hex.EncodeToString(p.raw.Sum(nil))
+	index, err := json.Marshal(p.index)
+	if err != nil {
+		return manifest, err
+	}
+	manifest.IndexSHA256, manifest.IndexBytes, err = s.keep(func(w io.Writer) error {
+		_, err := w.Write(index)
+		return err
+	})
+	if err != nil {
+		return manifest, err
+	}
+	return manifest, manifest.Validate()
 }
 
-func unpack(dst io.Writer, src io.Reader, format string) error {
-	if format == "raw" {
-		_, err := io.Copy(dst, io.LimitReader(src, maxRaw))
-		return err
-	}
-	dec, err := zstd.NewReader(src, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
+// keep stores what write writes under its digest, durably, or nothing.
+func (s *Store) keep(write func(io.Writer) error) (name string, size uint64, err error) {
+	tmp, err := os.CreateTemp(s.dir, partial)
 	if err != nil {
-		return err
+		return "", 0, fault.Unavailable("write to the image store: %w", err)
 	}
-	defer dec.Close()
-	n, err := io.Copy(dst, io.LimitReader(dec, maxRaw+1))
-	switch {
-	case err != nil && fault.KindOf(err) == fault.KindInternal:
-		return fault.Invalid("the file is not whole zstd data: %w", err)
-	case err != nil:
-		return err
-	case n > maxRaw:
-		return fault.Invalid("the image unpacks to more than 4 TiB")
+	defer os.Remove(tmp.Name()) // after the rename there is nothing to remove
+	defer tmp.Close()
+	m := &meter{w: tmp, hash: sha256.New()}
+	if err := write(m); err != nil {
+		return "", 0, err
+	}
+	return m.sum(), m.n, s.publish(tmp, m.sum())
+}
+
+// publish makes the bytes durable and gives them their name.
+func (s *Store) publish(tmp *os.File, name string) error {
+	err := tmp.Sync()
+	if err == nil {
+		err = os.Rename(tmp.Name(), filepath.Join(s.dir, name))
+	}
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		return fault.Unavailable("write to the image store: %w", err)
 	}
 	return nil
 }
 
-// keep makes the bytes durable and gives them their name.
-func (s *Store) keep(tmp *os.File, name string) error {
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(s.dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(s.dir)
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -164,14 +175,21 @@ func (s *Store) keep(tmp *os.File, name string) error {
 	return d.Sync()
 }
 
+// meter counts and hashes what goes into a file. A write that fails is worth another try: the store is full.
 type meter struct {
+	w    io.Writer
 	hash hash.Hash
 	n    uint64
 }
 
 func (m *meter) Write(p []byte) (int, error) {
-	m.n += uint64(len(p))
-	return m.hash.Write(p)
+	n, err := m.w.Write(p)
+	m.n += uint64(n)
+	m.hash.Write(p[:n])
+	if err != nil {
+		err = fault.Unavailable("write to the image store: %w", err)
+	}
+	return n, err
 }
 
 func (m *meter) sum() string { return hex.EncodeToString(m.hash.Sum(nil)) }
@@ -186,5 +204,9 @@ func (b *bound) Read(p []byte) (int, error) {
 	if err := b.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return b.r.Read(p)
+	n, err := b.r.Read(p)
+	if err == io.ErrUnexpectedEOF { //nolint:errorlint // what net/http says of a body
+		err = fault.Unavailable("the upload broke off: %w", err)
+	}
+	return n, err
 }

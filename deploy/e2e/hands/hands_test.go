@@ -5,9 +5,8 @@ package hands
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
 	"github.com/steelyard/steelyard/agent/app"
@@ -29,6 +27,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/controller/gateway/gatewaytest"
+	"github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -173,16 +172,25 @@ func (c *controller) image(size int) (protocol.ImageManifest, []byte) {
 	for i := range raw {
 		raw[i] = byte(r.Uint32())
 	}
-	e, err := zstd.NewWriter(nil)
+	images, err := image.Open(c.t.TempDir(), c.authority.Sign)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	file := e.EncodeAll(raw, nil)
-	sum := sha256.Sum256(raw)
-	return protocol.ImageManifest{
-		ID: "img-1", Name: "test", OSFamily: "linux", Format: "raw.zst", RawBytes: uint64(size), RawSHA256: hex.EncodeToString(sum[:]),
-		FileBytes: uint64(len(file)), FileSHA256: c.fleet.PutFile(file),
-	}, raw
+	img, err := images.Import(c.t.Context(), bytes.NewReader(raw), image.Meta{Name: "test", OSFamily: "linux", Format: image.Raw})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, name := range []string{img.FileSHA256, img.IndexSHA256} {
+		f, _, err := images.Open(name)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		text, err := io.ReadAll(f)
+		if err != nil || f.Close() != nil || c.fleet.PutFile(text) != name {
+			c.t.Fatalf("file %s of the image: %v", name, err)
+		}
+	}
+	return img.ImageManifest, raw
 }
 
 func (c *controller) write(m protocol.ImageManifest, disk protocol.DiskRef) func(*protocol.Command) {
