@@ -33,6 +33,9 @@ func (in *Intake) Enrol(ctx context.Context, remote string, req protocol.EnrolRe
 	req.Inventory.Clean()
 	e := enrolment{in: in, req: req, remote: remote, fresh: id.New("srv"), key: keyOf(req.CSR), now: in.now()}
 	err := in.change(ctx, e.decide)
+	if err == nil && e.refusal != nil {
+		err = e.refusal
+	}
 	if err != nil {
 		return protocol.EnrolReply{}, err
 	}
@@ -72,6 +75,7 @@ type enrolment struct {
 	now    time.Time
 	server fleet.Server
 
+	refusal error          // it is turned away; what was committed tells of it
 	known   bool           // it was in the fleet before
 	retired []fleet.Server // that had parts of it
 }
@@ -79,6 +83,12 @@ type enrolment struct {
 func (e *enrolment) decide(tx *store.Tx) error {
 	token, err := e.token(tx)
 	if err != nil {
+		return err
+	}
+	if token.Kind == access.TokenBoot {
+		return e.boot(tx, token)
+	}
+	if err := e.usable(token); err != nil {
 		return err
 	}
 	keys := fleet.IdentityKeys(e.req.Inventory.Identity)
@@ -125,8 +135,7 @@ func keyOf(csr []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// token checks the join token: known, of the right kind, neither over nor revoked.
-// Every refusal but the first is told only to who knows the secret.
+// token finds the token by its secret. Every other refusal is told only to who knows that.
 func (e *enrolment) token(tx *store.Tx) (access.Token, error) {
 	name, secret, _ := strings.Cut(e.req.Token, ".")
 	denied := fault.Denied("the join token is not known here; make one: steelyard token create --join")
@@ -138,16 +147,21 @@ func (e *enrolment) token(tx *store.Tx) (access.Token, error) {
 		return t, err
 	}
 	sum := sha256.Sum256([]byte(secret))
-	if !ok || t.Kind != access.TokenJoin || subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(t.Digest)) != 1 {
+	if !ok || t.Kind != access.TokenJoin && t.Kind != access.TokenBoot || subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(t.Digest)) != 1 {
 		return t, denied
 	}
+	return t, nil
+}
+
+// usable refuses a join token that is over or was revoked.
+func (e *enrolment) usable(t access.Token) error {
 	switch {
 	case t.Revoked:
-		return t, fault.Denied("join token %s was revoked; make a new one: steelyard token create --join", t.ID)
+		return fault.Denied("join token %s was revoked; make a new one: steelyard token create --join", t.ID)
 	case !t.ExpiresAt.IsZero() && !e.now.Before(t.ExpiresAt):
-		return t, fault.Denied("join token %s ended at %s; make a new one: steelyard token create --join", t.ID, t.ExpiresAt.Format(time.RFC3339))
+		return fault.Denied("join token %s ended at %s; make a new one: steelyard token create --join", t.ID, t.ExpiresAt.Format(time.RFC3339))
 	}
-	return t, nil
+	return nil
 }
 
 // returning finds the one server that this machine was before its agent was
@@ -207,7 +221,7 @@ func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) 
 }
 
 func (e *enrolment) actor(token access.Token) access.Actor {
-	return access.Actor{Name: "join token " + token.ID + " from " + e.remote}
+	return access.Actor{Name: token.Kind + " token " + token.ID + " from " + e.remote}
 }
 
 func (e *enrolment) approvalTask(tx *store.Tx) error {

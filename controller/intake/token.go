@@ -188,20 +188,20 @@ func (in *Intake) RevokeToken(ctx context.Context, actor access.Actor, tokID str
 	return t, rev, err
 }
 
-// ForgetTokens deletes up to most tokens of logins, and of programs that renew theirs, that ended a day ago or longer,
+// ForgetTokens deletes up to most tokens of logins, of programs that renew theirs, and of boots, that ended a day ago or longer,
 // and says how many went. Other tokens stay, so that the list tells their story.
 func (in *Intake) ForgetTokens(ctx context.Context, most int) (int, error) {
 	old := in.now().Add(-24 * time.Hour)
-	var ids []string
+	var gone []*access.Token
 	for item := range store.Tokens.Items(in.store.Snapshot()) {
-		if item.Value.User != "" && item.Value.ExpiresAt.Before(old) && len(ids) < most {
-			ids = append(ids, item.ID)
+		if t := item.Value; (t.User != "" || t.Kind == access.TokenBoot) && t.ExpiresAt.Before(old) && len(gone) < most {
+			gone = append(gone, t)
 		}
 	}
-	for n, tokID := range ids {
-		if err := in.change(ctx, func(tx *store.Tx) error { return store.Tokens.Delete(tx, tokID) }); err != nil {
+	for n, t := range gone {
+		if err := in.change(ctx, func(tx *store.Tx) error { return cmp.Or(store.Tokens.Delete(tx, t.ID), forgetBoot(tx, t)) }); err != nil {
 			return n, err
 		}
 	}
-	return len(ids), nil
+	return len(gone), nil
 }

@@ -36,6 +36,7 @@ var (
 	Images     = NewTable[image.Image]("images", "image")
 	Users      = NewTable[access.User]("users", "user")
 	Tokens     = NewTable[access.Token]("tokens", "token")
+	Boots      = NewTable[Boot]("boots", "boot of")
 	Audit      = NewTable[access.Audit]("audit", "audit line")
 	Settings   = NewTable[FleetSetting]("settings", "setting")
 
@@ -70,6 +71,11 @@ type Holders struct {
 // in as a new one and a person said which one it is.
 type Alias struct {
 	Server string `json:"server"`
+}
+
+// Boot names the newest boot token of a server ("server:<id>") or of a network card ("mac:<address>").
+type Boot struct {
+	Token string `json:"token"`
 }
 
 // TaskKey names the open task with a dedupe key (rule X6).

@@ -39,12 +39,13 @@ const (
 	TokenSession = "session" // bearer token that a login made
 	TokenJoin    = "join"    // enrols agents
 	TokenProgram = "program" // bearer token that a user made for a program: some of what he may do himself
+	TokenBoot    = "boot"    // enrols the one machine that was booted from the network with it, once
 )
 
 // Token is a secret that was handed out once; only its digest is kept.
 type Token struct {
 	ID          string       `json:"id"`
-	Kind        string       `json:"kind" enum:"api,session,join,program"`
+	Kind        string       `json:"kind" enum:"api,session,join,program,boot"`
 	Name        string       `json:"name"`
 	Digest      string       `json:"digest"` // SHA-256 of the secret, hex
 	Role        Role         `json:"role,omitempty"`
@@ -52,14 +53,18 @@ type Token struct {
 	Department  string       `json:"department,omitempty"`
 	Customer    string       `json:"customer,omitempty"`
 	Location    string       `json:"location,omitempty"`     // join: where the machines are
-	MaxUses     int          `json:"max_uses,omitempty"`     // join: 0 is no limit
-	Uses        int          `json:"uses,omitempty"`         // join; counted only with MaxUses
+	MaxUses     int          `json:"max_uses,omitempty"`     // join and boot: 0 is no limit
+	Uses        int          `json:"uses,omitempty"`         // join and boot; counted only with MaxUses
 	AutoApprove bool         `json:"auto_approve,omitempty"` // join: machines need no approval
 	CreatedAt   time.Time    `json:"created_at"`
 	CreatedBy   string       `json:"created_by"`
 	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
 	Revoked     bool         `json:"revoked,omitempty"`
 	Permissions []Permission `json:"permissions,omitempty"` // program: it has no others
+	Server      string       `json:"server,omitempty"`      // boot: which server the machine is; "" one that nobody knows
+	MAC         string       `json:"mac,omitempty"`         // boot: of the card that it booted from
+	UUID        string       `json:"uuid,omitempty"`        // boot: as its firmware told it; "" it told none
+	Refusals    int          `json:"refusals,omitempty"`    // boot: how often its secret came from somebody who may not use it
 }
 
 // Covers reports whether a token gives its holder the permission, if his role has it.

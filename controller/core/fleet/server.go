@@ -173,11 +173,12 @@ type Location struct {
 	CreatedAt  time.Time `json:"created_at"`
 }
 
-// Released is s without an owner. Its disks are as they were: whoever wrote to
+// Released is s without an owner, and without a way back for the system on its disks. Its disks are as they were: whoever wrote to
 // them made it dirty.
 func (s Server) Released(now time.Time) Server {
 	s.Claim = Claim{Kind: ClaimNone, Since: now}
 	s.FreeSince = now
+	s.Successor = nil // a system of the former owner
 	s.Epoch++
 	return s
 }
