@@ -222,10 +222,26 @@ type Cancel struct {
 type Progress struct {
 	Command string `json:"command"`
 	Done    uint64 `json:"done"`
-	Total   uint64 `json:"total"`           // 0: unknown
-	Unit    string `json:"unit"`            // "bytes", "checks"
-	Note    string `json:"note"`            // what is being done, for a person
-	Final   bool   `json:"final,omitempty"` // what is being done cannot be interrupted any more; a Cancel is answered when it is over
+	Total   uint64 `json:"total"`                       // 0: unknown
+	Unit    string `json:"unit"`                        // "bytes", "checks"
+	Note    string `json:"note"`                        // what is being done, for a person
+	Final   bool   `json:"final,omitempty"`             // what is being done cannot be interrupted any more; a Cancel is answered when it is over
+	Rate    uint64 `json:"rate_per_second,omitempty"`   // of the unit, lately; 0: unknown
+	Left    uint64 `json:"remaining_seconds,omitempty"` // at that rate; of several parts, of the slowest; 0: unknown
+	Parts   []Part `json:"parts,omitempty"`             // what is done side by side: the disks of an erase
+}
+
+// MaxParts bounds the parts of one Progress.
+const MaxParts = 256
+
+// Part is how far one of several things is.
+type Part struct {
+	Name  string `json:"name"` // "sda (serial S4NXNX0N, 480 GB)"
+	Done  uint64 `json:"done"`
+	Total uint64 `json:"total"`
+	Note  string `json:"note"` // what is being done to it, for a person
+	Rate  uint64 `json:"rate_per_second,omitempty"`
+	Left  uint64 `json:"remaining_seconds,omitempty"`
 }
 
 // Result ends a command.
@@ -270,14 +286,32 @@ type Check struct {
 // Erasure says what happened to one disk, proven or not.
 type Erasure struct {
 	Disk          DiskRef   `json:"disk"`
-	Method        string    `json:"method"`   // "overwrite zero", "blkdiscard + overwrite", …
-	Attempts      []string  `json:"attempts"` // methods tried before, and what came of them
-	Proven        bool      `json:"proven"`   // read back and found empty
-	VerifiedBytes uint64    `json:"verified_bytes"`
+	Method        string    `json:"method"`               // what emptied it: "overwrite zero", "nvme sanitize: block erase", …
+	Attempts      []Attempt `json:"attempts"`             // everything that was tried, in order, and what came of it
+	Proven        bool      `json:"proven"`               // read back and found empty
+	Confidence    string    `json:"confidence,omitempty"` // what the reading back proves, for a person
+	VerifiedBytes uint64    `json:"verified_bytes"`       // read back and found empty
 	TotalBytes    uint64    `json:"total_bytes"`
 	StartedAt     time.Time `json:"started_at"`
 	EndedAt       time.Time `json:"ended_at"`
 	Error         string    `json:"error,omitempty"`
+}
+
+// Outcomes of an Attempt.
+const (
+	AttemptProven    = "proven"              // read back and found empty
+	AttemptClaimed   = "claimed, not proven" // the drive said that it was done, and was not found empty
+	AttemptDone      = "done"                // it proves nothing and is not meant to
+	AttemptFailed    = "failed"
+	AttemptUnfit     = "not available"
+	AttemptContinued = "continued" // after a restart
+)
+
+// Attempt is one thing that was tried to empty a disk.
+type Attempt struct {
+	Method  string `json:"method"`
+	Outcome string `json:"outcome"` // one of the Attempt… constants
+	Detail  string `json:"detail,omitempty"`
 }
 
 // WrittenImage says what was written and read back.

@@ -16,6 +16,10 @@ import (
 // Job is what an erase needs from whoever runs it.
 type Job interface {
 	Report(done, total uint64, unit, note string)
+	// Parts says whom to ask how far each disk is. It is asked at any time until the erase is over.
+	Parts(ask func() []protocol.Part)
+	// Final says that what begins now cannot be interrupted before over is called.
+	Final() (over func())
 	Remember(note any) error
 	Recall(note any) (bool, error)
 	UsePermit(id string, until time.Time) error
@@ -31,47 +35,18 @@ func Run(ctx context.Context, disks driver.Disks, p protocol.Permit, job Job) ([
 	if err := job.UsePermit(p.ID, p.NotAfter); err != nil {
 		return untouched(p.Disks, err), err
 	}
-	e := &erasing{disks: disks, job: job, out: make([]protocol.Erasure, len(p.Disks))}
+	e := &erasing{disks: disks, job: job, out: make([]protocol.Erasure, len(p.Disks)), lanes: newLanes(disks)}
 	if _, err := job.Recall(&e.marks); err != nil {
 		return untouched(p.Disks, err), fmt.Errorf("recall how far the erase was: %w", err)
 	}
 	return e.out, e.run(ctx, p.Disks)
 }
 
-// complete refuses unless the machine's disks and the permit's are the same ones.
-func complete(ctx context.Context, disks driver.Disks, want []protocol.DiskRef) error {
-	list, err := disks.List(ctx)
-	if err != nil {
-		return fmt.Errorf("list disks: %w", err)
-	}
-	var wrong []error
-	listed := map[string]bool{}
-	for _, ref := range want {
-		found, err := driver.Find(list, ref)
-		switch {
-		case err != nil:
-			wrong = append(wrong, err)
-		case listed[found.Name]:
-			wrong = append(wrong, fault.Refused("disk %s is listed twice", driver.Describe(found)))
-		}
-		listed[found.Name] = true
-	}
-	for _, ref := range list {
-		if !listed[ref.Name] {
-			wrong = append(wrong, fault.Refused("disk %s is not listed in the permit", driver.Describe(ref)))
-		}
-	}
-	if len(wrong) == 0 {
-		return nil
-	}
-	return fault.Refused("nothing was erased: %w", errors.Join(wrong...))
-}
-
 func untouched(disks []protocol.DiskRef, err error) []protocol.Erasure {
 	now := time.Now().UTC()
 	list := make([]protocol.Erasure, len(disks))
 	for i, ref := range disks {
-		list[i] = protocol.Erasure{Disk: ref, Attempts: []string{}, TotalBytes: ref.SizeBytes, StartedAt: now, EndedAt: now, Error: err.Error()}
+		list[i] = protocol.Erasure{Disk: ref, Attempts: []protocol.Attempt{}, TotalBytes: ref.SizeBytes, StartedAt: now, EndedAt: now, Error: err.Error()}
 	}
 	return list
 }
@@ -81,30 +56,42 @@ type erasing struct {
 	disks driver.Disks
 	job   Job
 	out   []protocol.Erasure
+	lanes *lanes
 
 	mu    sync.Mutex
 	marks map[string]mark // by serial and WWN
-	done  uint64          // bytes overwritten and read back
+	work  []*disk
 	total uint64
 }
 
 // mark is how far a disk is, durably.
 type mark struct {
+	StartedAt time.Time          `json:"started_at,omitzero"`
+	Attempts  []protocol.Attempt `json:"attempts,omitempty"`
+
+	Rung    string `json:"rung,omitempty"`    // the drive was told to do this, and what came of it is not known
+	Begun   int    `json:"begun,omitempty"`   // how often
+	Witness []byte `json:"witness,omitempty"` // see witness
+	Over    bool   `json:"over,omitempty"`    // the drive is asked for nothing more
+	Lied    bool   `json:"lied,omitempty"`    // it claimed what it did not do
+
 	Discarded bool   `json:"discarded"`
-	Written   uint64 `json:"written"` // bytes from the start that are zero on the medium
+	Noise     []byte `json:"noise,omitempty"` // key of the noise that comes before the zeros
+	Zeros     bool   `json:"zeros,omitempty"` // the noise is done
+	Written   uint64 `json:"written"`         // bytes from the start that the present pass has on the medium
 }
 
 func (e *erasing) run(ctx context.Context, disks []protocol.DiskRef) error {
-	for _, ref := range disks {
-		e.total += ref.SizeBytes + proofBytes(ref.SizeBytes)
+	for i, ref := range disks {
+		one := &disk{erasing: e, ref: ref, out: &e.out[i], mark: e.marks[key(ref)]}
+		e.work = append(e.work, one)
+		e.total += one.total()
 	}
+	e.job.Parts(e.parts)
 	failed := make([]error, len(disks))
 	var wg sync.WaitGroup
-	for i, ref := range disks {
-		wg.Go(func() {
-			one := &disk{erasing: e, ref: ref, out: &e.out[i]}
-			failed[i] = one.erase(ctx)
-		})
+	for i, one := range e.work {
+		wg.Go(func() { failed[i] = one.erase(ctx) })
 	}
 	wg.Wait()
 	return summary(ctx, len(disks), failed)
@@ -128,22 +115,7 @@ func summary(ctx context.Context, disks int, failed []error) error {
 	}
 }
 
-// advance counts n more bytes of work and tells it.
-func (e *erasing) advance(n uint64, note string) {
-	e.mu.Lock()
-	e.done = min(e.done+n, e.total)
-	done := e.done
-	e.mu.Unlock()
-	e.job.Report(done, e.total, "bytes", note)
-}
-
 func key(ref protocol.DiskRef) string { return strings.ToLower(ref.Serial + "|" + ref.WWN) }
-
-func (e *erasing) mark(ref protocol.DiskRef) mark {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.marks[key(ref)]
-}
 
 // setMark remembers how far a disk is. The caller has flushed the disk.
 func (e *erasing) setMark(ref protocol.DiskRef, m mark) error {

@@ -28,12 +28,23 @@ type job struct {
 	last    uint64
 	total   uint64
 	refuse  error
+	finals  int
+	parts   func() []protocol.Part
 }
 
 func (j *job) Report(done, total uint64, _, _ string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last, j.total = max(j.last, done), total
+}
+
+func (j *job) Parts(ask func() []protocol.Part) { j.parts = ask }
+
+func (j *job) Final() func() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.finals++
+	return func() {}
 }
 
 func (j *job) Remember(note any) (err error) {
@@ -304,7 +315,7 @@ func TestB45_TheConfidenceIsWhatItSays(t *testing.T) {
 	if miss > 0.01 {
 		t.Errorf("%d samples miss 0.1 %% with a chance of %.4f", Samples, miss)
 	}
-	list := sample(1 << 40)
+	list := places(1<<40, Samples, sampleBytes)
 	for i, off := range list {
 		if off < 0 || off+sampleBytes > 1<<40 || off%driver.Block != 0 || i > 0 && off < list[i-1] {
 			t.Fatalf("sample %d at %d", i, off)

@@ -3,6 +3,7 @@ package erase
 import (
 	"bytes"
 	"context"
+	"crypto/cipher"
 	crand "crypto/rand"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 	endBytes    = 16 << 20 // read at both ends: partition tables, RAID and file system labels
 )
 
-var zeros [chunk]byte
+var zeros = driver.Buffer(chunk)
 
 // poison is what a buffer holds before a read.
 var poison = bytes.Repeat([]byte{0xA5}, chunk)
@@ -40,23 +41,6 @@ func proofBytes(size uint64) uint64 {
 	return 2*endBytes + Samples*sampleBytes
 }
 
-// prove reads the disk back past every cache; Proven is set when all of it was zero.
-func (d *disk) prove(ctx context.Context) error {
-	if err := driver.Check(ctx, d.dev, d.ref); err != nil {
-		return err
-	}
-	err := d.readBack(ctx)
-	if err == nil {
-		err = driver.Check(ctx, d.dev, d.ref)
-	}
-	if err != nil {
-		return fmt.Errorf("read back: %w", err)
-	}
-	d.out.Proven = true
-	d.attempt("read back: %s", d.confidence())
-	return nil
-}
-
 func (d *disk) confidence() string {
 	if d.ref.SizeBytes <= FullProof {
 		return "every byte is zero"
@@ -64,39 +48,64 @@ func (d *disk) confidence() string {
 	return fmt.Sprintf("both ends and %d random pieces of %d KiB are zero: 99 %% confidence that less than 0.1 %% is left", Samples, sampleBytes>>10)
 }
 
+// readBack waits for a place on the bus and reads the disk back.
 func (d *disk) readBack(ctx context.Context) error {
-	if d.ref.SizeBytes <= FullProof {
-		return d.readZeros(ctx, every(0, d.size(), chunk), d.size(), chunk)
-	}
-	last := (d.size() - endBytes) / driver.Block * driver.Block
-	if err := d.readZeros(ctx, every(0, endBytes, chunk), endBytes, chunk); err != nil {
+	leave, err := d.lanes.enter(ctx, d.ref.Name)
+	if err != nil {
 		return err
 	}
-	if err := d.readZeros(ctx, slices.Values(sample(d.size())), d.size(), sampleBytes); err != nil {
-		return err
-	}
-	return d.readZeros(ctx, every(last, d.size()-last, chunk), d.size(), chunk)
+	defer leave()
+	return d.readBackHere(ctx)
 }
 
-// sample chooses the pieces: unpredictable for the drive, in ascending order for its heads.
-func sample(size int64) []int64 {
+// readBackHere reads the disk back past every cache, from the same disk from beginning to end.
+func (d *disk) readBackHere(ctx context.Context) error {
+	d.mu.Lock()
+	d.out.VerifiedBytes = 0
+	d.mu.Unlock()
+	d.stand(d.ref.SizeBytes, readingBack)
+	if err := driver.Check(ctx, d.dev, d.ref); err != nil {
+		return err
+	}
+	if err := d.readZeros(ctx); err != nil {
+		return err
+	}
+	return driver.Check(ctx, d.dev, d.ref)
+}
+
+const readingBack = "reading back"
+
+func (d *disk) readZeros(ctx context.Context) error {
+	if d.ref.SizeBytes <= FullProof {
+		return d.readPieces(ctx, every(0, d.size(), chunk), d.size(), chunk)
+	}
+	last := (d.size() - endBytes) / driver.Block * driver.Block
+	if err := d.readPieces(ctx, every(0, endBytes, chunk), endBytes, chunk); err != nil {
+		return err
+	}
+	if err := d.readPieces(ctx, slices.Values(places(d.size(), Samples, sampleBytes)), d.size(), sampleBytes); err != nil {
+		return err
+	}
+	return d.readPieces(ctx, every(last, d.size()-last, chunk), d.size(), chunk)
+}
+
+// places chooses n pieces of a disk: unpredictable for the drive, in ascending order for its heads.
+func places(size int64, n int, piece int64) []int64 {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails: crypto/rand ends the process instead
 	r := rand.New(rand.NewChaCha8(seed))
-	list := make([]int64, Samples)
+	list := make([]int64, n)
 	for i := range list {
-		list[i] = r.Int64N((size-sampleBytes)/driver.Block) * driver.Block
+		list[i] = r.Int64N((size-piece)/driver.Block+1) * driver.Block
 	}
 	slices.Sort(list)
 	return list
 }
 
-func (d *disk) readZeros(ctx context.Context, places iter.Seq[int64], end int64, piece int) error {
-	return pieces(ctx, places, end, piece, func(buf []byte, at int64) error {
-		copy(buf, poison) // a read that fills nothing must not look empty
-		got, err := d.dev.ReadAt(buf, at)
-		if err != nil && !(errors.Is(err, io.EOF) && got == len(buf)) {
-			return fmt.Errorf("read at byte %d: %w", at, err)
+func (d *disk) readPieces(ctx context.Context, where iter.Seq[int64], end int64, piece int) error {
+	return pieces(ctx, where, end, piece, func(buf []byte, at int64) error {
+		if err := d.readAt(buf, at); err != nil {
+			return err
 		}
 		if !bytes.Equal(buf, zeros[:len(buf)]) {
 			return fault.Refused("%w: something is left between bytes %d and %d", errLeft, at, at+int64(len(buf)))
@@ -106,10 +115,38 @@ func (d *disk) readZeros(ctx context.Context, places iter.Seq[int64], end int64,
 	})
 }
 
+func (d *disk) readAt(buf []byte, at int64) error {
+	copy(buf, poison) // a read that fills nothing must not look empty
+	got, err := d.dev.ReadAt(buf, at)
+	if err != nil && !(errors.Is(err, io.EOF) && got == len(buf)) {
+		return fmt.Errorf("read at byte %d: %w", at, err)
+	}
+	return nil
+}
+
 // count books bytes that were read and found empty.
 func (d *disk) count(n uint64) {
 	d.mu.Lock()
 	d.out.VerifiedBytes += n
 	d.mu.Unlock()
-	d.advance(n, d.note("reading back"))
+	d.advance(n, readingBack)
+}
+
+// findNoise reads random pieces of the noise back.
+func (d *disk) findNoise(ctx context.Context, key cipher.Block) error {
+	if d.size() < sampleBytes {
+		return nil // the zeros that follow are read back whole
+	}
+	where := slices.Values(places(d.size(), Samples, sampleBytes))
+	return pieces(ctx, where, d.size(), sampleBytes, func(buf []byte, at int64) error {
+		if err := d.readAt(buf, at); err != nil {
+			return err
+		}
+		want := make([]byte, len(buf))
+		noiseAt(key, want, at)
+		if !bytes.Equal(buf, want) {
+			return fault.Refused("the drive does not keep what is written to it: at byte %d something else is read than was written", at)
+		}
+		return nil
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/agent/journal"
+	"github.com/steelyard/steelyard/agent/pace"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -40,8 +41,10 @@ type Job struct {
 	final    int   // how many parts of the work cannot be interrupted now
 	stopped  error // why it is stopped when they are over
 	progress protocol.Progress
-	fresh    bool      // progress was not taken yet
-	signaled time.Time // when progress was last announced
+	meter    pace.Meter
+	parts    func() []protocol.Part // how far what is done side by side is; nil: there is one thing
+	fresh    bool                   // progress was not taken yet
+	signaled time.Time              // when progress was last announced
 }
 
 // SigningKey is the controller's key for permits and manifests.
@@ -105,12 +108,30 @@ func (j *Job) Then(boot string, do func(context.Context) error) error {
 	return nil
 }
 
-func (j *Job) take() (protocol.Progress, bool) {
+// Parts says whom to ask, at any time until the deed ends, how far each of several things is that are done side by side.
+func (j *Job) Parts(ask func() []protocol.Part) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	fresh := j.fresh
+	j.parts = ask
+}
+
+func (j *Job) take() (protocol.Progress, bool) {
+	j.mu.Lock()
+	fresh, p, ask := j.fresh, j.progress, j.parts
 	j.fresh = false
-	return j.progress, fresh
+	if fresh {
+		p.Rate, p.Left = j.meter.Read(time.Now(), p.Done, p.Total)
+	}
+	j.mu.Unlock()
+	if !fresh || ask == nil {
+		return p, fresh
+	}
+	p.Parts = ask()
+	for _, part := range p.Parts {
+		p.Left = max(p.Left, part.Left) // it is over when the slowest is
+	}
+	p.Parts = p.Parts[:min(len(p.Parts), protocol.MaxParts)]
+	return p, fresh
 }
 
 // Remember keeps note for the same command after a crash.

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"sync"
@@ -38,6 +39,9 @@ type Disk struct {
 	NoDiscard   bool   // the disk has no discard
 	NoZero      bool   // the disk does not overwrite by itself
 	Gone        bool   // pulled out
+	// SelfErase are the commands with which the drive empties itself; nil: it has none.
+	SelfErase func() ([]driver.Rung, error)
+	Clip      *driver.Clip // the end that the drive hides
 	// Fault is asked before each access; its error is what the access returns.
 	Fault func(op Op, off, n int64) error
 
@@ -70,6 +74,18 @@ func (d *Disk) Kept() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.pages)
+}
+
+// Scramble makes noise of what the disk holds, as a drive does that throws its key away.
+func (d *Disk) Scramble() {
+	noise := make([]byte, pageSize)
+	_, _ = rand.Read(noise) // never fails: crypto/rand ends the process instead
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	size := int64(d.Ref.SizeBytes)
+	for i := range d.pages {
+		d.write(i*pageSize, noise[:min(pageSize, size-i*pageSize)])
+	}
 }
 
 // Forget gives every page back to the store.
@@ -286,6 +302,35 @@ func (h *handle) change(op Op, off, n int64, do func()) error {
 		do()
 	}
 	return nil
+}
+
+// Rungs are those of SelfErase.
+func (h *handle) Rungs(ctx context.Context) ([]driver.Rung, error) {
+	if h.disk.SelfErase == nil || ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return h.disk.SelfErase()
+}
+
+// Clipped is the Clip of the disk.
+func (h *handle) Clipped(ctx context.Context) (*driver.Clip, error) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	return h.disk.Clip, ctx.Err()
+}
+
+// Unclip gives the clipped end back.
+func (h *handle) Unclip(ctx context.Context) error {
+	if !h.writes {
+		return syscall.EBADF
+	}
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	if h.disk.Clip != nil {
+		h.disk.Ref.SizeBytes += h.disk.Clip.Bytes
+		h.disk.Clip = nil
+	}
+	return ctx.Err()
 }
 
 func (h *handle) Sync() error { return h.disk.access(OpSync, 0, 0) }

@@ -19,8 +19,10 @@ type Machine struct {
 	Parts     func() hardware.Inventory // what Inventory answers
 	BadCPU    bool                      // every round of arithmetic is wrong
 	BadMemory bool
-	Hot       bool    // one sensor is above its limit
-	Pace      float64 // how much of the time that tests ask for they take: 1 all of it, 0 none
+	Hot       bool              // one sensor is above its limit
+	Hides     []string          // what Hidden answers
+	Buses     map[string]string // of disks, by name
+	Pace      float64           // how much of the time that tests ask for they take: 1 all of it, 0 none
 
 	Boot   func() string           // what BootID answers; nil: always the same
 	Switch func(reboot bool) error // what PowerOff and Reboot do; nil: nothing
@@ -88,6 +90,12 @@ func (m *Machine) Open(_ context.Context, name string, mode driver.Mode) (driver
 	}
 	return nil, fault.NotFound("there is no disk %s", name)
 }
+
+// Hidden answers what Hides says.
+func (m *Machine) Hidden(ctx context.Context) ([]string, error) { return m.Hides, ctx.Err() }
+
+// Bus answers what Buses says.
+func (m *Machine) Bus(name string) string { return m.Buses[name] }
 
 func (m *Machine) pace(ctx context.Context, d time.Duration) error {
 	select {

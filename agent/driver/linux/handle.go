@@ -29,7 +29,7 @@ type handle struct {
 }
 
 // openBlock opens a block device; name is its name in /sys/block.
-func (m *Machine) openBlock(path, name string, mode driver.Mode, who identify) (driver.Disk, error) {
+func (m *Machine) openBlock(path, name string, mode driver.Mode, who identify) (*handle, error) {
 	flags := os.O_RDONLY | syscall.O_DIRECT
 	if mode == driver.Write {
 		if err := m.inUse(name); err != nil {

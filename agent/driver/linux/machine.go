@@ -102,7 +102,11 @@ func (m *Machine) Open(_ context.Context, name string, mode driver.Mode) (driver
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return nil, fault.Invalid("%q is not the name of a block device", name)
 	}
-	return m.openBlock(filepath.Join(m.dev, name), name, mode, m.identity(name))
+	h, err := m.openBlock(filepath.Join(m.dev, name), name, mode, m.identity(name))
+	if err != nil {
+		return nil, err
+	}
+	return &drive{handle: h, machine: m, name: name}, nil
 }
 
 // identity asks sysfs and the drive again, by the kernel name that the open device has.

@@ -175,12 +175,16 @@ func (s *SandboxDisk) Inventory() hardware.Disk {
 func (s *SandboxDisk) open(m *Machine, mode driver.Mode) (driver.Disk, error) {
 	if s.block {
 		name := filepath.Base(s.path)
-		return m.openBlock(s.path, name, mode, func(ctx context.Context, h *handle) (protocol.DiskRef, error) {
+		h, err := m.openBlock(s.path, name, mode, func(ctx context.Context, h *handle) (protocol.DiskRef, error) {
 			if err := m.sameDevice(h, name); err != nil {
 				return protocol.DiskRef{}, err
 			}
 			return s.identify(ctx, h)
 		})
+		if err != nil {
+			return nil, err
+		}
+		return h, nil
 	}
 	if mode == driver.Write {
 		if err := m.loopedOver(s.path); err != nil {
