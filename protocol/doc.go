@@ -142,6 +142,9 @@
 // whose boot id is another than [Command].Boot, or than when it promised to switch, leaves the machine alone. It answers that a
 // reboot is done, and that a power-off is "unavailable", because the machine was started again since.
 //
+// [Command].Into says what a reboot shall lead to. An agent does what its machine offers (the next boot entry of UEFI, a kernel that is
+// started from memory) and reboots in any case; what a machine that starts from the network gets is the controller's decision.
+//
 // While [Progress].Final is true nobody can interrupt what is being done (a drive that erases itself): a Cancel or a newer
 // epoch takes effect when that is over, and the Result comes then.
 //

@@ -158,6 +158,7 @@ type Command struct {
 	Epoch     uint64           `json:"epoch"`
 	Kind      string           `json:"kind"` // one of the Command… constants
 	Deadline  time.Time        `json:"deadline"`
+	Into      string           `json:"into,omitempty"` // reboot: "ram" next from the network, "disk", "" as the machine likes
 	Boot      string           `json:"boot,omitempty"` // power-off, reboot: Hello.BootID when the command was made; "" any
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
 	Erase     *EraseCommand    `json:"erase,omitempty"`

@@ -24,10 +24,10 @@ type agent struct {
 	entry wheel.Entry
 
 	server, serial, instance, environment, boot, version, remote string
-	bootBefore                                      string // of the session that this one replaced
-	former                                          string // id in the certificate, when it is not the server's
-	only                                            bool   // the fleet's record names this instance, and no other
-	since                                           time.Time
+	bootBefore                                                   string // of the session that this one replaced
+	former                                                       string // id in the certificate, when it is not the server's
+	only                                                         bool   // the fleet's record names this instance, and no other
+	since                                                        time.Time
 
 	// Used by the reader alone.
 	allowed allowance

@@ -92,6 +92,7 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		return operation.Operation{}, err
 	}
 	p.Driver, p.Capable = bmc.Driver, s.ParkedAt.IsZero()
+	p.Virtual = s.Environment == protocol.EnvSimulated || s.Environment == protocol.EnvSandbox
 	switch kind {
 	case operation.Power:
 		if err := checkPower(p); err != nil {

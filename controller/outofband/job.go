@@ -89,7 +89,7 @@ func (j *job) take(tx *store.Tx) error {
 const (
 	markTaken = "taken"
 	markCut   = "cut"  // the power is being taken away from the wrong system
-	markBoot  = "boot" // it is off, or was started into the RAM environment since
+	markBoot  = "boot" // it is off, or was started into the right system since
 )
 
 // mark commits how far the deed is, before it goes on.
@@ -124,7 +124,7 @@ func (j *job) settle(tx *store.Tx, res protocol.Result) error {
 
 func (j *job) deed(ctx context.Context) (detail string, err error) {
 	switch j.cmd.Kind {
-	case operation.CommandPowerOn, operation.CommandPowerOff:
+	case operation.CommandPowerOn, operation.CommandPowerOff, operation.CommandBootDisk:
 		return j.power(ctx)
 	case operation.CommandPortsOn, operation.CommandPortsOff:
 		return j.ports(ctx)
@@ -166,7 +166,10 @@ func (j *job) power(ctx context.Context) (detail string, err error) {
 		return "a magic packet was sent", err
 	}
 	if boot == operation.BootRAM {
-		return j.bootRAM(ctx, p)
+		return j.restart(ctx, p, operation.BootRAM, j.capable)
+	}
+	if j.cmd.Kind == operation.CommandBootDisk {
+		return j.restart(ctx, p, operation.BootDisk, j.reported)
 	}
 	changed, err := p.TurnOn(ctx, boot, j.say(ctx))
 	return j.done(outofband.On, changed, err)
@@ -184,14 +187,14 @@ func (j *job) done(state string, changed bool, err error) (string, error) {
 	return "it is " + state, nil
 }
 
-// bootRAM turns a server on into the RAM environment (rule B34). One that is on with any other
-// system is cut off first: the old tenant's system never runs on.
-func (j *job) bootRAM(ctx context.Context, p Power) (string, error) {
+// restart turns a server on into the RAM environment (rule B34), or into the system that was written to its disk. One that is on with
+// any other system is cut off first: the old tenant's system never runs on.
+func (j *job) restart(ctx context.Context, p Power, boot string, there func() bool) (string, error) {
 	state, err := p.Status(ctx)
 	if err != nil {
 		return "", err
 	}
-	if state == outofband.On && (j.capable() || j.cmd.Mark == markBoot) {
+	if state == outofband.On && (there() || j.cmd.Mark == markBoot) {
 		return j.done(outofband.On, false, nil)
 	}
 	if state != outofband.Off {
@@ -205,7 +208,7 @@ func (j *job) bootRAM(ctx context.Context, p Power) (string, error) {
 	if err := j.mark(ctx, markBoot); err != nil {
 		return "", err
 	}
-	_, err = p.TurnOn(ctx, operation.BootRAM, j.say(ctx))
+	_, err = p.TurnOn(ctx, boot, j.say(ctx))
 	return j.done(outofband.On, true, err)
 }
 
@@ -220,6 +223,13 @@ func (j *job) capable() bool {
 		environment = s.Environment
 	}
 	return operation.Capable(environment)
+}
+
+// reported tells whether the system that the operation wrote runs already.
+func (j *job) reported() bool {
+	p, ok := store.Presences.View(j.hands.store, j.cmd.Server)
+	s, known := store.Servers.View(j.hands.store, j.cmd.Server)
+	return ok && known && p.Environment == protocol.EnvInstalled && s.Installed == j.cmd.Operation
 }
 
 // ports makes every port of the server that a switch can be told about what the command says. The first

@@ -107,6 +107,7 @@ func (t *turn) input() operation.Input {
 	if p, ok := store.Presences.View(t.r.store, t.op.Server); ok && in.Connected {
 		in.Environment, boot = cmp.Or(p.Environment, t.server.Environment), p.BootID
 	}
+	in.System = in.Connected && in.Environment == protocol.EnvInstalled && t.server.Installed == t.op.ID
 	if t.replaced != nil {
 		in.Replaced, in.StopAsked, in.Busy = t.replaced.State, t.replaced.CancelAsked != nil, operation.Outside(t.replaced)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // ways are those to a server that need no agent, as configured now.
@@ -102,7 +103,7 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 	}
 	switch s.Hand {
 	case operation.HandPower:
-		cmd.Hand = t.powerHand(s.Command)
+		cmd.Hand = t.powerHand(s)
 	case operation.HandPorts:
 		if manual := len(t.ways.byHand()); manual == t.ways.ports() {
 			cmd.Hand = operation.HandPerson
@@ -113,17 +114,20 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 		return op, nil
 	}
 	if s.Hand == operation.HandPower && cmd.Hand != operation.HandPerson {
+		if cmd.Hand == operation.HandAgent && s.Command != operation.CommandPowerOff {
+			cmd.Kind, cmd.Boot, cmd.Into = protocol.CommandReboot, cmd.BootID, s.Power.Boot
+		}
 		return op, nil
 	}
 	return t.askPerson(cmd, op)
 }
 
-func (t *turn) powerHand(command string) string {
+func (t *turn) powerHand(s operation.Step) string {
 	connected := t.r.stock.Connected(t.op.Server)
 	switch driver := t.ways.driver(); {
-	case outofband.Switched(driver), driver == outofband.DriverWOL && command == operation.CommandPowerOn:
+	case outofband.Switched(driver), driver == outofband.DriverWOL && s.Command == operation.CommandPowerOn && !connected:
 		return operation.HandPower
-	case driver != outofband.DriverManual && command == operation.CommandPowerOff && connected:
+	case driver != outofband.DriverManual && connected:
 		return operation.HandAgent
 	}
 	return operation.HandPerson
@@ -154,6 +158,8 @@ func (t *turn) deed(cmd *operation.Command) string {
 		return "Turn on" + where
 	case operation.CommandPowerOff:
 		return "Turn off" + where
+	case operation.CommandBootDisk:
+		return "Start" + where + " from its disk"
 	case operation.CommandPortsOn:
 		return "Enable the switch ports of" + where
 	}
@@ -170,6 +176,8 @@ func (t *turn) instruction(cmd *operation.Command) string {
 		}
 	case operation.CommandPowerOff:
 		b.WriteString("Nothing can turn this server off by itself.")
+	case operation.CommandBootDisk:
+		b.WriteString("A system was written to its disk, and nothing can restart this server by itself. Turn it off and on, and let it start from its disk, not from the network.")
 	default:
 		for _, p := range t.ways.byHand() {
 			fmt.Fprintf(&b, "Switch %s, port with %s %s", t.ways.switches[p.Switch].Name, p.By, p.Value)

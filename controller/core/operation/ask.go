@@ -42,7 +42,7 @@ func Skip(op Operation, ask Ask) (Operation, error) {
 		switch s := op.Steps[op.Current]; {
 		case s.Command == protocol.CommandImage:
 			return op, fault.Refused("step %s cannot be skipped: without an image there is no system that could become active; retry or cancel", s.Name)
-		case s.Hand == HandController && s.Command != ActAwaitAgent:
+		case s.Hand == HandController && s.Command != ActAwaitAgent && s.Command != ActAwaitSystem:
 			return op, fault.Refused("step %s cannot be skipped: what follows would meet a server that is not free; retry or cancel", s.Name)
 		}
 	}

@@ -44,6 +44,7 @@ type Input struct {
 	Driver      string    // how the server is switched on and off
 	Replaced    string    // state of the operation that this one replaces; "" when there is none
 	StopAsked   bool      // that operation was asked to end
+	System      bool      // the agent that is connected is that of the system that this operation wrote
 	Busy        string    // step of that operation that a hand other than the agent is at; "" none
 }
 
@@ -108,8 +109,17 @@ func proceed(op Operation, in Input, now time.Time) Decision {
 }
 
 // wakeAgain puts a start into the RAM environment before a step that needs the agent and is to be tried
-// again while the agent is not there: somebody may have started another system meanwhile.
+// again while the agent is not there: somebody may have started another system meanwhile. A system that did not
+// report is started again too.
 func wakeAgain(op Operation, in Input) Operation {
+	if op.Current < len(op.Steps) && !in.System {
+		if s := op.Steps[op.Current]; s.Command == ActAwaitSystem && s.State == StepPending && s.Attempt > 0 && s.StartedAt.IsZero() {
+			again := bootDisk()
+			again.Attempt, again.Retries = s.Attempt, s.Attempt+outsideRetries // ids of commands count on
+			op.Steps = slices.Insert(op.Steps, op.Current, again)
+			return op
+		}
+	}
 	if in.Connected || op.Current >= len(op.Steps) || !outofband.Switched(in.Driver) || op.Kind != Delete && op.Kind != Install {
 		return op
 	}
@@ -155,6 +165,9 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 		return d, false
 	case s.Command == ActStopRunning && in.Replaced != "" && !Final(in.Replaced) && !in.StopAsked:
 		return say(op, Oust, "waiting for operation "+op.Replaces+" to stop", now), true
+	case s.Command == ActAwaitSystem && in.System:
+		s.State, s.FinishedAt, s.Detail = StepDone, now, "its agent reports"
+		return d, false
 	case s.Command == ActRemoveAddresses, s.Command == ActRemoveOwner, s.Command == ActStopRunning && (in.Replaced == "" || Final(in.Replaced)):
 		s.State, s.FinishedAt = StepDone, now
 		return say(op, Act, "step "+s.Name+" is done", now), true
@@ -162,7 +175,7 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 		return failed(op, fault.Unavailable("step %s was not done within %s; %s", s.Name, s.Allowed, awaited(s)), now), true
 	}
 	message := "waiting for operation " + op.Replaces + " to stop"
-	if s.Command == ActAwaitAgent {
+	if s.Command != ActStopRunning {
 		message = awaited(s)
 	}
 	if op.Message != message {
@@ -172,8 +185,11 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 }
 
 func awaited(s *Step) string {
-	if s.Command == ActAwaitAgent {
+	switch s.Command {
+	case ActAwaitAgent:
 		return "waiting for the agent in the RAM environment; look at the server's console if it does not come"
+	case ActAwaitSystem:
+		return "waiting for the installed system to report; look at the server's console if it does not come"
 	}
 	return "the operation that runs cannot be interrupted"
 }
@@ -283,6 +299,8 @@ func finished(s *Step, in Input) bool {
 	switch {
 	case s.Command == protocol.CommandReboot:
 		return in.Rebooted
+	case (s.Command == CommandBootDisk || s.Command == CommandPowerOn && s.Power.Boot == BootRAM) && !outofband.Switched(in.Driver):
+		return !in.Connected || in.Rebooted // the agent did it: it answered before
 	case s.Command == CommandPowerOff && !outofband.Switched(in.Driver):
 		return !in.Connected || in.Rebooted // off, and on again before anybody looked
 	}

@@ -1,9 +1,11 @@
 package operation
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -11,7 +13,7 @@ import (
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func fresh(kind string) Operation {
-	return New("opn-1", kind, "srv-1", 7, time.Hour, Params{}, t0)
+	return New("opn-1", kind, "srv-1", 7, time.Hour, Params{Virtual: true}, t0)
 }
 
 // there is the agent in the RAM environment.
@@ -69,6 +71,57 @@ func TestX4_InstallRunsItsStepsInOrder(t *testing.T) {
 		if verbs[i] != want[i] {
 			t.Fatalf("got %v, want %v", verbs, want)
 		}
+	}
+}
+
+func TestB43_TheWrittenSystemStartsAndReportsBeforeTheInstallationIsDone(t *testing.T) {
+	in := Input{Connected: true, Environment: protocol.EnvRAM, Driver: outofband.DriverIPMI, Ports: 1}
+	op, now := New("opn-1", Install, "srv-1", 7, time.Hour, Params{}, t0), t0
+	var sent []string
+	wants := map[string]bool{}
+	for range 40 {
+		d := Next(op, in, now)
+		op, in.Result = d.Op, nil
+		if d.Verb == Send {
+			s := op.Steps[op.Current]
+			sent = append(sent, s.Name)
+			wants[s.Name] = WantsRAM(op)
+			in.Result = &protocol.Result{Command: s.CommandID}
+			if s.Name == "boot-disk" {
+				in.Connected = false
+			}
+		}
+		if d.Verb == None {
+			break
+		}
+	}
+	if got := strings.Join(sent, " "); got != "ports-on power-on image ports-service boot-disk" {
+		t.Fatalf("sent %s", got)
+	}
+	if s := op.Steps[op.Current]; s.Name != "await-system" || op.State != Running || WantsRAM(op) {
+		t.Fatalf("at %+v, %s, RAM %v", s, op.State, WantsRAM(op))
+	}
+	if !wants["power-on"] || !wants["image"] || wants["ports-service"] || wants["boot-disk"] {
+		t.Errorf("a machine that starts from the network gets the RAM environment at %v", wants)
+	}
+	in.Connected = true
+	if d := Next(op, in, now); d.Verb != None {
+		t.Errorf("an agent in the RAM environment is not the system: %s", d.Verb)
+	}
+	late := Next(op, in, op.Steps[op.Current].Deadline)
+	if late.Verb != Hold {
+		t.Fatalf("a system that does not report: %s", late.Verb)
+	}
+	again, err := Retry(late.Op, Ask{Actor: "ann", At: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := Next(again, in, now); d.Verb != Send || d.Op.Steps[d.Op.Current].Name != "boot-disk" {
+		t.Errorf("a retry starts the machine again; got %s %+v", d.Verb, d.Op.Steps[d.Op.Current])
+	}
+	in.Environment, in.System = protocol.EnvInstalled, true
+	if d := Next(op, in, now); d.Verb != Close || d.Op.State != Done {
+		t.Errorf("its system reports: %s %s", d.Verb, d.Op.State)
 	}
 }
 

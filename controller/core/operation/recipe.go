@@ -28,9 +28,7 @@ func Recipe(kind string, allowed time.Duration, p Params) []Step {
 	case Erase:
 		return append(wake(p), agent("erase", protocol.CommandErase, allowed, 2))
 	case Install:
-		return append(enter(),
-			agent("image", protocol.CommandImage, allowed, 2), agent("confirm", protocol.CommandConfirm, allowed, 2),
-			ports("ports-service", CommandPortsOn, &PortsAct{}))
+		return installSteps(allowed, p)
 	case Power:
 		return powerSteps(p)
 	case Stop:
@@ -42,6 +40,19 @@ func Recipe(kind string, allowed time.Duration, p Params) []Step {
 	}
 	return nil
 }
+
+// installSteps write an image and, on a real machine, let the written system start and report (rule B43). It starts
+// behind the ports that its addresses belong to, as it will run.
+func installSteps(allowed time.Duration, p Params) []Step {
+	list := append(enter(), agent("image", protocol.CommandImage, allowed, 2))
+	service := ports("ports-service", CommandPortsOn, &PortsAct{})
+	if p.Virtual {
+		return append(list, agent("confirm", protocol.CommandConfirm, allowed, 2), service)
+	}
+	return append(list, service, bootDisk(), act(ActAwaitSystem))
+}
+
+func bootDisk() Step { return power("boot-disk", CommandBootDisk, &PowerAct{Boot: BootDisk}) }
 
 // deleteSteps are in exactly the order of rules B33 to B40.
 func deleteSteps(allowed time.Duration) []Step {
@@ -113,7 +124,29 @@ func act(name string) Step {
 
 // Wakes reports whether an operation may turn its server on.
 func Wakes(op Operation) bool {
-	return slices.ContainsFunc(op.Steps, func(s Step) bool { return s.Command == CommandPowerOn || s.Command == protocol.CommandReboot })
+	return slices.ContainsFunc(op.Steps, func(s Step) bool {
+		return s.Command == CommandPowerOn || s.Command == CommandBootDisk || s.Command == protocol.CommandReboot
+	})
+}
+
+// WantsRAM reports whether a machine that starts from the network now shall get the RAM environment for the sake of op: a step
+// from here on is done there, or leads there.
+func WantsRAM(op Operation) bool {
+	if Final(op.State) {
+		return false
+	}
+	enters := slices.ContainsFunc(op.Steps, func(s Step) bool { return s.Command == ActAwaitAgent })
+	return slices.ContainsFunc(op.Steps[min(op.Current, len(op.Steps)):], func(s Step) bool {
+		switch s.Command {
+		case CommandPowerOn:
+			return s.Power != nil && s.Power.Boot == BootRAM
+		case ActAwaitAgent, protocol.CommandErase, protocol.CommandImage:
+			return true
+		case protocol.CommandDiagnose:
+			return enters
+		}
+		return false
+	})
 }
 
 // Bound is op with another time for the steps of a command (rules B13, B16).

@@ -31,6 +31,7 @@ const (
 const (
 	CommandPowerOn  = "power-on"  // on, with the boot of Power.Boot; confirmed by reading it back
 	CommandPowerOff = "power-off" // orderly first, hard when that is not heard; confirmed
+	CommandBootDisk = "boot-disk" // start from the disk, whatever runs now; its agent is waited for by a step of its own
 	CommandPortsOn  = "ports-on"  // every port up, in the VLAN of Ports; confirmed
 	CommandPortsOff = "ports-off" // every port shut; confirmed
 )
@@ -38,6 +39,7 @@ const (
 // Acts of the controller: steps without a command.
 const (
 	ActAwaitAgent      = "await-agent"      // in an environment that may erase and install
+	ActAwaitSystem     = "await-system"     // the agent of the system that this operation wrote (rule B1)
 	ActStopRunning     = "stop-running"     // the operation that this one replaces (rule B35)
 	ActRemoveAddresses = "remove-addresses" // rule B36
 	ActRemoveOwner     = "remove-owner"     // rule B37
@@ -117,6 +119,7 @@ type Params struct {
 	Action   string             `json:"action,omitempty"`   // power: PowerOn, PowerOff, PowerHardOff, PowerCycle
 	Cause    string             `json:"cause,omitempty"`    // power: the rule that asked for it, "" a person
 	Capable  bool               `json:"-"`                  // recipe: the agent is connected, and may erase and install
+	Virtual  bool               `json:"-"`                  // recipe: simulated or a sandbox: there is no system to start from a disk
 	Driver   string             `json:"-"`                  // recipe: how the server is switched
 }
 

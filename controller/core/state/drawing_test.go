@@ -166,7 +166,8 @@ var recipes = []recipeOf{
 	{"diagnose, the server is off", operation.Diagnose, operation.Params{}},
 	{"erase, the agent is connected", operation.Erase, operation.Params{Capable: true}},
 	{"erase, the server is off", operation.Erase, operation.Params{}},
-	{"install", operation.Install, operation.Params{}},
+	{"install, on a real machine", operation.Install, operation.Params{}},
+	{"install, simulated or in a sandbox", operation.Install, operation.Params{Virtual: true}},
 	{"power on", operation.Power, operation.Params{Action: operation.PowerOn}},
 	{"power off", operation.Power, operation.Params{Action: operation.PowerOff}},
 	{"power cycle, by a management controller", operation.Power, operation.Params{Action: operation.PowerCycle, Driver: "ipmi"}},
@@ -181,7 +182,7 @@ var recipes = []recipeOf{
 var rules = map[string]string{
 	"delete ports-on": "B33, A10", "delete power-on": "B34", "stop-running": "B35, A11", "remove-addresses": "B36", "remove-owner": "B37",
 	"await-agent": "B44", "delete erase": "B38, B45", "delete diagnose": "B38, B46", "delete power-off": "B39", "delete ports-off": "B40",
-	"erase": "B45", "diagnose": "B46", "image": "B43", "confirm": "B1, B43", "ports-service": "B43", "ports-on": "A10", "power-on": "B44", "power power-on": "B28",
+	"erase": "B45", "diagnose": "B46", "image": "B43", "confirm": "B1, B43", "boot-disk": "B43", "await-system": "B1, B43", "ports-service": "B43", "ports-on": "A10", "power-on": "B44", "power power-on": "B28",
 	"power-off": "B29", "reboot": "A17", "stop ports-off": "B31, B32", "resume ports-on": "B32a", "resume power-on": "B32a",
 }
 
