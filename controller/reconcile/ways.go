@@ -62,8 +62,8 @@ func (t *turn) readWays() (err error) {
 
 func (t *turn) outside() bool {
 	for _, s := range t.op.Steps[min(t.op.Current, len(t.op.Steps)):] {
-		if s.Hand == operation.HandPower || s.Hand == operation.HandPorts {
-			return true
+		if s.Hand == operation.HandPower || s.Hand == operation.HandPorts || s.Command == operation.ActAwaitSystem {
+			return true // a system that does not report is started again
 		}
 	}
 	return false
