@@ -1,4 +1,4 @@
-# Targets a person uses: build run test check bench rules golden clean.
+# Targets a person uses: build ramenv run test test-metal check bench rules golden clean.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,7 +13,7 @@ TOOLS   := .cache/bin
 RACE := ./protocol/... ./controller/store/... ./controller/gateway/... ./controller/reconcile/... \
         ./controller/intake/... ./controller/notify/... ./controller/seal/... ./controller/metrics/... ./agent/execute/... ./agent/link/...
 
-.PHONY: build run test check check-fast bench rules golden clean help FORCE
+.PHONY: build ramenv run test test-metal check check-fast bench rules golden clean help FORCE
 
 help: ## what each target does
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
@@ -26,12 +26,19 @@ bin/steelyard: FORCE
 bin/steelyard-agent: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./agent
 
+ramenv: ## bin/ramenv: the system that servers are netbooted into, from Debian's kernel and our agent
+	go run ./deploy/ramenv build -o bin/ramenv -version '$(VERSION)'
+
 run: build ## a living fleet on this machine
 	bin/steelyard dev $(ARGS)
 
 test: ## install what the tests need, then run all of them
 	deploy/install-test-deps.sh
 	deploy/test.sh "$(RACE)"
+
+test-metal: ## the tests in virtual machines alone, one after the other, with their times
+	deploy/install-test-deps.sh
+	CGO_ENABLED=0 go test -v -p 1 -count=1 -timeout 60m ./deploy/e2e/metal/...
 
 check-fast: ## format, vet, machine paths: what needs no tools
 	deploy/check.sh fast

@@ -5,64 +5,38 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
-	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Nursery starts programs and reaps every process that ends: the orphans of others too, which is
-// what process 1 is there for. One goroutine waits for all, so nothing else in the process may call
-// Wait of os/exec; [Nursery.Start] is used instead.
-type Nursery struct {
-	mu       sync.Mutex
-	children map[int]chan syscall.WaitStatus
-}
-
-// NewNursery begins to reap, for the rest of the process's life.
-func NewNursery() *Nursery {
-	n := &Nursery{children: map[int]chan syscall.WaitStatus{}}
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGCHLD)
-	go func() {
-		for range ended {
-			n.reap()
-		}
-	}()
-	return n
-}
-
-// reap takes all that have ended. Starting holds the same lock, so that no child ends unknown.
-func (n *Nursery) reap() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// Tend starts a program again and again, and reaps every process of the machine that ends, which is what process
+// 1 is there for. It never returns. The calling process must start nothing else. Told hears how the
+// program ended before it is started anew.
+func Tend(program func() *exec.Cmd, told func(how string)) {
+	const pause = 2 * time.Second
 	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		if errors.Is(err, syscall.EINTR) {
+		cmd := program()
+		if err := cmd.Start(); err != nil {
+			told(err.Error())
+			time.Sleep(pause)
 			continue
 		}
-		if err != nil || pid <= 0 {
-			return
-		}
-		if end := n.children[pid]; end != nil {
-			end <- status
-			delete(n.children, pid)
-		}
+		told(Ended(reapUntil(cmd.Process.Pid)))
+		time.Sleep(pause)
 	}
 }
 
-// Start starts a program and returns a channel that tells its end once.
-func (n *Nursery) Start(cmd *exec.Cmd) (<-chan syscall.WaitStatus, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err := cmd.Start(); err != nil {
-		return nil, err
+// reapUntil waits for all that ends, until it is the one process.
+func reapUntil(pid int) syscall.WaitStatus {
+	for {
+		var status syscall.WaitStatus
+		ended, err := syscall.Wait4(-1, &status, 0, nil)
+		if ended == pid || errors.Is(err, syscall.ECHILD) {
+			return status
+		}
 	}
-	end := make(chan syscall.WaitStatus, 1)
-	n.children[cmd.Process.Pid] = end
-	return end, nil
 }
 
 // Ended tells in words how a program ended.
@@ -81,6 +55,10 @@ func Reboot() { end(unix.LINUX_REBOOT_CMD_RESTART) }
 
 func end(how int) {
 	unix.Sync()
-	_ = unix.Reboot(how)
-	select {}
+	if err := unix.Reboot(how); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "the kernel does not switch the machine:", err)
+	}
+	for { // process 1 must not end
+		time.Sleep(time.Hour)
+	}
 }

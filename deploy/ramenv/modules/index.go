@@ -21,7 +21,10 @@ type Index struct {
 	builtin map[string]bool
 }
 
-type alias struct{ pattern, name string }
+type alias struct {
+	pattern, name string
+	fixed         string // what comes before the first wildcard: nearly all patterns end there
+}
 
 // Name is what a module is called: its file without folder and ending, with underscores.
 func Name(file string) string {
@@ -67,10 +70,13 @@ func (x *Index) dependency(line string) {
 	}
 }
 
+var wildcards = strings.NewReplacer("?", "*", "[", "*", "\\", "*")
+
 // alias reads "alias pci:v00001AF4d00001000sv… virtio_pci".
 func (x *Index) alias(line string) {
 	if f := strings.Fields(line); len(f) == 3 && f[0] == "alias" {
-		x.aliases = append(x.aliases, alias{f[1], f[2]})
+		fixed, _, _ := strings.Cut(wildcards.Replace(f[1]), "*")
+		x.aliases = append(x.aliases, alias{flat(f[1]), f[2], fixed})
 	}
 }
 
@@ -114,7 +120,10 @@ func (x *Index) Matching(modalias string) []string {
 	var names []string
 	text := flat(modalias)
 	for _, a := range x.aliases {
-		if ok, _ := path.Match(flat(a.pattern), text); ok && !slices.Contains(names, a.name) {
+		if !strings.HasPrefix(modalias, a.fixed) || slices.Contains(names, a.name) {
+			continue
+		}
+		if ok, _ := path.Match(a.pattern, text); ok {
 			names = append(names, a.name)
 		}
 	}
@@ -199,7 +208,7 @@ func (x *Index) Tables() map[string]string {
 		}
 	}
 	for _, a := range x.aliases {
-		fmt.Fprintf(&aliases, "alias %s %s\n", a.pattern, a.name)
+		fmt.Fprintf(&aliases, "alias %s %s\n", strings.ReplaceAll(a.pattern, "\x00", "/"), a.name)
 	}
 	return map[string]string{"modules.dep": dep.String(), "modules.alias": aliases.String(), "modules.softdep": soft.String()}
 }

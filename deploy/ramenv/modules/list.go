@@ -26,7 +26,7 @@ var Servers = []string{
 }
 
 // Always are loaded whatever devices are there: no device asks for them, or a disk does only after it was found.
-var Always = []string{"sd_mod", "ipmi_si", "ipmi_devintf", "msr", "efivarfs", "sg", "loop", "dm_mod", "crc32c_generic"}
+var Always = []string{"sd_mod", "ipmi_si", "ipmi_devintf", "msr", "efivarfs"}
 
 // Machines are the modules of the virtual machines that tests make, with the block layers that inject faults.
 var Machines = []string{

@@ -79,7 +79,7 @@ func drivers(j job) error {
 			fmt.Println("inside:", err)
 		}
 	}
-	for _, m := range modules.Always {
+	for _, m := range append(modules.Always, "sg", "loop", "dm_mod") {
 		tell(loader.Want(m))
 	}
 	_ = boot.MountFirmware()
