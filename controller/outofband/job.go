@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/store"
@@ -212,15 +213,21 @@ func (j *job) restart(ctx context.Context, p Power, boot string, there func() bo
 	return j.done(outofband.On, true, err)
 }
 
-// capable reports whether the agent that is connected may erase and install.
+// capable reports whether the agent that is connected may erase and install. Of a customer's server it is believed only when
+// it was there before the operation: from then on the customer's own system, which still runs, could get a boot token by
+// asking as a machine that starts, and answer for an erase that never was.
 func (j *job) capable() bool {
 	p, ok := store.Presences.View(j.hands.store, j.cmd.Server)
 	if !ok {
 		return false
 	}
 	environment := p.Environment
-	if s, known := store.Servers.View(j.hands.store, j.cmd.Server); known && environment == "" {
-		environment = s.Environment
+	if s, known := store.Servers.View(j.hands.store, j.cmd.Server); known {
+		environment = cmp.Or(environment, s.Environment)
+		op, ok := store.Operations.View(j.hands.store, j.cmd.Operation)
+		if s.Claim.Kind == fleet.ClaimClient && environment == protocol.EnvRAM && ok && !p.Since.Before(op.CreatedAt) {
+			return false
+		}
 	}
 	return operation.Capable(environment)
 }

@@ -134,3 +134,22 @@ func TestX5_ASuccessorIsMadeOnlyWhileItsSystemIsWritten(t *testing.T) {
 		}
 	})
 }
+
+func TestB34_WhoSaysThatItIsTheRAMEnvironmentAfterADeleteBeganIsCutOff(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		id, o := metal(w, h)
+		h.settle()
+		h.reports(id)
+		w.change(func(tx *store.Tx) error {
+			p := h.chassis(id).presence(id)
+			p.Environment, p.Since = protocol.EnvRAM, time.Now().Add(time.Second) // the customer got a boot token
+			return store.Presences.Put(tx, id, p)
+		})
+		h.forget()
+		w.delete(w.order(o.ID).Service)
+		h.settle()
+		if got, want := h.done(), "port up 666, cut, on ram, erase, diagnose, off, port down"; got != want {
+			t.Fatalf("did %q, want %q", got, want)
+		}
+	})
+}
