@@ -110,32 +110,3 @@ func extract(header *tar.Header, content io.Reader, path string) error {
 		return nil
 	}
 }
-
-// TestSMARTReportsOfRealDisks reads what smartctl said on three machines.
-func TestSMARTReportsOfRealDisks(t *testing.T) {
-	dir := testdata.Shared(t, "storage", "smartctl-json")
-	read := 0
-	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".json") || strings.Contains(path, "scan") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		s, err := parseSMART(data)
-		if err != nil {
-			t.Errorf("%s: %v", path, err)
-			return nil
-		}
-		read++
-		if s.WearPercent < -1 || s.WearPercent > 100 || s.PowerOnDays > 365*20 || s.ReallocatedSectors > 1e6 {
-			t.Errorf("%s: implausible %+v", path, s)
-		}
-		t.Logf("%-50s %+v", strings.TrimPrefix(path, dir), *s)
-		return nil
-	})
-	if err != nil || read < 10 {
-		t.Errorf("read %d reports, error %v", read, err)
-	}
-}
