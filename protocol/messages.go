@@ -168,7 +168,7 @@ type Command struct {
 
 // DiagnoseCommand asks for diagnostics (rule B46).
 type DiagnoseCommand struct {
-	Profile string `json:"profile"` // "quick" (default), "standard"
+	Profile string `json:"profile"` // see ParseProfile
 }
 
 // EraseCommand asks to erase the disks of a permit, and only those (rule B44).
@@ -277,11 +277,13 @@ type Diagnosis struct {
 
 // Check is one measured thing with its limit.
 type Check struct {
-	Name    string `json:"name"` // "cpu", "memory", "disk nvme0n1 read", "nic eth0 link"
-	Verdict string `json:"verdict"`
-	Value   string `json:"value,omitempty"` // with unit, for a person
-	Limit   string `json:"limit,omitempty"`
-	Detail  string `json:"detail,omitempty"`
+	Name    string   `json:"name"` // "cpu", "memory", "disk nvme0n1 read", "nic eth0 link"
+	Verdict string   `json:"verdict"`
+	Value   string   `json:"value,omitempty"` // with unit, for a person
+	Limit   string   `json:"limit,omitempty"`
+	Detail  string   `json:"detail,omitempty"`
+	Part    string   `json:"part,omitempty"`    // serial number, MAC address or slot of what was tested: names change between boots, this does not
+	Figures []Figure `json:"figures,omitempty"` // Value in numbers
 }
 
 // Erasure says what happened to one disk, proven or not.

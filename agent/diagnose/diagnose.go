@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,24 +18,59 @@ type Report func(done, total uint64, unit, note string)
 func Run(ctx context.Context, m driver.Machine, p Profile, report Report) (*protocol.Diagnosis, error) {
 	d := &diagnosing{machine: m, profile: p, report: report}
 	out := &protocol.Diagnosis{Profile: p.Name, StartedAt: time.Now().UTC()}
-	before := m.Sensors(ctx)
-	list, err := m.List(ctx)
-	if err != nil {
-		d.failed("disks", fmt.Errorf("list them: %w", err))
-	}
-	d.total = uint64(4 + 2*len(list))
-	d.step("processors", func() { d.cpu(ctx) })
-	d.step("memory", func() { d.memory(ctx, before) })
-	d.disks(ctx, list)
-	out.Inventory = m.Inventory(ctx)
-	d.step("network ports", func() { d.ports(out.Inventory.NICs) })
-	d.step("sensors", func() { d.sensors(m.Sensors(ctx)) })
-	d.health(out.Inventory.Disks, list)
+	err := d.run(ctx, out)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("diagnostics were stopped: %w", err)
 	}
+	if err != nil {
+		return nil, err
+	}
 	out.Checks, out.EndedAt = d.checks, time.Now().UTC()
 	return out, nil
+}
+
+// run takes the parts that disturb each other one after the other. What counts errors is read before and after.
+func (d *diagnosing) run(ctx context.Context, out *protocol.Diagnosis) error {
+	sensors, counters := d.machine.Sensors(ctx), d.machine.Counters(ctx)
+	list, err := d.machine.List(ctx)
+	if err != nil {
+		d.failed("disks", "", fmt.Errorf("list them: %w", err))
+	}
+	for _, ref := range list {
+		d.disks = append(d.disks, &disk{ref: ref})
+	}
+	d.total = d.steps()
+	d.step("drives", func() { d.ask(ctx, func(k *disk, now driver.Drive) { k.before = now }) })
+	d.step("processors", func() { d.cpu(ctx, d.profile.CPU) })
+	d.step("memory", func() { d.memory(ctx) })
+	if err := d.measure(ctx); err != nil {
+		return err
+	}
+	if d.profile.Load > 0 {
+		d.step("everything at once", func() { d.load(ctx) })
+	}
+	d.step("drives again", func() { d.ask(ctx, func(k *disk, now driver.Drive) { k.after = now }) })
+	out.Inventory = d.machine.Inventory(ctx)
+	d.step("network ports", func() { d.ports(ctx, out.Inventory.NICs, counters) })
+	d.step("sensors", func() { d.sensors(sensors, d.machine.Sensors(ctx)) })
+	d.step("management controller", func() { d.bmc(ctx) })
+	for _, k := range d.disks {
+		d.health(k)
+	}
+	return nil
+}
+
+// steps is how many steps there will be.
+func (d *diagnosing) steps() uint64 {
+	each := 3
+	if d.profile.SelfTest {
+		each++
+	}
+	n := 7 + each*len(d.disks)
+	if d.profile.Load > 0 {
+		n++
+	}
+	return uint64(n)
 }
 
 // diagnosing is one run.
@@ -45,10 +79,12 @@ type diagnosing struct {
 	profile Profile
 	report  Report
 	total   uint64
+	disks   []*disk
 
-	mu     sync.Mutex
-	done   uint64
-	checks []protocol.Check
+	mu      sync.Mutex
+	done    uint64
+	hottest map[string]driver.Temperature // under load, by name
+	checks  []protocol.Check
 }
 
 func (d *diagnosing) step(note string, f func()) {
@@ -70,9 +106,9 @@ func (d *diagnosing) add(c protocol.Check) {
 	d.checks = append(d.checks, c)
 }
 
-// failed records a check that could not be run.
-func (d *diagnosing) failed(name string, err error) {
-	d.add(protocol.Check{Name: name, Verdict: protocol.VerdictError, Detail: "the check could not be run: " + err.Error()})
+// failed records a check that could not be run, although it should have been possible.
+func (d *diagnosing) failed(name, part string, err error) {
+	d.add(protocol.Check{Name: name, Part: part, Verdict: protocol.VerdictError, Detail: "the check could not be run: " + err.Error()})
 }
 
 // verdict is error, warning or ok, whichever holds first.
@@ -87,61 +123,12 @@ func verdict(isError, isWarning bool) string {
 	}
 }
 
-func (d *diagnosing) cpu(ctx context.Context) {
-	r, err := d.machine.Stress(ctx, d.profile.CPU)
-	if err != nil {
-		d.failed("cpu", err)
-		return
-	}
-	d.add(protocol.Check{
-		Name:    "cpu",
-		Verdict: verdict(r.Wrong > 0 || r.CPUs == 0 || r.Done == 0, false),
-		Value:   fmt.Sprintf("%d of %d rounds wrong on %d processors", r.Wrong, r.Done, r.CPUs),
-		Limit:   "0 wrong", Detail: r.Detail,
-	})
+// figure is a number without a limit.
+func figure[N int | uint64 | float64](name string, value N, unit string) protocol.Figure {
+	return protocol.Figure{Name: name, Value: float64(value), Unit: unit}
 }
 
-// memory tests patterns, and then whether the error counters rose meanwhile.
-func (d *diagnosing) memory(ctx context.Context, before driver.Sensors) {
-	t, err := d.machine.TestMemory(ctx, d.profile.MemoryBytes, d.profile.Memory)
-	if err != nil {
-		d.failed("memory", err)
-	} else {
-		d.add(protocol.Check{
-			Name: "memory", Verdict: verdict(t.Wrong > 0, false),
-			Value: fmt.Sprintf("%d wrong words in %d MiB, %d patterns", t.Wrong, t.Bytes>>20, t.Passes),
-			Limit: "0 wrong", Detail: t.Detail,
-		})
-	}
-	now := d.machine.Sensors(ctx)
-	if !now.ECC {
-		d.add(protocol.Check{Name: "memory errors", Verdict: protocol.VerdictOK, Detail: "nothing counts memory errors here"})
-		return
-	}
-	d.add(protocol.Check{
-		Name:    "memory errors",
-		Verdict: verdict(now.Uncorrected > 0 || now.Corrected > before.Corrected, now.Corrected > 0),
-		Value:   fmt.Sprintf("%d corrected, %d uncorrected since boot", now.Corrected, now.Uncorrected),
-		Limit:   "0 uncorrected, none during the test",
-	})
-}
-
-// disks reads all of them side by side.
-func (d *diagnosing) disks(ctx context.Context, list []protocol.DiskRef) {
-	var wg sync.WaitGroup
-	for _, ref := range list {
-		wg.Go(func() {
-			dev, err := driver.Open(ctx, d.machine, ref, driver.Read)
-			if err != nil {
-				d.step("disk "+ref.Name, func() { d.failed("disk "+ref.Name+" read", err) })
-				return
-			}
-			d.step("disk "+ref.Name, func() { d.add(d.speed(ctx, dev, ref)) })
-			d.step("disk "+ref.Name, func() { d.add(d.surface(ctx, dev, ref)) })
-			if err := dev.Close(); err != nil && !errors.Is(err, context.Canceled) {
-				d.failed("disk "+ref.Name+" close", err)
-			}
-		})
-	}
-	wg.Wait()
+// against is a number that was compared with limit.
+func against[N int | uint64 | float64](name string, value N, unit string, limit float64) protocol.Figure {
+	return protocol.Figure{Name: name, Value: float64(value), Unit: unit, Limit: &limit}
 }

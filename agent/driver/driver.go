@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -70,45 +69,6 @@ type Machine interface {
 	Power
 	// Inventory reads the parts of the machine now.
 	Inventory(ctx context.Context) hardware.Inventory
-	// Stress works every processor for about d, checking each result, and tells how
-	// many rounds were done and how many came out wrong.
-	Stress(ctx context.Context, d time.Duration) (Rounds, error)
-	// TestMemory writes patterns to at most limit bytes of free memory, reads them back and
-	// stops after about d.
-	TestMemory(ctx context.Context, limit uint64, d time.Duration) (Tested, error)
-	// Sensors reads temperatures and memory error counters.
-	Sensors(ctx context.Context) Sensors
-}
-
-// Rounds is the outcome of a processor stress.
-type Rounds struct {
-	CPUs   int    // that took part
-	Done   uint64 // rounds of arithmetic and hashing, all CPUs together
-	Wrong  uint64 // rounds whose result differed
-	Detail string // which CPU was wrong first
-}
-
-// Tested is the outcome of a memory test.
-type Tested struct {
-	Bytes  uint64 // different bytes that were tested
-	Passes int    // patterns that went over all of them
-	Wrong  uint64 // words that read back differently
-	Detail string // the first of them
-}
-
-// Sensors is what the machine measures about itself.
-type Sensors struct {
-	Temperatures []Temperature
-	Corrected    uint64 // memory errors that ECC corrected since boot
-	Uncorrected  uint64
-	ECC          bool // somebody counts memory errors
-	BMC          bool // a management controller answers on this machine
-}
-
-// Temperature is one sensor.
-type Temperature struct {
-	Name     string
-	Celsius  float64
-	High     float64 // the sensor's own limit; 0: it has none
-	Critical float64 // 0: it has none
+	Bench
+	Senses
 }

@@ -101,8 +101,13 @@ func (h *Health) Fill(other Health) {
 		to   **uint64
 		from *uint64
 	}{
-		{&h.Reallocated, other.Reallocated}, {&h.Pending, other.Pending}, {&h.Uncorrectable, other.Uncorrectable},
-		{&h.Reported, other.Reported}, {&h.MediaErrors, other.MediaErrors}, {&h.CRCErrors, other.CRCErrors}, {&h.Hours, other.Hours},
+		{&h.Reallocated, other.Reallocated},
+		{&h.Pending, other.Pending},
+		{&h.Uncorrectable, other.Uncorrectable},
+		{&h.Reported, other.Reported},
+		{&h.MediaErrors, other.MediaErrors},
+		{&h.CRCErrors, other.CRCErrors},
+		{&h.Hours, other.Hours},
 	} {
 		if *n.to == nil {
 			*n.to = n.from

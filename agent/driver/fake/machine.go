@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/agent/smart"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -20,9 +21,16 @@ type Machine struct {
 	BadCPU    bool                      // every round of arithmetic is wrong
 	BadMemory bool
 	Hot       bool              // one sensor is above its limit
+	BadTest   bool              // drives fail their self-tests
+	BadBMC    error             // what asking the management controller gives
+	Lost      int               // echo requests that the gateway does not answer
 	Hides     []string          // what Hidden answers
 	Buses     map[string]string // of disks, by name
 	Pace      float64           // how much of the time that tests ask for they take: 1 all of it, 0 none
+
+	Feel  func(*driver.Sensors)                        // changes what the sensors say; nil: nothing
+	Sick  func(disk protocol.DiskRef, d *driver.Drive) // changes what a drive says; nil: nothing
+	Count func() map[string]driver.Counters            // of the network ports; nil: none
 
 	Boot   func() string           // what BootID answers; nil: always the same
 	Switch func(reboot bool) error // what PowerOff and Reboot do; nil: nothing
@@ -119,21 +127,98 @@ func (m *Machine) Stress(ctx context.Context, d time.Duration) (driver.Rounds, e
 }
 
 // TestMemory pretends to test limit bytes.
-func (m *Machine) TestMemory(ctx context.Context, limit uint64, d time.Duration) (driver.Tested, error) {
-	t := driver.Tested{Bytes: limit, Passes: 4}
+func (m *Machine) TestMemory(ctx context.Context, limit uint64, d time.Duration, _ int, report func(pass int, done, total uint64)) (driver.Tested, error) {
+	size := min(limit, max(m.Parts().Memory.TotalBytes, 1<<30))
+	t := driver.Tested{Bytes: size, Of: size, Passes: 1}
 	if m.BadMemory {
 		t.Wrong, t.Detail = 3, "a word read back differently at offset 4096"
 	}
-	return t, m.pace(ctx, d)
+	err := m.pace(ctx, d)
+	report(1, size, size)
+	return t, err
 }
 
 // Sensors are those of a machine in a cool room.
 func (m *Machine) Sensors(context.Context) driver.Sensors {
-	s := driver.Sensors{ECC: true, BMC: true, Temperatures: []driver.Temperature{{Name: "coretemp Package id 0", Celsius: 41, High: 85, Critical: 95}}}
+	s := driver.Sensors{
+		ECC: true, BMC: true, Checked: true,
+		Temperatures: []driver.Temperature{{Name: "coretemp Package id 0", Celsius: 41, High: 85, Critical: 95}},
+		Fans:         []driver.Fan{{Name: "nct6775 fan1", RPM: 4200, Least: 600}},
+		DIMMs:        []driver.DIMM{{Label: "CPU0_DIMM_A1"}},
+	}
 	if m.Hot {
 		s.Temperatures[0].Celsius = 97
 	}
+	if m.Feel != nil {
+		m.Feel(&s)
+	}
 	return s
+}
+
+// Drive tells of a disk what the inventory says.
+func (m *Machine) Drive(_ context.Context, ref protocol.DiskRef) driver.Drive {
+	d := driver.Drive{Kind: driver.KindVirtual, Silent: "the drive's own summary was not read"}
+	for _, disk := range m.Parts().Disks {
+		if driver.Same(driver.Ref(disk), ref) {
+			d = drive(disk)
+		}
+	}
+	if m.Sick != nil {
+		m.Sick(ref, &d)
+	}
+	return d
+}
+
+func drive(disk hardware.Disk) driver.Drive {
+	d := driver.Drive{Kind: driver.KindVirtual, Silent: "the drive's own summary was not read"}
+	switch {
+	case disk.Type == hardware.DiskNVMe:
+		d.Kind = driver.KindNVMe
+		d.Link = driver.Link{Now: "PCIe 8.0 GT/s x4", Best: "PCIe 8.0 GT/s x4", NowRate: 3938, BestRate: 3938}
+	case disk.Type != hardware.DiskSATA && disk.Type != hardware.DiskSAS:
+	case disk.Rotational:
+		d.Kind = driver.KindHDD
+	default:
+		d.Kind = driver.KindSSD
+	}
+	if s := disk.SMART; s != nil {
+		hours := s.PowerOnDays * 24
+		d.Health = &smart.Health{
+			Passed: s.Passed, Wear: s.WearPercent, Spare: -1, SpareLimit: -1, Celsius: 34, Rotates: disk.Rotational,
+			Reallocated: &s.ReallocatedSectors, Pending: &s.PendingSectors, MediaErrors: &s.MediaErrors, Hours: &hours,
+		}
+	}
+	return d
+}
+
+// SelfTest passes at once, unless BadTest.
+func (m *Machine) SelfTest(ctx context.Context, _ protocol.DiskRef, report func(int)) (smart.Test, error) {
+	if m.BadTest {
+		return smart.Test{Kind: "Short", Result: "Completed: read failure", Failed: true}, ctx.Err()
+	}
+	report(90)
+	return smart.Test{Kind: "Short", Result: "Completed without error"}, ctx.Err()
+}
+
+// Gateway answers all requests, but the first Lost of them.
+func (m *Machine) Gateway(ctx context.Context, _ string, count int) (driver.Echo, error) {
+	return driver.Echo{Gateway: "192.0.2.1", Sent: count, Received: max(count-m.Lost, 0), Median: 300 * time.Microsecond, Worst: 2 * time.Millisecond}, ctx.Err()
+}
+
+// Counters are what Count says, else none.
+func (m *Machine) Counters(context.Context) map[string]driver.Counters {
+	if m.Count == nil {
+		return nil
+	}
+	return m.Count()
+}
+
+// BMC answers, unless BadBMC.
+func (m *Machine) BMC(context.Context) (driver.BMC, error) {
+	if m.BadBMC != nil {
+		return driver.BMC{}, m.BadBMC
+	}
+	return driver.BMC{Firmware: "2.81", IPMI: "2.0", Manufacturer: 10876}, nil
 }
 
 // BootID answers what Boot says.

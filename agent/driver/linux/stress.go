@@ -37,7 +37,8 @@ func (m *Machine) Stress(ctx context.Context, d time.Duration) (driver.Rounds, e
 	}
 	var done, wrong atomic.Uint64
 	var first sync.Once
-	out := driver.Rounds{CPUs: set.Count()}
+	out := driver.Rounds{CPUs: set.Count(), BaseMHz: m.baseMHz()}
+	before := m.throttled()
 	var wg sync.WaitGroup
 	for cpu := range len(set) * 64 {
 		if !set.IsSet(cpu) {
@@ -54,8 +55,12 @@ func (m *Machine) Stress(ctx context.Context, d time.Duration) (driver.Rounds, e
 			}
 		})
 	}
+	out.SlowestMHz = m.slowestMHz(ctx)
 	wg.Wait()
 	out.Done, out.Wrong = done.Load(), wrong.Load()
+	if after := m.throttled(); after > before {
+		out.Throttled = after - before
+	}
 	return out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,21 +73,56 @@ func TestB46_EveryProcessorIsWorked(t *testing.T) {
 
 func TestB46_MemoryIsWrittenAndReadBack(t *testing.T) {
 	m := New(Options{Sandbox: []*SandboxDisk{}})
-	got, err := m.TestMemory(context.Background(), 8<<20, 30*time.Second)
-	if err != nil || got.Bytes != 8<<20 || got.Passes != len(patterns) || got.Wrong != 0 {
-		t.Errorf("memory: %+v %v", got, err)
+	var told uint64
+	got, err := m.TestMemory(context.Background(), 8<<20, 30*time.Second, 2, func(_ int, done, _ uint64) { told = done })
+	if err != nil || got.Bytes != 8<<20 || got.Of != 8<<20 || got.Passes != 2 || got.Wrong != 0 || told != 8<<20 {
+		t.Errorf("memory: %+v %v, told %d", got, err, told)
 	}
 }
 
-func TestB46_AFlippedBitIsFound(t *testing.T) {
-	words := make([]uint64, 1024)
-	for i := range words {
-		words[i] = patterns[2].at(uint64(i))
+// TestB46_MemoryIsTestedAlsoWhenTimeIsShort: one block always is, with every pattern, and what was not is told.
+func TestB46_MemoryIsTestedAlsoWhenTimeIsShort(t *testing.T) {
+	got := testPasses(context.Background(), make([]uint64, 3*blockWords), 0, 1, func(int, uint64, uint64) {})
+	if got.Bytes != blockWords*8 || got.Of != 3*blockWords*8 || got.Passes != 0 || got.Wrong != 0 {
+		t.Errorf("%+v", got)
 	}
-	words[700] ^= 1 << 17
-	got := testWords(context.Background(), words[:0])
-	checkWords(&got, words, 0, "its own address", patterns[2].at)
-	if got.Wrong != 1 || got.Detail == "" {
-		t.Errorf("a flipped bit: %+v", got)
+}
+
+// TestB46_AFlippedBitIsFound by each of the patterns, with where and what.
+func TestB46_AFlippedBitIsFound(t *testing.T) {
+	for _, p := range patterns {
+		words := make([]uint64, 1024)
+		for i := range words {
+			words[i] = p.at(uint64(5000+i), 7)
+		}
+		if n, detail := checkWords(words, 5000, 7, p.name, p.at); n != 0 || detail != "" {
+			t.Errorf("%s: %d wrong in good memory: %s", p.name, n, detail)
+		}
+		words[700] ^= 1 << 17
+		if n, detail := checkWords(words, 5000, 7, p.name, p.at); n != 1 || !strings.Contains(detail, "offset 45600") {
+			t.Errorf("%s: %d wrong: %s", p.name, n, detail)
+		}
+	}
+}
+
+// TestB46_TwoAddressesOfOnePlaceAreFound: a broken address line makes writing one place change another.
+func TestB46_TwoAddressesOfOnePlaceAreFound(t *testing.T) {
+	const n = 4096
+	for _, name := range []string{"its own address", "noise"} {
+		for _, p := range patterns {
+			if p.name != name {
+				continue
+			}
+			words := make([]uint64, n)
+			for i := range n {
+				words[i&^256] = p.at(uint64(i), 1) // line 8 is stuck at 0
+			}
+			for i := range n {
+				words[i] = words[i&^256]
+			}
+			if wrong, _ := checkWords(words, 0, 1, p.name, p.at); wrong != n/2 {
+				t.Errorf("%s: %d of %d wrong", name, wrong, n/2)
+			}
+		}
 	}
 }
