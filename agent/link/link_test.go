@@ -335,7 +335,7 @@ func TestX9_StateIsReadableByItsOwnerOnlyAndReplacedAsAWhole(t *testing.T) {
 	if err != nil || again.InstanceID != first.InstanceID || string(again.Key) != string(first.Key) {
 		t.Fatalf("the instance is made once: %v, %v, %v", first.InstanceID, again.InstanceID, err)
 	}
-	for path, mode := range map[string]os.FileMode{string(dir): 0o700, filepath.Join(string(dir), stateFile): 0o600} {
+	for path, mode := range map[string]os.FileMode{string(dir): 0o700, filepath.Join(string(dir), StateFile): 0o600} {
 		st, err := os.Stat(path)
 		if err != nil || st.Mode().Perm() != mode {
 			t.Errorf("%s: %v, %v; want %v", path, st, err, mode)
@@ -349,7 +349,7 @@ func TestX9_StateIsReadableByItsOwnerOnlyAndReplacedAsAWhole(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
-	if err := os.WriteFile(filepath.Join(string(dir), stateFile), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(string(dir), StateFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := load(dir); !fault.Is(err, fault.KindInternal) || !strings.Contains(err.Error(), "join again") {

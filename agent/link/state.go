@@ -32,12 +32,13 @@ type State interface {
 // only. The directory is made when it is missing.
 type Dir string
 
-const stateFile = "identity.json"
+// StateFile is the name of the record in its directory.
+const StateFile = "identity.json"
 
 // Load reads the record; false means that there is none yet.
 func (d Dir) Load() (Record, bool, error) {
 	var r Record
-	path := filepath.Join(string(d), stateFile)
+	path := filepath.Join(string(d), StateFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return r, false, nil
@@ -57,7 +58,7 @@ func (d Dir) Save(r Record) error {
 	if err != nil {
 		return fault.Internal("encode the agent's identity: %w", err)
 	}
-	if err := replaceFile(string(d), stateFile, text); err != nil {
+	if err := replaceFile(string(d), StateFile, text); err != nil {
 		return fault.Unavailable("keep the agent's identity in %s: %w", string(d), err)
 	}
 	return nil
