@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 
 // serve keeps the session and does the commands.
 func serve(ctx context.Context, o Options, j *journal.Journal, source *source) error {
-	images := &fetcher{}
+	images := &home{controllers: o.Controllers}
 	hands := execute.New(j, tidy(execute.Deeds(o.Environment, source.machine, images)), o.Logger)
 	defer hands.Close()
 	l, err := link.New(link.Options{
@@ -110,8 +110,16 @@ func tidy(deeds map[string]execute.Deed) map[string]execute.Deed {
 	return deeds
 }
 
-// fetcher stands in for a link that is not made yet; nothing is fetched before it runs.
-type fetcher struct{ *link.Link }
+// home stands in for a link that is not made yet; nothing is asked of it before it runs.
+type home struct {
+	*link.Link
+	controllers []string
+}
+
+var _ execute.Home = (*home)(nil)
+
+// Controllers are those that the agent of a written system is told, unless the command names them.
+func (h *home) Controllers() []string { return h.controllers }
 
 // sandbox prepares the sandbox disks; nil outside a sandbox.
 func sandbox(o Options) ([]*linux.SandboxDisk, error) {

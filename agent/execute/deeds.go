@@ -2,12 +2,15 @@ package execute
 
 import (
 	"context"
+	"strings"
 	"time"
 
+	"github.com/steelyard/steelyard/agent/configure"
 	"github.com/steelyard/steelyard/agent/diagnose"
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/agent/erase"
 	"github.com/steelyard/steelyard/agent/install"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -80,6 +83,39 @@ func (d deeds) image(ctx context.Context, job *Job) error {
 		return err
 	}
 	job.Result.Written, err = install.Run(ctx, d.machine, d.images, m, job.Command.Image.Disk, job)
+	if err != nil || d.environment != protocol.EnvRAM {
+		return err // a simulated machine or a sandbox has no system that could start
+	}
+	return d.configure(ctx, job, m)
+}
+
+// Home is what the agent of a written system needs to know of the agent that writes it.
+type Home interface {
+	configure.Successors
+	Controllers() []string
+}
+
+// configure makes the written system that of this server.
+func (d deeds) configure(ctx context.Context, job *Job, m protocol.ImageManifest) error {
+	home, ok := d.images.(Home)
+	if !ok {
+		return fault.Internal("this agent cannot give a system an identity")
+	}
+	c, w := job.Command.Image, job.Result.Written
+	wish := configure.Wish{
+		Install: job.Command.Operation, Image: m.Name, OSFamily: m.OSFamily, Hostname: c.Hostname, SSHKeys: c.SSHKeys,
+		Network: c.Network, UserData: c.UserData, Controllers: c.Controllers,
+	}
+	if len(wish.Controllers) == 0 {
+		wish.Controllers = home.Controllers()
+	}
+	job.Report(2*m.RawBytes, 2*m.RawBytes, "bytes", "configuring the system")
+	var err error
+	w.Configured, w.Warnings, err = configure.Run(ctx, d.machine, c.Disk, wish, "/proc/self/exe", home)
+	job.Result.Detail = strings.Join(w.Configured, "; ")
+	if len(w.Warnings) > 0 {
+		job.Result.Detail += ". Look at this: " + strings.Join(w.Warnings, "; ")
+	}
 	return err
 }
 
