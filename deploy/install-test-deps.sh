@@ -31,6 +31,9 @@ wanted=(
   mkfs.vfat:dosfstools
   mcopy:mtools
   sfdisk:fdisk
+  hdparm:hdparm              # erases SATA disks, or claims it
+  sg_sanitize:sg3-utils      # the same for SCSI disks
+  nwipe:nwipe                # another eraser, to compare with
 )
 
 missing=()

@@ -1,6 +1,7 @@
 package erase
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -78,9 +79,39 @@ func (d *disk) discardOnce(ctx context.Context) error {
 		d.attempt(discarding, protocol.AttemptFailed, "%v", err)
 		return nil
 	}
-	d.attempt(discarding, protocol.AttemptDone, "a discard proves nothing; the overwriting follows")
 	d.mark.Discarded = true
-	return d.checkpoint(ctx, 0)
+	if err := d.checkpoint(ctx, 0); err != nil {
+		return err
+	}
+	switch held, err := d.held(); {
+	case err != nil:
+		return err
+	case held > 0:
+		d.attempt(discarding, protocol.AttemptClaimed, "%d of %d random pieces still hold data; the overwriting follows", held, looks)
+	default:
+		d.attempt(discarding, protocol.AttemptDone, "%d random pieces are empty, which proves nothing; the overwriting follows", looks)
+	}
+	return d.save()
+}
+
+// looks is how many pieces are looked at after a discard, to tell what it was worth. Nothing depends on it.
+const looks = 64
+
+// held counts the pieces that a discard left.
+func (d *disk) held() (n int, err error) {
+	buf := driver.Buffer(driver.Block)
+	if d.size() < driver.Block {
+		return 0, nil
+	}
+	for _, off := range places(d.size(), looks, driver.Block) {
+		if err := d.readAt(buf, off); err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(buf, zeros[:len(buf)]) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // forget discards the whole disk.

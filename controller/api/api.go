@@ -29,17 +29,18 @@ type Options struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 
-	Fleet     string                      // fingerprint of the authority, for /v1/about
-	Version   string                      // of the controller, in the OpenAPI document
-	Ready     func() error                // nil error: /readyz is 200
-	Metrics   http.Handler                // /metrics
-	Observe   Observer                    // told of every request
-	Images    ImageStore                  // takes uploads
-	Catalogue Catalogue                   // answers /v1/match and /v1/catalogue
-	Refresh   func(context.Context) error // builds the catalogue anew (rule B12)
-	Sample    func(server string) (hardware.Sample, time.Time, bool)
-	Progress  func(server string) (protocol.Progress, bool)
-	JoinToken func(id, secret string) string // the text that a person hands to a new machine
+	SigningKey []byte                      // public, Ed25519: of certificates of erasure
+	Fleet      string                      // fingerprint of the authority, for /v1/about
+	Version    string                      // of the controller, in the OpenAPI document
+	Ready      func() error                // nil error: /readyz is 200
+	Metrics    http.Handler                // /metrics
+	Observe    Observer                    // told of every request
+	Images     ImageStore                  // takes uploads
+	Catalogue  Catalogue                   // answers /v1/match and /v1/catalogue
+	Refresh    func(context.Context) error // builds the catalogue anew (rule B12)
+	Sample     func(server string) (hardware.Sample, time.Time, bool)
+	Progress   func(server string) (protocol.Progress, bool)
+	JoinToken  func(id, secret string) string // the text that a person hands to a new machine
 
 	PerSecond float64 // requests per second of one token; 0 is 200
 	Burst     int     // at once; 0 is 1,000

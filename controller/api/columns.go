@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -54,7 +55,7 @@ func newSheets() map[string]*sheet {
 	sheets := map[string]*sheet{}
 	for _, s := range []*sheet{
 		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), remoteSheet(), tariffSheet(), orderSheet(), serviceSheet(),
-		operationSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
+		operationSheet(), erasureSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 		webhookSheet(), routeSheet(), deliverySheet(),
 	} {
 		sheets[s.name] = s
@@ -179,6 +180,17 @@ func operationSheet() *sheet {
 		text("service", func(o *operation.Operation) string { return o.Service }),
 		moment("created_at", func(o *operation.Operation) time.Time { return o.CreatedAt }),
 		moment("finished_at", func(o *operation.Operation) time.Time { return o.FinishedAt }),
+	)
+}
+
+func erasureSheet() *sheet {
+	return newSheet("erasures",
+		label("id", func(e *erase.Erasure) string { return e.ID }),
+		text("server", func(e *erase.Erasure) string { return e.Server }),
+		text("operation", func(e *erase.Erasure) string { return e.Operation }),
+		text("serial", func(e *erase.Erasure) string { return e.Serial }),
+		text("proven", func(e *erase.Erasure) string { return strconv.FormatBool(e.Proven) }, yesNo...),
+		moment("at", func(e *erase.Erasure) time.Time { return e.At }),
 	)
 }
 

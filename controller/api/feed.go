@@ -20,6 +20,7 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Orders, yield)
 		whole(snap, store.Services, yield)
 		whole(snap, store.Operations, yield)
+		whole(snap, store.Erasures, yield)
 		whole(snap, store.Tasks, yield)
 		whole(snap, store.Images, yield)
 		whole(snap, store.Users, yield)
@@ -53,7 +54,7 @@ func revisionOf(snap *store.Snapshot, table, id string) int64 {
 var revisions = map[string]func(*store.Snapshot, string) int64{
 	"servers": modRev(store.Servers), "locations": modRev(store.Locations), "modules": modRev(store.Modules),
 	"remotes": modRev(store.Remotes), "tariffs": modRev(store.Tariffs), "orders": modRev(store.Orders), "services": modRev(store.Services),
-	"operations": modRev(store.Operations), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
+	"operations": modRev(store.Operations), "erasures": modRev(store.Erasures), "tasks": modRev(store.Tasks), "images": modRev(store.Images),
 	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),

@@ -81,6 +81,11 @@ func (a *API) list(c *call, s *sheet) (reply, error) {
 		check.Add("query", "cannot be read: %v", err)
 		return reply{}, check.Err("the list cannot be made as asked")
 	}
+	return a.listed(c, s, values)
+}
+
+// listed is list with a query that was read.
+func (a *API) listed(c *call, s *sheet, values url.Values) (reply, error) {
 	q, err := s.queryOf(values)
 	if err != nil {
 		return reply{}, err

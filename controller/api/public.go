@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 )
@@ -38,14 +39,17 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 }
 
 // schemaName is the name of a type in the document. What a management controller says has words that
-// hardware has too: a chassis, a sensor.
+// hardware has too, a chassis or a sensor; so has a certificate of erasure: a disk.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.PkgPath() == reflect.TypeFor[outofband.Chassis]().PkgPath() {
+	switch t.PkgPath() {
+	case reflect.TypeFor[outofband.Chassis]().PkgPath():
 		return "Outofband" + name
+	case reflect.TypeFor[erase.Disk]().PkgPath():
+		return "Erasure" + name
 	}
 	return name
 }
@@ -59,6 +63,7 @@ func (a *API) register() {
 	a.registerSetup()
 	a.registerAddresses()
 	a.registerWork()
+	a.registerErasures()
 	a.registerImages()
 	a.registerPeople()
 	a.registerHands()

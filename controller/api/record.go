@@ -5,6 +5,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/address"
+	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/notify"
@@ -37,6 +38,9 @@ func viewOf(value any, rev int64) any {
 		return &Service{*v, rev}
 	case *operation.Operation:
 		return &Operation{*v, rev}
+	case *erase.Erasure:
+		e := erasureView(v, rev)
+		return &e
 	case *task.Task:
 		return &Task{*v, rev}
 	case *image.Image:
@@ -88,6 +92,8 @@ func searchRecord(id string, value any) string {
 		more = v.Customer + "\n" + v.Hostname + "\n" + v.Server
 	case *operation.Operation:
 		more = v.Server + "\n" + v.Message
+	case *erase.Erasure:
+		more = v.Server + "\n" + v.Serial + "\n" + v.WWN + "\n" + v.Model
 	case *task.Task:
 		more = v.Subject + "\n" + v.Server
 	case *image.Image:

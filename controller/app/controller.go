@@ -139,10 +139,11 @@ func (c *Controller) build(context.Context) (err error) {
 	c.API = api.New(api.Options{
 		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Fleet: c.fleet(), Version: c.opt.Version,
 		Ready: c.ready, Metrics: c.metrics.Handler(), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
-		Refresh:   func(context.Context) error { c.Stock.Rebuild(); return nil },
-		Sample:    c.Gateway.Sample,
-		Progress:  c.Gateway.Progress,
-		JoinToken: c.Authority.JoinToken,
+		Refresh:    func(context.Context) error { c.Stock.Rebuild(); return nil },
+		Sample:     c.Gateway.Sample,
+		Progress:   c.Gateway.Progress,
+		JoinToken:  c.Authority.JoinToken,
+		SigningKey: c.Authority.SigningPublicKey(),
 	})
 	return nil
 }

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/unit"
 )
 
 // glance is how often something that is followed is looked at.
@@ -157,6 +160,24 @@ func stagesOf(op record) []stage {
 			stages[i].progress(record{"p": op.at("progress")})
 		}
 	}
+	return append(stages, partsOf(op)...)
+}
+
+// partsOf are the things that the current step does side by side, such as the disks of an erase, if there are several.
+func partsOf(op record) (stages []stage) {
+	list := op.list("progress.parts")
+	if len(list) < 2 {
+		return nil
+	}
+	for _, r := range list {
+		s := stage{name: "  " + r.text("name"), state: "running"}
+		r["unit"] = op.at("progress.unit")
+		s.progress(record{"p": map[string]any(r)})
+		if s.total > 0 && s.done >= s.total {
+			s.state = "done"
+		}
+		stages = append(stages, s)
+	}
 	return stages
 }
 
@@ -166,4 +187,14 @@ func (s *stage) progress(r record) {
 	}
 	s.done, s.total, s.bytes = whole64(r, "p.done"), whole64(r, "p.total"), r.text("p.unit") == "bytes"
 	s.note = first(s.note, r.text("p.note"))
+	if left := whole64(r, "p.remaining_seconds"); left > 0 {
+		s.note += fmt.Sprintf(", %s/s, %s left", s.amount(whole64(r, "p.rate_per_second")), time.Duration(left)*time.Second)
+	}
+}
+
+func (s *stage) amount(n int64) string {
+	if s.bytes {
+		return unit.Bytes(n).SI()
+	}
+	return strconv.FormatInt(n, 10)
 }

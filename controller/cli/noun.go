@@ -47,6 +47,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.serviceActions()
 	case "operation":
 		return p.operationActions()
+	case "erasure":
+		return p.erasureActions()
 	case "task":
 		return p.taskActions()
 	case "image":
@@ -99,7 +101,7 @@ func (p *program) listCommand(n *noun) *cobra.Command {
 // noValue lets `--available` mean true.
 func noValue(filter string) string {
 	switch filter {
-	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "pin_waiting", "allow_weak":
+	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "proven", "pin_waiting", "allow_weak":
 		return "true"
 	}
 	return ""

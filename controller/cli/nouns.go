@@ -153,6 +153,22 @@ var nouns = []noun{
 		refs:    map[string]string{"server": "server"},
 	},
 	{
+		name: "erasure", plural: "erasures", group: fleetGroup, aliases: []string{"erasures"}, short: "Erased disks and their certificates",
+		columns: []column{
+			{"AT", "at", ""},
+			{"SERVER", "server", "server"},
+			{"SERIAL", "serial", ""},
+			{"MODEL", "model", ""},
+			{"SIZE", "size_bytes", ""},
+			{"PROVEN", "proven", ""},
+			{"METHOD", "method", ""},
+			{"ID", "id", ""},
+		},
+		filters: []string{"server", "operation", "serial", "proven"},
+		refs:    map[string]string{"server": "server"},
+		hide:    []string{"signed", "signature", "signing_key"},
+	},
+	{
 		name: "task", plural: "tasks", group: fleetGroup, aliases: []string{"tasks"}, short: "Work that only a person can do",
 		columns: []column{
 			{"ID", "id", ""},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/steelyard/steelyard/controller/api"
 	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/match"
@@ -34,6 +36,7 @@ import (
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/pkg/pause"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // real is the API of the controller over a store in memory. It remembers which
@@ -260,6 +263,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server end-quarantine web1 --reason seen")
 	r.refusedByRule("server diagnose web1")
 	r.refusedByRule("server reject web1 --yes --reason unknown")
+	r.erasures()
 	r.do("", "operation show "+op)
 	r.refusedByRule("operation retry " + op)
 	r.refusedByRule("operation skip --yes --reason old " + op)
@@ -299,6 +303,37 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.lists()
 	r.refusedByRule("location delete frankfurt --yes")
 	r.everyRoute()
+}
+
+// erasures keeps a certificate of a disk of web1 and looks at it in every way.
+func (r *real) erasures() {
+	r.t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var server struct{ ID string }
+	if err := json.Unmarshal([]byte(r.do("", "server show -o json web1").out), &server); err != nil {
+		r.t.Fatal(err)
+	}
+	e, err := erase.Certify(id.New("ers"), erase.Case{Operation: "opn-1", Server: erase.Machine{ID: server.ID, Name: "web1"}, Now: time.Now()},
+		protocol.Erasure{Disk: protocol.DiskRef{Name: "sda", Serial: "F1", SizeBytes: 480e9}, Method: "overwrite zero", Proven: true}, func(b []byte) []byte { return ed25519.Sign(key, b) })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.change(func(tx *store.Tx) error { return store.Erasures.Create(tx, e.ID, e) })
+	for command, says := range map[string]string{
+		"erasure list --server web1 --proven": "web1", "server erasures web1": "480 GB", "erasure show " + e.ID: "overwrite zero", "erasure certificate " + e.ID: "Certificate of erasure",
+	} {
+		if res := r.do("", command); !strings.Contains(res.out, says) || strings.Contains(res.out, "signing_key") {
+			r.t.Errorf("steelyard %s: %s", command, res.out)
+		}
+	}
+	file := filepath.Join(r.t.TempDir(), "disk.html")
+	r.do("", "erasure certificate "+e.ID+" --file "+file)
+	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "<!DOCTYPE html>") {
+		r.t.Errorf("%v %.40s", err, text)
+	}
 }
 
 // hands sets up a management controller, a switch and the ports of web1, and takes them away again.

@@ -338,7 +338,7 @@ func (t *turn) erased() error {
 	if err := store.Servers.Put(t.tx, t.server.ID, t.server); err != nil {
 		return err
 	}
-	return store.Erasures.Put(t.tx, t.op.ID, operation.Erasures{Operation: t.op.ID, Server: t.server.ID, At: t.now, Disks: t.result.Erasures})
+	return t.certify(&f)
 }
 
 // hold asks a person to decide (rule X4).

@@ -3,6 +3,7 @@ package store
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/address"
+	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/notify"
@@ -30,7 +31,7 @@ var (
 	Operations = NewTable[operation.Operation]("operations", "operation").Tell(notify.OfOperation)
 	Commands   = NewTable[operation.Command]("commands", "command")
 	Results    = NewTable[protocol.Result]("results", "result")
-	Erasures   = NewTable[operation.Erasures]("erasures", "erasure of operation")
+	Erasures   = NewTable[erase.Erasure]("erasures", "erasure")
 	Tasks      = NewTable[task.Task]("tasks", "task").Tell(notify.OfTask)
 	TaskKeys   = NewTable[TaskKey]("task-keys", "open task for")
 	Images     = NewTable[image.Image]("images", "image")

@@ -184,11 +184,3 @@ type PowerAct struct {
 type PortsAct struct {
 	Quarantine bool `json:"quarantine"` // ports-on: into the quarantine VLAN where the switch has one (A10), else into the service VLAN
 }
-
-// Erasures holds the certificates of an erase operation.
-type Erasures struct {
-	Operation string             `json:"operation"`
-	Server    string             `json:"server"`
-	At        time.Time          `json:"at"`
-	Disks     []protocol.Erasure `json:"disks"`
-}
