@@ -22,6 +22,7 @@ wanted=(
   qemu-system-x86_64:qemu-system-x86 # virtual machines that stand in for metal
   depmod:kmod                # tables of the kernel's modules
   cpio:cpio                  # reads our archives as another program does
+  dnsmasq:dnsmasq-base       # DHCP in the network of the virtual machines
   xz:xz-utils                # unpacks the kernel
   mkfs.ext4:e2fsprogs        # file systems inside the machines
   qemu-img:qemu-utils        # images in other formats

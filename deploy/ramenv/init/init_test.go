@@ -171,3 +171,18 @@ func TestThePowerButtonIsTold(t *testing.T) {
 		t.Error("events without end")
 	}
 }
+
+func TestAMachineIsNamedByItsSerialNumber(t *testing.T) {
+	const mac = "52:54:00:aa:00:01"
+	for serial, want := range map[string]string{
+		"CZ3 0422/Q": "cz3-0422-q", "": "ram-525400aa0001", "To be filled by O.E.M.": "ram-525400aa0001", "1234567890": "ram-525400aa0001",
+		"0000000": "ram-525400aa0001", "None": "ram-525400aa0001", "..": "ram-525400aa0001", strings.Repeat("a1", 50): strings.Repeat("a1", 24),
+	} {
+		if got := hostName(serial, mac); got != want {
+			t.Errorf("%q is named %q, not %q", serial, got, want)
+		}
+	}
+	if got := hostName("", ""); got != "ram" {
+		t.Errorf("without anything: %q", got)
+	}
+}

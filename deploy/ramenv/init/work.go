@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +29,7 @@ func work() {
 	for _, text := range wrong {
 		s.say("The boot server's instructions are wrong: %s.", text)
 	}
-	_ = unix.Sethostname([]byte("steelyard-ram"))
+	_ = unix.Sethostname([]byte(hostName(dmi("product_serial"), w.MAC)))
 	go watchButton(s)
 	if drivers := loadDrivers(s); drivers != nil {
 		go laterDevices(s, drivers)
@@ -53,23 +55,41 @@ func work() {
 	keepAgent(ctx, s, w)
 }
 
+// dmi is what the firmware tells about the machine; empty when it tells nothing.
+func dmi(name string) string {
+	raw, _ := os.ReadFile("/sys/class/dmi/id/" + name)
+	return strings.TrimSpace(string(raw))
+}
+
+// nameless are serial numbers that many machines have.
+var nameless = regexp.MustCompile(`^(default|none|unknown|n-a|na|not-.*|to-be-.*|system-.*|o-e-m|0?123456789a?0?)$`)
+
+// hostName names the machine until somebody gives it a name: a new server appears under it in the fleet's lists.
+// It is the serial number, or, where that is missing or stands for nothing, the address of the card.
+func hostName(serial, mac string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(serial))
+	name = strings.Trim(name[:min(len(name), 48)], "-")
+	if len(name) >= 3 && strings.Count(name, name[:1]) < len(name) && !nameless.MatchString(name) {
+		return name
+	}
+	return strings.TrimSuffix("ram-"+strings.ReplaceAll(mac, ":", ""), "-")
+}
+
 // greet says what this is and what it is about.
 func greet(s *screen) {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
-	id := func(name string) string {
-		raw, err := os.ReadFile("/sys/class/dmi/id/" + name)
-		if text := strings.TrimSpace(string(raw)); err == nil && text != "" {
-			return text
-		}
-		return "unknown"
-	}
 	firmware := "BIOS"
 	if _, err := os.Stat("/sys/firmware/efi"); err == nil {
 		firmware = "UEFI"
 	}
 	s.say("Steelyard RAM environment %s, kernel %s, started by %s", version.Version, unix.ByteSliceToString(u.Release[:]), firmware)
-	s.say("This machine: %s %s, serial number %s", id("sys_vendor"), id("product_name"), id("product_serial"))
+	s.say("This machine: %s %s, serial number %s", cmp.Or(dmi("sys_vendor"), "unknown"), dmi("product_name"), cmp.Or(dmi("product_serial"), "unknown"))
 	s.say("It runs from memory. Nothing on the disks is read or changed until the controller orders it.")
 }
 
