@@ -388,7 +388,8 @@ type Succeed struct {
 
 // Succeeded answers Succeed.
 type Succeeded struct {
-	Certificate []byte       `json:"certificate"` // X.509, DER
+	Certificate []byte       `json:"certificate"`         // X.509, DER
+	UserData    string       `json:"user_data,omitempty"` // what the customer wrote for cloud-init
 	Fault       *fault.Fault `json:"fault,omitempty"`
 }
 

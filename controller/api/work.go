@@ -15,6 +15,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 type (
@@ -24,6 +25,7 @@ type (
 		Image          string                  `json:"image" doc:"Id of the image to install."`
 		Hostname       string                  `json:"hostname"`
 		SSHKeys        []string                `json:"ssh_keys,omitempty" doc:"One line each, as in authorized_keys."`
+		UserData       logging.Secret          `json:"user_data,omitempty" doc:"For cloud-init in the installed system, at most 16 KiB: #cloud-config, a script and so on. It is kept sealed until the order is over and never shown."`
 		EmailConfirmed bool                    `json:"email_confirmed,omitempty" doc:"Said by the billing program (B5)."`
 		Reference      string                  `json:"reference,omitempty" maxLength:"128" doc:"What the caller calls the order. No two of his orders have the same, so that one whose answer was lost is found again."`
 		Module         string                  `json:"module,omitempty" doc:"Without a tariff: id of the local module that processes the order."`
@@ -59,6 +61,7 @@ func (b *orderBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	c.Require(!ok || !img.Retired, "image", "%s is retired", img.Name)
 	order.CheckHostname(c, "hostname", b.Hostname)
 	order.CheckSSHKeys(c, "ssh_keys", b.SSHKeys)
+	order.CheckUserData(c, "user_data", string(b.UserData))
 	order.CheckReference(c, "reference", b.Reference)
 	b.checkWhat(c, look, st)
 	settings, ok := store.Settings.View(st.call.api.opt.Store, store.FleetSettings)
@@ -135,7 +138,7 @@ func (a *API) placeOrder(c *call, b *orderBody) (reply, error) {
 	if own := access.ScopeOf(c.actor(), "orders"); own.Field != "" {
 		customer = own.Value
 	}
-	w := intake.OrderWish{Tariff: b.Tariff, Customer: customer, Image: b.Image, Hostname: b.Hostname, SSHKeys: b.SSHKeys, EmailConfirmed: b.EmailConfirmed, Reference: b.Reference, ByConfiguration: b.configured()}
+	w := intake.OrderWish{Tariff: b.Tariff, Customer: customer, Image: b.Image, Hostname: b.Hostname, SSHKeys: b.SSHKeys, UserData: b.UserData, EmailConfirmed: b.EmailConfirmed, Reference: b.Reference, ByConfiguration: b.configured()}
 	o, err := a.in.PlaceOrder(c.ctx(), c.actor(), w, func(tx *store.Tx, o order.Order) error {
 		return intake.Remember(tx, "orders", o.ID, o, a.opt.Now())
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"os"
 	"strings"
 
@@ -30,6 +31,7 @@ var orderFields = []field{
 	{name: "customer", usage: "for whom; customers need not say"},
 	{name: "hostname", usage: "name of the installed system", required: true},
 	{name: "ssh_keys", kind: list, usage: "public keys that may log in, or @FILE with one a line"},
+	{name: "user_data", usage: "for cloud-init in the installed system: @FILE, kept sealed and never shown"},
 	{name: "email_confirmed", kind: yes, usage: "the customer confirmed the e-mail address"},
 }
 
@@ -50,7 +52,7 @@ func (p *program) placeCommand(n *noun) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := readKeys(body); err != nil {
+		if err := cmp.Or(readKeys(body), readUserData(body)); err != nil {
 			return err
 		}
 		place := func(api *client.Client) (client.Answer, error) { return api.Post(c.Context(), n.path(), body) }
@@ -72,6 +74,24 @@ func (p *program) placeCommand(n *noun) *cobra.Command {
 		return p.followOrder(c.Context(), r.text("id"), w)
 	}
 	return c
+}
+
+// readUserData puts the content of @FILE in its place. It may hold passwords, so it is no argument.
+func readUserData(body map[string]any) error {
+	given, ok := body["user_data"].(string)
+	if !ok {
+		return nil
+	}
+	file, ok := strings.CutPrefix(given, "@")
+	if !ok {
+		return fault.Invalid("--user-data: give @FILE; what is an argument can be seen by other users")
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fault.Invalid("read the user data: %w", err)
+	}
+	body["user_data"] = string(content)
+	return nil
 }
 
 // readKeys puts the lines of @FILE in its place.

@@ -8,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -42,8 +43,8 @@ type Intake interface {
 	// Used hears that the newest certificate is in use: the one before it is void from now on.
 	Used(ctx context.Context, server, serial string) error
 	// Succeed records the agent of a system that is being installed, in place of one that never came. It is
-	// refused unless the server's operation writes an image now.
-	Succeed(ctx context.Context, server string, s fleet.Successor) error
+	// refused unless the server's operation writes an image now. userData is what the customer wrote for that system.
+	Succeed(ctx context.Context, server string, s fleet.Successor) (userData logging.Secret, err error)
 	// Arrived makes the successor with this certificate the server's agent. Called again it changes nothing.
 	Arrived(ctx context.Context, server, serial string) error
 }

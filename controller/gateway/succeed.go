@@ -56,8 +56,8 @@ func (g *Gateway) successor(conn *session.Conn, cert *x509.Certificate) (protoco
 	}
 	ctx, cancel := context.WithTimeout(g.life, intakeTimeout)
 	defer cancel()
-	err = g.opt.Intake.Succeed(ctx, srv.ID, fleet.Successor{InstanceID: ask.InstanceID, Serial: issued.Serial, NotAfter: issued.NotAfter})
-	return protocol.Succeeded{Certificate: issued.DER}, err
+	data, err := g.opt.Intake.Succeed(ctx, srv.ID, fleet.Successor{InstanceID: ask.InstanceID, Serial: issued.Serial, NotAfter: issued.NotAfter})
+	return protocol.Succeeded{Certificate: issued.DER, UserData: string(data)}, err
 }
 
 // arrived lets a successor take the place of the agent that installed it.

@@ -10,19 +10,22 @@ import (
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 // OrderWish is what a customer asks for.
 type OrderWish struct {
-	Tariff   string   `json:"tariff"` // or Configuration, for who may order by configuration
-	Customer string   `json:"customer"`
-	Image    string   `json:"image"`
-	Hostname string   `json:"hostname"`
-	SSHKeys  []string `json:"ssh_keys,omitempty"`
+	Tariff   string         `json:"tariff"` // or Configuration, for who may order by configuration
+	Customer string         `json:"customer"`
+	Image    string         `json:"image"`
+	Hostname string         `json:"hostname"`
+	UserData logging.Secret `json:"-"` // for cloud-init
+	SSHKeys  []string       `json:"ssh_keys,omitempty"`
 	// EmailConfirmed is said by the billing program; the setting of rule B5 may demand it.
 	EmailConfirmed bool `json:"email_confirmed,omitempty"`
 	// Reference is the order's name with the one who places it; he has no two with the same.
@@ -68,7 +71,7 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 			ID: serviceID, Order: orderID, Customer: w.Customer, Image: w.Image, Hostname: w.Hostname,
 			State: order.ServiceOrdered, Message: "ordered", Reference: w.Reference, CreatedAt: now, ChangedAt: now,
 		}
-		if err := cmp.Or(refer(tx, actor, o), store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
+		if err := cmp.Or(in.keepUserData(tx, o.ID, w.UserData), refer(tx, actor, o), store.Orders.Create(tx, o.ID, o), store.Services.Create(tx, svc.ID, svc),
 			audit(tx, actor, "order.place", "orders/"+o.ID, nil, o, "", now)); err != nil {
 			return err
 		}
@@ -78,6 +81,14 @@ func (in *Intake) PlaceOrder(ctx context.Context, actor access.Actor, w OrderWis
 		return nil
 	})
 	return o, err
+}
+
+func (in *Intake) keepUserData(tx *store.Tx, orderID string, data logging.Secret) error {
+	if data == "" {
+		return nil
+	}
+	u := order.UserData{Order: orderID}
+	return cmp.Or(keepSecret(in, tx, seal.OrderUserData, orderID, &u, data), store.UserData.Create(tx, orderID, u))
 }
 
 // orderable checks a wish against tariff, image and settings, all fields at once.
@@ -111,6 +122,7 @@ func (in *Intake) orderable(tx *store.Tx, w *OrderWish) (order.Tariff, error) {
 	c.Require(w.Customer != "" && len(w.Customer) <= 128, "customer", "is empty or longer than 128 bytes")
 	order.CheckHostname(&c, "hostname", w.Hostname)
 	order.CheckSSHKeys(&c, "ssh_keys", w.SSHKeys)
+	order.CheckUserData(&c, "user_data", string(w.UserData))
 	order.CheckReference(&c, "reference", w.Reference)
 	settings, _, err := store.Settings.Find(tx, store.FleetSettings)
 	if err != nil {

@@ -7,15 +7,18 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 )
 
 // Succeed notes the agent of the system that is being written to a server's disk (rule B43). Only the operation that
-// writes it may have one; a successor that never reported is replaced.
-func (in *Intake) Succeed(ctx context.Context, server string, next fleet.Successor) error {
-	return in.change(ctx, func(tx *store.Tx) error {
+// writes it may have one; a successor that never reported is replaced. The answer is what the customer wrote for
+// cloud-init: it is told to the machine itself, past outbox and journal.
+func (in *Intake) Succeed(ctx context.Context, server string, next fleet.Successor) (userData logging.Secret, err error) {
+	err = in.change(ctx, func(tx *store.Tx) error {
 		s, err := store.Servers.Get(tx, server)
 		if err != nil {
 			return err
@@ -30,8 +33,14 @@ func (in *Intake) Succeed(ctx context.Context, server string, next fleet.Success
 		}
 		next.Operation = op.ID
 		s.Successor = &next
+		if op.Order != "" && in.ring != nil {
+			if userData, err = seal.UserDataOf(in.store, in.ring, op.Order); err != nil {
+				return err
+			}
+		}
 		return store.Servers.Put(tx, server, s)
 	})
+	return userData, err
 }
 
 // Arrived makes the agent of the installed system that of the server: the one that wrote it is void from now on.

@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 // Pace of looking at what remote modules serve. Events come sooner; this is for when they do not.
@@ -31,6 +32,8 @@ type Remotes interface {
 	Of(module string) (*remote.Client, error)
 	// Listen tells of orders whose counterparts may have changed.
 	Listen(f func(orderID string)) (stop func())
+	// UserData is what the customer of an order wrote for cloud-init.
+	UserData(orderID string) (logging.Secret, error)
 }
 
 // SetRemotes gives the backends of remote modules, before first use. Without them such modules

@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 // remoteAgain is how often remote modules are asked for an order that waits.
@@ -166,7 +167,12 @@ func (f *farLook) place(ctx context.Context) (time.Duration, error) {
 	}
 	seen, found, err := f.client.Find(ctx, reference)
 	if err == nil && !found {
-		seen, err = f.client.Place(ctx, f.placing(reference))
+		wanted := f.placing(reference)
+		var data logging.Secret
+		if data, err = f.remotes.UserData(f.order.ID); err == nil {
+			wanted.UserData = string(data)
+			seen, err = f.client.Place(ctx, wanted)
+		}
 	}
 	switch {
 	case fault.Is(err, fault.KindInvalid) || fault.Is(err, fault.KindNotFound):

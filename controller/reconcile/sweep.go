@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -26,6 +27,9 @@ func (r *Reconciler) sweep(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	if err := forget(ctx, r, store.Tasks, r.oldTasks(now)); err != nil {
+		return next, err
+	}
+	if err := forget(ctx, r, store.UserData, r.usedData()); err != nil {
 		return next, err
 	}
 	return now.Add(sweepEvery), forget(ctx, r, store.Results, r.orphans())
@@ -79,4 +83,15 @@ func (r *Reconciler) orphans() (keys []string) {
 		}
 	}
 	return keys
+}
+
+// usedData are the orders that are over and whose user data is kept still.
+func (r *Reconciler) usedData() (ids []string) {
+	snap := r.store.Snapshot()
+	for i := range store.UserData.Items(snap) {
+		if o, ok := store.Orders.In(snap, i.ID); !ok || o.State == order.Fulfilled || o.State == order.Failed || o.State == order.Canceled {
+			ids = append(ids, i.ID)
+		}
+	}
+	return ids
 }

@@ -19,7 +19,7 @@ func metal(w *world, h *hall) (server string, o order.Order) {
 	w.obey(h.traced(func(c protocol.Command) (protocol.Result, bool) {
 		if c.Kind == protocol.CommandImage {
 			next := fleet.Successor{InstanceID: "ins-" + c.ID, Serial: "serial-" + c.ID, NotAfter: time.Now().Add(time.Hour)}
-			if err := w.intake.Succeed(context.Background(), c.Server, next); err != nil {
+			if _, err := w.intake.Succeed(context.Background(), c.Server, next); err != nil {
 				w.t.Error(err)
 			}
 		}
@@ -119,14 +119,14 @@ func TestX5_ASuccessorIsMadeOnlyWhileItsSystemIsWritten(t *testing.T) {
 		h.settle()
 		ctx := context.Background()
 		late := fleet.Successor{InstanceID: "ins-late", Serial: "late"}
-		if err := w.intake.Succeed(ctx, id, late); err == nil {
+		if _, err := w.intake.Succeed(ctx, id, late); err == nil {
 			t.Error("after the image was written another system got a certificate")
 		}
 		if err := w.intake.Arrived(ctx, id, "late"); err == nil {
 			t.Error("a system that nobody knows arrived")
 		}
 		h.reports(id)
-		if err := w.intake.Succeed(ctx, id, late); err == nil {
+		if _, err := w.intake.Succeed(ctx, id, late); err == nil {
 			t.Error("a server in use got a successor")
 		}
 		if s := w.service(w.order(o.ID).Service); s.State != order.ServiceActive {

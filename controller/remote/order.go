@@ -39,6 +39,7 @@ type Placing struct {
 	Image          string   `json:"image"`
 	Hostname       string   `json:"hostname"`
 	SSHKeys        []string `json:"ssh_keys,omitempty"`
+	UserData       string   `json:"user_data,omitempty"`
 	ExactOnly      bool     `json:"exact_only,omitempty"`
 	EmailConfirmed bool     `json:"email_confirmed,omitempty"`
 	InstallTimeout int      `json:"install_timeout,omitempty"` // minutes

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/intake"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 )
 
@@ -141,6 +143,37 @@ func TestB32_AStopThatIsRefusedThereLeavesTheServiceAsItWas(t *testing.T) {
 		svc := near.service(o.Service)
 		if svc.State != order.ServiceActive || svc.Remote.Wish != "" || !strings.Contains(svc.Message, "no switch ports") {
 			t.Errorf("%s %q, wish %q", svc.State, svc.Message, svc.Remote.Wish)
+		}
+	})
+}
+
+func TestB43_X9_UserDataReachesTheCounterpartSealedAndIsForgotten(t *testing.T) {
+	inHalls(t, func(t *testing.T, near, far *hall, _ *wire) {
+		far.enrol(1)
+		near.connect()
+		const secret = "#cloud-config\npassword: correct horse\n"
+		o, err := near.intake.PlaceOrder(context.Background(), ann, intake.OrderWish{
+			Tariff: "tar-1", Customer: "cus-1", Image: "img-near", Hostname: "web1.example.org", UserData: secret,
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near.settle(time.Minute)
+		ring, err := seal.Open(far.store, authorityOf(far.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := seal.UserDataOf(far.store, ring, near.order(o.ID).Remote.Order)
+		if err != nil || data != secret {
+			t.Fatalf("there is %q, %v", data, err)
+		}
+		near.scan([]string{"correct horse"})
+		far.scan([]string{"correct horse"})
+		near.settle(2 * time.Hour)
+		for _, h := range []*hall{near, far} {
+			for u := range store.UserData.Items(h.store.Snapshot()) {
+				t.Errorf("%s keeps %+v after the order is over", h.name, u)
+			}
 		}
 	})
 }

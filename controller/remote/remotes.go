@@ -48,6 +48,11 @@ func New(o Options) *Remotes {
 	return &Remotes{opt: o, clients: map[string]kept{}, listeners: map[int]func(string){}}
 }
 
+// UserData is what the customer of an order wrote for cloud-init, for its counterpart; "" nothing.
+func (r *Remotes) UserData(orderID string) (logging.Secret, error) {
+	return seal.UserDataOf(r.opt.Store, r.opt.Ring, orderID)
+}
+
 // Connect logs in at a backend, and exchanges the password for a token; nothing is stored.
 func (r *Remotes) Connect(ctx context.Context, l Login) (Session, error) {
 	c, err := r.dial(order.Module{URL: l.URL, CA: l.CA})

@@ -16,6 +16,7 @@ var (
 	SwitchAuthPassword = Field(store.Switches, "auth_password", func(s *outofband.Switch) *access.Sealed { return &s.AuthPassword })
 	RemoteToken        = Field(store.Remotes, "token", func(r *order.Remote) *access.Sealed { return &r.Token })
 	SwitchPrivPassword = Field(store.Switches, "priv_password", func(s *outofband.Switch) *access.Sealed { return &s.PrivPassword })
+	OrderUserData      = Field(store.UserData, "data", func(u *order.UserData) *access.Sealed { return &u.Data })
 	WebhookSecret      = Field(store.Webhooks, "secret", func(w *notify.Webhook) *access.Sealed { return &w.Secret })
 	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })
 	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })

@@ -13,8 +13,8 @@ import (
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
-// MaxSecret bounds one secret, in bytes.
-const MaxSecret = 4096
+// MaxSecret bounds one secret, in bytes. The largest is what a customer writes for cloud-init.
+const MaxSecret = 16 << 10
 
 // Authority gives the key that wraps data keys; package authority has one.
 type Authority interface {

@@ -27,6 +27,7 @@ var (
 	Remotes    = NewTable[order.Remote]("remotes", "connection of module")
 	Tariffs    = NewTable[order.Tariff]("tariffs", "tariff")
 	Orders     = NewTable[order.Order]("orders", "order")
+	UserData   = NewTable[order.UserData]("user-data", "user data of order")
 	Services   = NewTable[order.Service]("services", "service").Tell(notify.OfService)
 	Operations = NewTable[operation.Operation]("operations", "operation").Tell(notify.OfOperation)
 	Commands   = NewTable[operation.Command]("commands", "command")

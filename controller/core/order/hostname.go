@@ -2,7 +2,9 @@ package order
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -21,6 +23,22 @@ func CheckHostname(c *fault.Check, field, name string) {
 			return
 		}
 	}
+}
+
+// MaxUserData bounds what a customer writes for cloud-init, in bytes.
+const MaxUserData = 16 << 10
+
+// CheckUserData records user data that cloud-init could not read: text of at most MaxUserData bytes whose first line says what it
+// is (cloud-init, "User-Data Formats").
+func CheckUserData(c *fault.Check, field, data string) {
+	if data == "" {
+		return
+	}
+	c.Require(len(data) <= MaxUserData, field, "has %d bytes; %d are the most", len(data), MaxUserData)
+	c.Require(utf8.ValidString(data) && !strings.ContainsRune(data, 0), field, "is not text")
+	begins := slices.ContainsFunc([]string{"#cloud-config", "#!", "#include", "#cloud-boothook", "#part-handler", "## template: jinja", "Content-Type:", "MIME-Version:"},
+		func(p string) bool { return strings.HasPrefix(data, p) })
+	c.Require(begins, field, "does not begin with a line that says what it is, such as #cloud-config or #!/bin/sh")
 }
 
 // CheckSSHKeys records public keys that are not one line of the authorized_keys

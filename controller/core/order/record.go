@@ -1,6 +1,7 @@
 package order
 
 import (
+	"github.com/steelyard/steelyard/controller/core/access"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/match"
@@ -57,6 +58,13 @@ const (
 	Failed    = "failed"    // preparation failed; a task says why
 	Canceled  = "canceled"
 )
+
+// UserData is what a customer wrote for cloud-init in the system of an order. It often holds passwords: it is
+// sealed, told to nobody but the machine, and forgotten with the end of the order.
+type UserData struct {
+	Order string        `json:"order"`
+	Data  access.Sealed `json:"data"`
+}
 
 // Order is one customer's wish for one server. It is bound to the tariff's
 // revision at the time it was placed (rule B12).

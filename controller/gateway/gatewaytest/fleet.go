@@ -19,6 +19,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
@@ -249,8 +250,8 @@ func (f *Fleet) Used(_ context.Context, server, serial string) error {
 }
 
 // Succeed implements gateway.Intake.
-func (f *Fleet) Succeed(_ context.Context, server string, next fleet.Successor) error {
-	return f.change(server, func() error {
+func (f *Fleet) Succeed(_ context.Context, server string, next fleet.Successor) (logging.Secret, error) {
+	return "#!/bin/sh\n", f.change(server, func() error {
 		s := f.servers[server]
 		s.Successor = &next
 		f.servers[server] = s
