@@ -227,6 +227,7 @@ func (e *enrolment) rebooted(tx *store.Tx, s fleet.Server, t access.Token) (err 
 		s.InService, s.ServiceSince = false, e.now
 	}
 	s.InstanceID, s.EnrolKey, s.Environment, s.CertSerial, s.PrevSerial = e.req.InstanceID, e.key, protocol.EnvRAM, "", ""
+	s.BootedAt = e.now
 	e.server, e.known = s, true
 	return cmp.Or(
 		store.Servers.Put(tx, s.ID, s),

@@ -214,7 +214,7 @@ func (j *job) restart(ctx context.Context, p Power, boot string, there func() bo
 }
 
 // capable reports whether the agent that is connected may erase and install. Of a customer's server it is believed only when
-// it was there before the operation: from then on the customer's own system, which still runs, could get a boot token by
+// it was let in before the operation: from then on the customer's own system, which still runs, could get a boot token by
 // asking as a machine that starts, and answer for an erase that never was.
 func (j *job) capable() bool {
 	p, ok := store.Presences.View(j.hands.store, j.cmd.Server)
@@ -225,7 +225,7 @@ func (j *job) capable() bool {
 	if s, known := store.Servers.View(j.hands.store, j.cmd.Server); known {
 		environment = cmp.Or(environment, s.Environment)
 		op, ok := store.Operations.View(j.hands.store, j.cmd.Operation)
-		if s.Claim.Kind == fleet.ClaimClient && environment == protocol.EnvRAM && ok && !p.Since.Before(op.CreatedAt) {
+		if s.Claim.Kind == fleet.ClaimClient && ok && s.BootedAt.After(op.CreatedAt) {
 			return false
 		}
 	}

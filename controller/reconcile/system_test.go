@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -141,9 +142,14 @@ func TestB34_WhoSaysThatItIsTheRAMEnvironmentAfterADeleteBeganIsCutOff(t *testin
 		h.settle()
 		h.reports(id)
 		w.change(func(tx *store.Tx) error {
+			s, err := store.Servers.Get(tx, id)
+			if err != nil {
+				return err
+			}
+			s.Environment, s.BootedAt = protocol.EnvRAM, time.Now().Add(time.Second) // the customer got a boot token
 			p := h.chassis(id).presence(id)
-			p.Environment, p.Since = protocol.EnvRAM, time.Now().Add(time.Second) // the customer got a boot token
-			return store.Presences.Put(tx, id, p)
+			p.Environment = protocol.EnvRAM
+			return cmp.Or(store.Servers.Put(tx, id, s), store.Presences.Put(tx, id, p))
 		})
 		h.forget()
 		w.delete(w.order(o.ID).Service)

@@ -75,6 +75,7 @@ type Server struct {
 	PrevSerial   string            `json:"prev_cert_serial,omitempty"` // still accepted until the new one was used
 	Successor    *Successor        `json:"successor,omitempty"`        // of the system that was written and has not reported yet
 	Installed    string            `json:"installed,omitempty"`        // id of the operation that wrote the system whose agent reports
+	BootedAt     time.Time         `json:"booted_at,omitzero"`         // when a boot token let its agent in
 	CreatedAt    time.Time         `json:"created_at"`
 	FreeSince    time.Time         `json:"free_since"`            // claim none since
 	ParkedAt     time.Time         `json:"parked_at,omitzero"`    // switched off on purpose while it had no owner
