@@ -36,6 +36,7 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 			Endpoints: o.EtcdEndpoints, CAFile: o.EtcdCA, CertFile: o.EtcdCert, KeyFile: o.EtcdKey,
 			Username: o.EtcdUser, PasswordFile: o.EtcdPasswordFile,
 		},
+		Netboot: o.Netboot, NetbootHTTP: o.NetbootHTTP, RAMEnv: o.RAMEnv,
 		TLSCert: o.TLSCert, TLSKey: o.TLSKey, Version: version.Version, Logger: logger(o.LogLevel),
 	}, os.Stdout)
 }

@@ -43,6 +43,9 @@ missing=()
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
 # firmware of the virtual machines
 [[ -e /usr/share/OVMF/OVMF_CODE.fd ]] || missing+=(ovmf)
+# what machines load first from the network, and the network boot of the virtual ones
+[[ -e /usr/lib/ipxe/undionly.kpxe ]] || missing+=(ipxe)
+[[ -e /usr/lib/ipxe/qemu/pxe-virtio.rom ]] || missing+=(ipxe-qemu)
 for entry in "${wanted[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done

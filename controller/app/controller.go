@@ -22,6 +22,7 @@ import (
 	"github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/metrics"
+	"github.com/steelyard/steelyard/controller/netboot"
 	"github.com/steelyard/steelyard/controller/notify"
 	"github.com/steelyard/steelyard/controller/outofband"
 	"github.com/steelyard/steelyard/controller/reconcile"
@@ -61,6 +62,7 @@ type Controller struct {
 	notify    *notify.Notifier
 	hands     *outofband.Hands
 	remotes   *remote.Remotes
+	netboot   *netboot.Netboot // nil: no machine boots from here
 	http      net.Listener
 	agents    net.Listener
 	certify   func() (*tls.Certificate, error)
@@ -70,7 +72,7 @@ type Controller struct {
 // Open builds a controller and takes its addresses; nothing is served before Run.
 func Open(ctx context.Context, o Options) (*Controller, error) {
 	c := &Controller{opt: o, log: o.Logger, replica: id.New("rep")}
-	for _, step := range []func(context.Context) error{c.openState, c.openStores, c.build, c.listen} {
+	for _, step := range []func(context.Context) error{c.openState, c.openStores, c.build, c.listen, c.openNetboot} {
 		if err := step(ctx); err != nil {
 			c.Close()
 			return nil, err
@@ -182,6 +184,23 @@ func (c *Controller) listen(context.Context) (err error) {
 	return nil
 }
 
+// openNetboot takes what machines need that boot from this replica.
+func (c *Controller) openNetboot(ctx context.Context) error {
+	if !c.opt.netboots() {
+		return nil
+	}
+	interfaces, err := netboot.ParseInterfaces(c.opt.Netboot)
+	if err != nil {
+		return err
+	}
+	c.netboot, err = netboot.Open(ctx, netboot.Options{
+		Store: c.Store, Intake: c.Intake, JoinToken: c.Authority.JoinToken, Logger: c.log,
+		Interfaces: interfaces, HTTP: c.opt.NetbootHTTP, RAM: c.opt.ramEnv(), Dir: filepath.Join(c.opt.Data, "netboot"),
+		Agents: c.AgentAddress(), Advertise: c.opt.Advertise,
+	})
+	return err
+}
+
 // URL is the address of the API.
 func (c *Controller) URL() string {
 	scheme := "https://"
@@ -228,6 +247,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })
 	run("reconcile", c.elect)
 	run("notify", c.tell)
+	if c.netboot != nil {
+		run("netboot", c.netboot.Run)
+	}
 	return ended(g.Wait())
 }
 
@@ -304,6 +326,9 @@ func (c *Controller) ready() error {
 
 // Close gives everything back. It may follow Open without Run.
 func (c *Controller) Close() {
+	if c.netboot != nil {
+		c.netboot.Close()
+	}
 	for _, l := range []net.Listener{c.http, c.agents} {
 		if l != nil {
 			_ = l.Close()

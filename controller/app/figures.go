@@ -11,7 +11,7 @@ import (
 // figures tells the metrics where the standing figures come from.
 func (c *Controller) figures() metrics.Options {
 	return metrics.Options{
-		Version: c.opt.Version, Fleet: c.fleetFigures, Sessions: c.sessionFigures, Leader: c.leads.Load, Etcd: c.backend.size, Notify: c.notifyFigures,
+		Version: c.opt.Version, Fleet: c.fleetFigures, Sessions: c.sessionFigures, Leader: c.leads.Load, Etcd: c.backend.size, Notify: c.notifyFigures, Netboot: c.netbootFigures,
 		Store: func() metrics.Store {
 			n := c.Store.Stats()
 			return metrics.Store{Commits: n.Transactions, Changes: n.Changes, Conflicts: n.Conflicts + n.GaveUp, Retries: n.Conflicts}
@@ -64,4 +64,12 @@ func (c *Controller) notifyFigures() metrics.Notify {
 		out.Attempts[metrics.Attempted(k)] = n
 	}
 	return out
+}
+
+// netbootFigures are zero where no machine boots from.
+func (c *Controller) netbootFigures() metrics.Netboot {
+	if c.netboot == nil {
+		return metrics.Netboot{}
+	}
+	return metrics.Netboot(c.netboot.Stats())
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"github.com/steelyard/steelyard/controller/store/kv/etcdkv"
 )
@@ -18,6 +19,10 @@ type Options struct {
 
 	Etcd etcdkv.Config // external cluster, when it names endpoints
 
+	Netboot     []string // interfaces that machines boot from; see netboot.ParseInterface
+	NetbootHTTP string   // address of iPXE scripts, kernel and RAM environment; without a host only on these interfaces
+	RAMEnv      string   // directory of the RAM environment; "" is below Data
+
 	TLSCert, TLSKey string // PEM files for the API; "" takes a certificate of the fleet's authority
 	PlainHTTP       bool   // no TLS; only for loopback
 
@@ -31,6 +36,19 @@ func (o Options) authority() string {
 		return o.Authority
 	}
 	return filepath.Join(o.Data, "authority")
+}
+
+// ramEnv is the directory of the RAM environment.
+func (o Options) ramEnv() string {
+	if o.RAMEnv != "" {
+		return o.RAMEnv
+	}
+	return filepath.Join(o.Data, "ramenv")
+}
+
+// netboots tells whether machines boot from this replica.
+func (o Options) netboots() bool {
+	return len(o.Netboot) > 0 || o.NetbootHTTP != "" && !strings.HasPrefix(o.NetbootHTTP, ":")
 }
 
 // names are those under which this replica is reached.

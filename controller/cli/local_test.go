@@ -98,16 +98,19 @@ func TestServeTakesItsSettings(t *testing.T) {
 	var got ServeOptions
 	hooks := allHooks()
 	hooks.Serve = func(_ context.Context, o ServeOptions) error { got = o; return nil }
-	env := map[string]string{"STEELYARD_DATA": "/d", "STEELYARD_ETCD_ENDPOINTS": "https://a:2379,https://b:2379", "STEELYARD_LOG_LEVEL": "debug", "STEELYARD_HTTP": ":1"}
+	env := map[string]string{"STEELYARD_DATA": "/d", "STEELYARD_ETCD_ENDPOINTS": "https://a:2379,https://b:2379", "STEELYARD_LOG_LEVEL": "debug", "STEELYARD_HTTP": ":1",
+		"STEELYARD_NETBOOT": "eth1=dhcp:10.0.0.5-10.0.0.6,gateway=10.0.0.1 eth2=proxy"}
 	r := runWith(t, env, "", hooks, "serve", "--http", ":2", "--advertise", "c.example.net", "--etcd-user", "u", "--etcd-password-file", "f")
 	want := ServeOptions{
 		Data: "/d", HTTP: ":2", Agents: ":8443", Advertise: []string{"c.example.net"}, EtcdEndpoints: []string{"https://a:2379", "https://b:2379"},
 		EtcdUser: "u", EtcdPasswordFile: "f", LogLevel: slog.LevelDebug,
+		Netboot: []string{"eth1=dhcp:10.0.0.5-10.0.0.6,gateway=10.0.0.1", "eth2=proxy"}, NetbootHTTP: ":8081",
 	}
 	if r.status != done || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\n got %+v\nwant %+v", r, got, want)
 	}
-	r = runWith(t, nil, "", hooks, "serve", "--tls-cert", "c", "--etcd-ca", "x")
+	r = runWith(t, nil, "", hooks, "serve", "--tls-cert", "c", "--etcd-ca", "x", "--netboot", "eth1=proxy", "--netboot", "eth1=tftp")
+	r.contains(t, misused, "", "is no way to serve interface eth1")
 	r.contains(t, misused, "", "--tls-cert goes together with --tls-key")
 	r.contains(t, misused, "", "--etcd-ca needs --etcd-endpoints")
 	runWith(t, map[string]string{"STEELYARD_LOG_LEVEL": "loud"}, "", hooks, "serve").contains(t, misused, "", "debug, info, warn or error")

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/steelyard/steelyard/controller/netboot"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/settings"
 )
@@ -28,6 +30,10 @@ type ServeOptions struct {
 	EtcdKey          string
 	EtcdUser         string
 	EtcdPasswordFile string
+
+	Netboot     []string // interfaces that machines boot from
+	NetbootHTTP string   // address of what they load there
+	RAMEnv      string   // directory of the RAM environment; empty: below Data
 
 	TLSCert, TLSKey string // of API and console; empty: issued by the fleet's authority
 	LogLevel        slog.Level
@@ -78,6 +84,9 @@ replicas, which share that cluster and the files of --authority.`,
 	f.StringVar(&o.EtcdKey, "etcd-key", "", "file with its key")
 	f.StringVar(&o.EtcdUser, "etcd-user", "", "user at etcd")
 	f.StringVar(&o.EtcdPasswordFile, "etcd-password-file", "", "file with the user's password")
+	f.Var((*several)(&o.Netboot), "netboot", "interface that servers boot from: eth1=dhcp:FIRST-LAST[,gateway=ADDRESS][,dns=ADDRESS] or eth1=proxy; may be repeated, or several separated by spaces")
+	f.StringVar(&o.NetbootHTTP, "netboot-http", ":8081", "address of what they load; without a host only on the interfaces of --netboot, with one also without --netboot")
+	f.StringVar(&o.RAMEnv, "ramenv", "", "directory of the RAM environment: vmlinuz, initrd, manifest.json; else below --data")
 	f.StringVar(&o.TLSCert, "tls-cert", "", "file with the certificate of API and console; else the fleet's authority makes one")
 	f.StringVar(&o.TLSKey, "tls-key", "", "file with its key")
 	p.startFlags(f, &level)
@@ -108,7 +117,22 @@ func (o *ServeOptions) check() error {
 		}
 	}
 	c.Require(o.Data != "", "--data", "is empty")
+	if _, err := netboot.ParseInterfaces(o.Netboot); err != nil {
+		c.Add("--netboot", "cannot be used: %s", err)
+	}
 	return c.Err("the settings do not go together")
+}
+
+// several is a flag that may be repeated, and holds several values separated by spaces.
+type several []string
+
+func (w *several) String() string { return strings.Join(*w, " ") }
+func (w *several) Type() string   { return "strings" }
+
+// Set adds values.
+func (w *several) Set(text string) error {
+	*w = append(*w, strings.Fields(text)...)
+	return nil
 }
 
 func (p *program) devCommand() *cobra.Command {

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -251,4 +252,19 @@ func rests(tx *store.Tx, s *fleet.Server) (*fleet.Successor, error) {
 		return s.Successor, nil
 	}
 	return &fleet.Successor{InstanceID: s.InstanceID, Serial: s.CertSerial, NotAfter: s.CertNotAfter, Operation: s.Installed}, nil
+}
+
+// NetbootKey is the dedupe key of the task about dnsmasq on a machine with a controller.
+func NetbootKey(host string) string { return "netboot/" + host }
+
+// NetbootTrouble asks a person to look why dnsmasq does not run on a machine; without a reason it does again.
+func (in *Intake) NetbootTrouble(ctx context.Context, host, reason string) error {
+	now := in.now()
+	return in.change(ctx, func(tx *store.Tx) error {
+		if reason == "" {
+			return CloseTask(tx, NetbootKey(host), access.System.Name, "dnsmasq runs again", now)
+		}
+		return FileTask(tx, task.New(id.At("tsk", now), systemsDepartment, task.Failure, NetbootKey(host), "No server can start from the network at controller "+host,
+			"dnsmasq ends each time that it is started: "+reason+". It is tried again every minute; this task closes itself when it runs.", now))
+	})
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Etcd     func(context.Context) (Etcd, error)
 	Leader   func() bool
 	Notify   func() Notify
+	Netboot  func() Netboot
 }
 
 // Fleet is what the store's view holds. Start from the zero value and use the
@@ -145,3 +146,10 @@ type Notify struct {
 
 // Attempted is a channel and how an attempt ended.
 type Attempted struct{ Channel, Outcome string }
+
+// Netboot is what this replica answered machines that start from the network.
+type Netboot struct {
+	Boots    map[string]uint64 // by what they got: ram, disk, refused
+	Tokens   uint64            // boot tokens made
+	Restarts uint64            // of dnsmasq, beyond the first start
+}

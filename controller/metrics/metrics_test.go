@@ -24,6 +24,9 @@ func filled() *Metrics {
 		Store:    func() Store { return Store{Commits: 9, Changes: 20, Conflicts: 3, Retries: 2} },
 		Etcd:     func(context.Context) (Etcd, error) { return Etcd{Size: 1 << 20, InUse: 1 << 19, Quota: 8 << 30}, nil },
 		Leader:   func() bool { return true },
+		Netboot: func() Netboot {
+			return Netboot{Boots: map[string]uint64{"ram": 5, "disk": 2, "refused": 1}, Tokens: 5, Restarts: 1}
+		},
 		Notify: func() Notify {
 			return Notify{
 				Attempts: map[Attempted]uint64{{"webhook", "delivered"}: 4, {"mail", "dead"}: 1}, Pending: map[string]int{"webhook": 3, "mail": 0},
@@ -99,6 +102,9 @@ func TestU10_FleetIsShown(t *testing.T) {
 		`steelyard_store_conflicts_total 3`,
 		`steelyard_etcd_database_in_use_bytes 524288`,
 		`steelyard_leader 1`,
+		`steelyard_netboot_boots_total{boot="ram"} 5`,
+		`steelyard_netboot_tokens_total 5`,
+		`steelyard_netboot_dnsmasq_restarts_total 1`,
 		`steelyard_match_duration_seconds_count{result="none"} 1`,
 		`steelyard_match_duration_seconds_bucket{result="exact",le="1e-06"} 1`,
 		`steelyard_api_request_duration_seconds_count{code="200",method="GET",route="/v1/servers/{id}"} 1`,

@@ -50,6 +50,9 @@ var (
 	dead         = desc("steelyard_notify_dead", "Deliveries of events that were given up and are kept, by channel.", "channel")
 	outbox       = desc("steelyard_notify_outbox_events", "Events that were not handed out to receivers yet.")
 	oldest       = desc("steelyard_notify_oldest_seconds", "Age of the oldest delivery that waits; 0 without one.")
+	boots        = desc("steelyard_netboot_boots_total", "Answers to machines that start from the network, by what they got: ram, disk or refused.", "boot")
+	bootTokens   = desc("steelyard_netboot_tokens_total", "Boot tokens made, one for each answer that was the RAM environment.")
+	dnsmasq      = desc("steelyard_netboot_dnsmasq_restarts_total", "How often dnsmasq ended and was started again.")
 	build        = desc("steelyard_build_info", "Always 1; the labels tell the build.", "version", "go_version")
 )
 
@@ -58,7 +61,7 @@ var standing = []*prometheus.Desc{
 	servers, unavailable, overridden, present, orders, services, operations, tasks, addresses, classes,
 	sessions, handshakes, resumed, refused, badFrames, enrolments, lost, agentBytes, reports,
 	viewRevision, viewLag, viewStale, commits, changes, conflicts, retries, leader,
-	etcdUp, etcdSize, etcdInUse, etcdQuota, attempts, pending, dead, outbox, oldest, build,
+	etcdUp, etcdSize, etcdInUse, etcdQuota, attempts, pending, dead, outbox, oldest, boots, bootTokens, dnsmasq, build,
 }
 
 // Names of what is observed as it happens.

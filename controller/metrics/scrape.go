@@ -56,6 +56,9 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	if s.Notify != nil {
 		out.notify(s.Notify())
 	}
+	if s.Netboot != nil {
+		out.netboot(s.Netboot())
+	}
 	s.etcd(out)
 }
 
@@ -201,4 +204,10 @@ func (o sink) notify(n Notify) {
 	o.gauges(dead, n.Dead)
 	o.gauge(outbox, float64(n.Events))
 	o.gauge(oldest, n.Oldest.Seconds())
+}
+
+func (o sink) netboot(n Netboot) {
+	o.counters(boots, n.Boots)
+	o.counter(bootTokens, n.Tokens)
+	o.counter(dnsmasq, n.Restarts)
 }
