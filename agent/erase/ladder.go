@@ -16,7 +16,7 @@ const mostBegun = 2
 
 // A drive that has erased itself may need a while before it answers again.
 const (
-	settleWithin = 3 * time.Minute
+	settleWithin = 5 * time.Minute
 	settleGlance = time.Second
 )
 

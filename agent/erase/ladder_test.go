@@ -263,7 +263,9 @@ func TestB45_WhatIsHiddenFailsClosed(t *testing.T) {
 		hide func(*fake.Machine)
 		says string
 	}{
-		{"disks behind a RAID controller", func(m *fake.Machine) { m.Hides = []string{"the disks behind RAID controller 0000:3b:00.0 (megaraid_sas) are not visible"} }, "RAID controller"},
+		{"disks behind a RAID controller", func(m *fake.Machine) {
+			m.Hides = []string{"the disks behind RAID controller 0000:3b:00.0 (megaraid_sas) are not visible"}
+		}, "RAID controller"},
 		{"a namespace", func(m *fake.Machine) { m.Hides = []string{"namespace 2 of nvme0 exists and is attached to nothing"} }, "namespace 2"},
 		{"an overlay", func(m *fake.Machine) {
 			m.Disk(1).Clip = &driver.Clip{By: "a device configuration overlay", Bytes: 4 << 20, Stays: "only hdparm takes it away"}

@@ -323,7 +323,7 @@ func (r *real) erasures() {
 	}
 	r.change(func(tx *store.Tx) error { return store.Erasures.Create(tx, e.ID, e) })
 	for command, says := range map[string]string{
-		"erasure list --server web1 --proven": "web1", "server erasures web1": "480 GB", "erasure show " + e.ID: "overwrite zero", "erasure certificate " + e.ID: "Certificate of erasure",
+		"erasure list --server web1 --proven": "web1", "server erasures web1": "overwrite zero", "erasure show " + e.ID: "overwrite zero", "erasure certificate " + e.ID: "Certificate of erasure",
 	} {
 		if res := r.do("", command); !strings.Contains(res.out, says) || strings.Contains(res.out, "signing_key") {
 			r.t.Errorf("steelyard %s: %s", command, res.out)
