@@ -26,6 +26,10 @@ wanted=(
   xz:xz-utils                # unpacks the kernel
   mkfs.ext4:e2fsprogs        # file systems inside the machines
   qemu-img:qemu-utils        # images in other formats
+  mmdebstrap:mmdebstrap      # makes the example image
+  extlinux:extlinux          # its boot loaders
+  grub-mkimage:grub-common
+  sgdisk:gdisk               # looks at partition tables
   prlimit:util-linux         # limits of what reads them
   mkfs.xfs:xfsprogs          # file systems of images
   mkfs.btrfs:btrfs-progs
@@ -41,6 +45,9 @@ missing=()
 # libraries without a program, in Debian's own Python: a client of the simulated Redfish service, a mail server
 /usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
+# boot loaders of the example image
+[[ -e /usr/lib/syslinux/mbr/gptmbr.bin ]] || missing+=(syslinux-common)
+[[ -e /usr/lib/grub/x86_64-efi/normal.mod ]] || missing+=(grub-efi-amd64-bin)
 # firmware of the virtual machines
 [[ -e /usr/share/OVMF/OVMF_CODE.fd ]] || missing+=(ovmf)
 # what machines load first from the network, and the network boot of the virtual ones

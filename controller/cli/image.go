@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/controller/image/build"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 func (p *program) imageActions() []*cobra.Command {
 	n := find("image")
-	return []*cobra.Command{p.importCommand(n), p.deed(n, deed{
+	return []*cobra.Command{p.importCommand(n), p.buildCommand(), p.deed(n, deed{
 		use: "retire", short: "No longer offer it", below: "/retire", verb: "retired",
 		question: "Retire %s? Nobody can order it from then on.",
 	})}
@@ -41,6 +42,29 @@ func (p *program) importCommand(n *noun) *cobra.Command {
 	f.StringVar(&name, "name", "", "what people call it; else the name of the file")
 	f.StringVar(&family, "os-family", "linux", "linux or windows")
 	f.StringVar(&format, "format", "", "raw, raw.zst, raw.gz or qcow2; else by the first bytes of the file")
+	return c
+}
+
+func (p *program) buildCommand() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "build " + build.Debian12, Short: "Make the example image: Debian 12 with SSH, for BIOS and UEFI; needs root", Args: exactly("the name of a recipe"),
+		Example: "  sudo steelyard image build debian-12\n  steelyard image import debian-12.raw.zst",
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := filepath.Abs(first(output, args[0]+".raw.zst"))
+			if err != nil {
+				return fault.Invalid("%w", err)
+			}
+			start := time.Now()
+			tell := func(now string) { fmt.Fprintf(p.err, "%5.0f s  %s\n", time.Since(start).Seconds(), now) }
+			if err := build.Run(c.Context(), build.Options{Name: args[0], Output: file, Tell: tell}); err != nil {
+				return err
+			}
+			fmt.Fprintln(p.out, file)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&output, "output", "", "file to make; else the name of the recipe with .raw.zst")
 	return c
 }
 
