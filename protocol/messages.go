@@ -204,8 +204,6 @@ type ImageCommand struct {
 	Hostname       string   `json:"hostname,omitempty"`
 	SSHKeys        []string `json:"ssh_keys,omitempty"`
 	Network        *Network `json:"network,omitempty"`
-	UserData       string   `json:"user_data,omitempty"`   // for cloud-init, as the customer wrote it
-	Controllers    []string `json:"controllers,omitempty"` // host:port, for the installed system; none: those of this agent
 }
 
 // ConfirmCommand asks whether the disk still holds what was written.

@@ -118,7 +118,7 @@ type home struct {
 
 var _ execute.Home = (*home)(nil)
 
-// Controllers are those that the agent of a written system is told, unless the command names them.
+// Controllers are those that the agent of a written system is told.
 func (h *home) Controllers() []string { return h.controllers }
 
 // sandbox prepares the sandbox disks; nil outside a sandbox.

@@ -17,7 +17,7 @@ import (
 
 // Successors makes the identity of the agent that the written system runs; see link.Link.
 type Successors interface {
-	Successor(ctx context.Context) (link.Record, error)
+	Successor(ctx context.Context) (link.Succession, error)
 }
 
 // Run configures the system on a disk. What it did and what a person should look at is in the result; the error is
@@ -46,12 +46,17 @@ func (o *outcome) warn(format string, args ...any) {
 
 // run looks at the table, lets it grow, configures what is in it, and asks the disk once more who it is.
 func (o *outcome) run(ctx context.Context, disks driver.Disks, want protocol.DiskRef, w Wish, program string, from Successors) error {
+	next, err := from.Successor(ctx)
+	if err != nil {
+		return fmt.Errorf("get an identity for the installed system: %w", err)
+	}
+	w.UserData = next.UserData
 	path, number, t, err := o.prepare(ctx, disks, want, w)
 	if err != nil {
 		return err
 	}
 	if w.OSFamily != "windows" {
-		if err := o.linux(ctx, path, number, t, w, program, from); err != nil {
+		if err := o.linux(ctx, path, number, t, w, program, next.Record); err != nil {
 			return err
 		}
 	}
@@ -111,7 +116,7 @@ func (o *outcome) extend(dev driver.Disk, t *table) error {
 }
 
 // linux mounts the root and writes into it.
-func (o *outcome) linux(ctx context.Context, path, number string, t *table, w Wish, program string, from Successors) (err error) {
+func (o *outcome) linux(ctx context.Context, path, number string, t *table, w Wish, program string, record link.Record) (err error) {
 	d, err := openDevice(path, number)
 	if err != nil {
 		return err
@@ -127,10 +132,6 @@ func (o *outcome) linux(ctx context.Context, path, number string, t *table, w Wi
 	defer func() { err = errors.Join(err, m.detach()) }()
 	if err := ctx.Err(); err != nil {
 		return err
-	}
-	record, err := from.Successor(ctx)
-	if err != nil {
-		return fmt.Errorf("get an identity for the installed system: %w", err)
 	}
 	if err := o.apply(root, w, Agent{Program: program, Record: record}); err != nil {
 		return err

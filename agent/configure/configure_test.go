@@ -129,10 +129,13 @@ func wish() Wish {
 	}
 }
 
-type successor struct{ err error }
+type successor struct {
+	userData string
+	err      error
+}
 
-func (s successor) Successor(context.Context) (link.Record, error) {
-	return link.Record{InstanceID: "ins-2", Key: []byte("key"), ServerID: "srv-1", Certificate: []byte("cert")}, s.err
+func (s successor) Successor(context.Context) (link.Succession, error) {
+	return link.Succession{Record: link.Record{InstanceID: "ins-2", Key: []byte("key"), ServerID: "srv-1", Certificate: []byte("cert")}, UserData: s.userData}, s.err
 }
 
 // program is what plays the agent's own file.
@@ -195,7 +198,7 @@ func image(t *testing.T, label, kind string, files map[string]string, flags ...s
 const rootAt = 67584 * 512
 
 func (d *disk) configure(w Wish) (done, warnings string, err error) {
-	a, b, err := Run(d.t.Context(), d.disks, d.ref, w, program(d.t), successor{})
+	a, b, err := Run(d.t.Context(), d.disks, d.ref, w, program(d.t), successor{userData: w.UserData})
 	return strings.Join(a, "\n"), strings.Join(b, "\n"), err
 }
 
@@ -419,7 +422,7 @@ func (d *disk) full() {
 
 func TestB43_ASuccessorThatCannotBeHadIsWorthAnotherTry(t *testing.T) {
 	d := image(t, "gpt", "ext4", system())
-	_, _, err := Run(t.Context(), d.disks, d.ref, wish(), program(t), successor{fault.Unavailable("no controller answers")})
+	_, _, err := Run(t.Context(), d.disks, d.ref, wish(), program(t), successor{err: fault.Unavailable("no controller answers")})
 	if !fault.Is(err, fault.KindUnavailable) {
 		t.Errorf("%v", err)
 	}

@@ -104,10 +104,7 @@ func (d deeds) configure(ctx context.Context, job *Job, m protocol.ImageManifest
 	c, w := job.Command.Image, job.Result.Written
 	wish := configure.Wish{
 		Install: job.Command.Operation, Image: m.Name, OSFamily: m.OSFamily, Hostname: c.Hostname, SSHKeys: c.SSHKeys,
-		Network: c.Network, UserData: c.UserData, Controllers: c.Controllers,
-	}
-	if len(wish.Controllers) == 0 {
-		wish.Controllers = home.Controllers()
+		Network: c.Network, Controllers: home.Controllers(),
 	}
 	job.Report(2*m.RawBytes, 2*m.RawBytes, "bytes", "configuring the system")
 	var err error

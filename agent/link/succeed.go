@@ -9,42 +9,48 @@ import (
 	"github.com/steelyard/steelyard/protocol/session"
 )
 
+// Succession is what the agent that installs a system is given for it.
+type Succession struct {
+	Record   Record // of the agent that will run there
+	UserData string // what the customer wrote for cloud-init; it is kept nowhere else
+}
+
 // Successor makes the identity of the agent that will run on the system which is being installed: a key and an instance
 // of its own, and their certificate for the same server. It belongs into the state directory of that system ([Dir.Save])
 // and nowhere else. Faults: refused while no image command is in work, unavailable when no controller answers.
-func (l *Link) Successor(ctx context.Context) (Record, error) {
+func (l *Link) Successor(ctx context.Context) (Succession, error) {
 	now := l.identity()
 	if now == nil {
-		return Record{}, fault.Unavailable("the agent has not enrolled yet")
+		return Succession{}, fault.Unavailable("the agent has not enrolled yet")
 	}
 	rec := l.record()
 	rec.InstanceID = id.New("ins")
 	var err error
 	if rec.Key, err = newKey(); err != nil {
-		return Record{}, err
+		return Succession{}, err
 	}
 	ask := protocol.Succeed{InstanceID: rec.InstanceID}
 	if ask.CSR, err = request(rec.Key); err != nil {
-		return Record{}, err
+		return Succession{}, err
 	}
 	raw, err := l.dial(ctx, session.ControlTLS(protocol.ALPNSucceed, now.cert, now.authority, &l.tickets))
 	if err != nil {
-		return Record{}, err
+		return Succession{}, err
 	}
 	conn := session.NewConn(raw, enrolTimeout)
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := conn.Send(protocol.KindSucceed, &ask); err != nil {
-		return Record{}, err
+		return Succession{}, err
 	}
 	var reply protocol.Succeeded
 	if err := conn.Expect(protocol.KindSucceeded, &reply); err != nil {
-		return Record{}, err
+		return Succession{}, err
 	}
 	if reply.Fault != nil {
-		return Record{}, reply.Fault
+		return Succession{}, reply.Fault
 	}
 	rec.Certificate = reply.Certificate
 	_, err = rec.identity()
-	return rec, err
+	return Succession{rec, reply.UserData}, err
 }

@@ -40,7 +40,7 @@ func samples() map[protocol.Kind]any {
 		protocol.KindResult: &protocol.Result{
 			Command: "cmd-1", At: now, Fault: fault.Refused("no"),
 			Diagnosis: &protocol.Diagnosis{Profile: "quick", StartedAt: now, Checks: []protocol.Check{{Name: "cpu"}}, Inventory: inv},
-			Erasures:  []protocol.Erasure{{Disk: disk, Attempts: []string{"x"}, EndedAt: now}}, Written: &protocol.WrittenImage{Disk: disk},
+			Erasures:  []protocol.Erasure{{Disk: disk, Attempts: []protocol.Attempt{{Method: "x"}}, EndedAt: now}}, Written: &protocol.WrittenImage{Disk: disk},
 		},
 		protocol.KindAck:          &protocol.Ack{Command: "cmd-1"},
 		protocol.KindRenew:        &protocol.Renew{CSR: []byte{1}},
