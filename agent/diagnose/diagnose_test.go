@@ -134,7 +134,7 @@ func TestB46_EveryFaultIsFoundWithValueAndLimit(t *testing.T) {
 				return nil
 			}
 		}, "disk sda surface", "error"},
-		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(1).BytesPerSec = 20e6 }, "disk sdb read", "warning"},
+		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(1).BytesPerSec = 8e6 }, "disk sdb read", "warning"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(0).BytesPerSec = 100e6 }, "disk sda read", "warning"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.Disks[0].SMART.Passed = false }, "disk sda smart", "error"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.Disks[0].SMART.PendingSectors = 2 }, "disk sda smart", "warning"},
@@ -248,7 +248,7 @@ func TestB46_LimitsFollowTheClass(t *testing.T) {
 		{at(driver.KindNVMe, 3938), 984.5, 2000},
 		{at(driver.KindNVMe, 15754), 2000, 2000},
 		{at(driver.KindNVMe, 0), 400, 2000},
-		{driver.Drive{Kind: driver.KindVirtual}, 30, 0},
+		{driver.Drive{Kind: driver.KindVirtual}, 10, 0},
 	} {
 		if l := limitsOf(c.drive); l.rate != c.rate || l.iops != c.iops {
 			t.Errorf("%+v: %+v", c.drive, l)
@@ -286,7 +286,7 @@ func TestB46_ASlowDiskIsMeasuredAgainAlone(t *testing.T) {
 	var reads atomic.Int64
 	d := run(t, func(m *fake.Machine, _ *hardware.Inventory) {
 		m.Disk(1).Change(func(k *fake.Disk) {
-			k.BytesPerSec = 20e6
+			k.BytesPerSec = 8e6
 			k.Fault = func(op fake.Op, off, _ int64) error {
 				if off == 0 && op == fake.OpRead && reads.Add(1) == 2 {
 					go k.Change(func(k *fake.Disk) { k.BytesPerSec = 0 })

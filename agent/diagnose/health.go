@@ -124,7 +124,7 @@ func counts(h *smart.Health) []counted {
 		{"media errors", "errors", h.MediaErrors, true},
 		{"reported errors", "errors", h.Reported, false},
 		{"cable errors", "errors", h.CRCErrors, false},
-		{"hours", "h", h.Hours, false},
+		{"power-on hours", "h", h.Hours, false},
 	}
 }
 
@@ -184,6 +184,10 @@ func (k *disk) link() protocol.Check {
 // selfTest lets the drive test itself. Where it cannot, nothing is held against it.
 func (d *diagnosing) selfTest(ctx context.Context, k *disk) protocol.Check {
 	c := protocol.Check{Name: k.name("self-test"), Part: k.part(), Verdict: protocol.VerdictOK, Limit: "passed", Detail: "serial " + k.ref.Serial}
+	if k.before.Health == nil {
+		c.Detail = join(c.Detail, notTested+k.before.Silent)
+		return c
+	}
 	t, err := d.machine.SelfTest(ctx, k.ref, func(int) {})
 	switch {
 	case errors.Is(err, smart.ErrNoTest), errors.Is(err, smart.ErrSilent):

@@ -33,7 +33,7 @@ func limitsOf(d driver.Drive) limits {
 	case driver.KindNVMe:
 		return limits{class: "NVMe", rate: share(d.Link.NowRate, nvmeShare, nvmeMost, 400), iops: 2000, slowest: time.Second, readers: 8}
 	default:
-		return limits{class: "virtual disk", rate: 30, readers: 2}
+		return limits{class: "virtual disk", rate: 10, readers: 2}
 	}
 }
 

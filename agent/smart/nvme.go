@@ -25,13 +25,21 @@ func ParseNVMe(identify, log []byte) (Health, error) {
 	h.Protocol = "NVMe"
 	h.warnings(log[0])
 	h.Celsius = kelvin(log[1:])
-	h.Spare, h.SpareLimit, h.Wear = int(log[3]), int(log[4]), int(log[5])
+	h.Wear = int(log[5])
+	h.spares(int(log[3]), int(log[4]))
 	h.Hours, h.MediaErrors = wide(log[128:]), wide(log[160:])
 	if len(identify) >= identifyLength {
 		h.WarmCelsius, h.HotCelsius = kelvin(identify[266:]), kelvin(identify[268:])
 		h.CanTest = identify[256]&(1<<4) != 0 // OACS: Device Self-test
 	}
 	return h, nil
+}
+
+// spares takes over what is left. A virtual drive fills in neither of the two numbers, and then they mean nothing.
+func (h *Health) spares(left, limit int) {
+	if left != 0 || limit != 0 || len(h.Failing) > 0 {
+		h.Spare, h.SpareLimit = bounded(left), bounded(limit)
+	}
 }
 
 func kelvin(b []byte) int { return degrees(int(binary.LittleEndian.Uint16(b)) - 273) }

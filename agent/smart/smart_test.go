@@ -130,6 +130,9 @@ func TestB46_LogPagesOfNVMeDrives(t *testing.T) {
 	if err != nil || line(h) != want || !h.TooWarm || !h.CanTest || len(h.Failing) != 1 {
 		t.Errorf("%v %+v\n%s\nwant\n%s", err, h, line(h), want)
 	}
+	if v, err := ParseNVMe(nil, make([]byte, healthLength)); err != nil || v.Spare != -1 || v.SpareLimit != -1 || !v.Passed {
+		t.Errorf("a virtual drive that fills nothing in: %v %+v", err, v)
+	}
 	if _, err := ParseNVMe(nil, health[:100]); err == nil {
 		t.Error("half a page was read")
 	}

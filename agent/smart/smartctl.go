@@ -224,7 +224,8 @@ func (r *report) nvme(h *Health) {
 		return
 	}
 	h.warnings(n.Warning)
-	h.Wear, h.Spare, h.SpareLimit = bounded(n.Used), bounded(n.Spare), bounded(n.SpareThreshold)
+	h.Wear = bounded(n.Used)
+	h.spares(n.Spare, n.SpareThreshold)
 	h.MediaErrors = &n.MediaErrors
 	h.Celsius = cmp.Or(h.Celsius, degrees(n.Celsius))
 	if h.Hours == nil {

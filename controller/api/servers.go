@@ -15,6 +15,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 type (
@@ -51,7 +52,7 @@ type (
 		Params operationParams `json:"params,omitzero" required:"false"`
 	}
 	operationParams struct {
-		Profile  string   `json:"profile,omitempty" doc:"diagnose: quick or standard."`
+		Profile  string   `json:"profile,omitempty" doc:"diagnose: quick (the default), standard, burn-in (8 hours) or burn-in:HOURS, such as burn-in:24h."`
 		Image    string   `json:"image,omitempty" doc:"install: id of the image."`
 		Hostname string   `json:"hostname,omitempty" doc:"install."`
 		SSHKeys  []string `json:"ssh_keys,omitempty" doc:"install: one line each, as in authorized_keys."`
@@ -62,8 +63,8 @@ type (
 func (b *operationBody) check(c *fault.Check, look intake.Lookup, _ *state) {
 	switch b.Kind {
 	case operation.Diagnose:
-		p := b.Params.Profile
-		c.Require(p == "" || p == "quick" || p == "standard", "params.profile", "is %.40q; use quick or standard", p)
+		_, _, err := protocol.ParseProfile(b.Params.Profile)
+		c.Require(err == nil, "params.profile", "is %.40q; use quick, standard, burn-in (8 hours) or burn-in:HOURS up to burn-in:72h", b.Params.Profile)
 	case operation.Erase:
 	case operation.Power:
 		known := []string{operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle, operation.PowerBootRAM}
@@ -106,6 +107,7 @@ func (a *API) registerServers() {
 	a.ending("maintenance", "End the maintenance", a.in.EndMaintenance)
 	a.ending("override", "Take the acceptance back", a.in.EndOverride)
 	a.registerLife()
+	a.registerDiagnoses()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
 }
 

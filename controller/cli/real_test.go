@@ -255,7 +255,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server retire old1 --yes --reason sold")
 	r.do("", "server retire old1 --yes --reason sold --dirty")
 	r.do("", "server adopt fresh1 --as board1 --yes --reason replaced")
-	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan --until " + time.Now().Add(time.Hour).Format(time.RFC3339), "end-maintenance web1", "show web1", "why web1", "end-override web1"} {
+	for _, command := range []string{"commission web1 --yes", "decommission web1", "maintenance web1 --reason fan --until " + time.Now().Add(time.Hour).Format(time.RFC3339), "end-maintenance web1", "show web1", "why web1", "diagnoses web1", "end-override web1"} {
 		r.do("", "server "+command)
 	}
 	r.hands()

@@ -13,7 +13,7 @@ import (
 
 func (p *program) serverActions() []*cobra.Command {
 	n := find("server")
-	list := []*cobra.Command{p.whyCommand(n), p.operationRequest(n, "diagnose"), p.operationRequest(n, "erase"), p.operationRequest(n, "install"), p.operationRequest(n, "power")}
+	list := []*cobra.Command{p.whyCommand(n), p.operationRequest(n, "diagnose"), p.diagnosesCommand(), p.operationRequest(n, "erase"), p.operationRequest(n, "install"), p.operationRequest(n, "power")}
 	for _, d := range serverDeeds {
 		list = append(list, p.deed(n, d))
 	}
@@ -157,7 +157,7 @@ var operationWords = map[string]struct {
 		short:  "Turn it on or off",
 		fields: []field{{name: "action", usage: "on, off (orderly), hard-off, cycle or boot-ram", required: true}},
 	},
-	"diagnose": {short: "Test all parts", fields: []field{{name: "profile", usage: "quick or standard"}}},
+	"diagnose": {short: "Test all parts", fields: []field{{name: "profile", usage: "quick (seconds), standard (minutes), burn-in (8 hours) or burn-in:HOURS up to burn-in:72h"}}},
 	"erase":    {short: "Erase all its disks, proven", question: "Erase every disk of %s? Nothing on them can be read afterwards."},
 	"install": {
 		short: "Write an image to its disk", question: "Install %s? What is on its system disk is lost.",

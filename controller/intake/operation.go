@@ -106,7 +106,7 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		}
 	case operation.Diagnose:
 		if allowed == 0 {
-			allowed = operation.DiagnoseAllowed
+			allowed = max(operation.DiagnoseAllowed, protocol.DiagnoseTakes(p.Profile))
 		}
 	case operation.Erase:
 		if p.Disks, err = fleet.EraseRefs(s, &f.Inventory); err != nil {

@@ -19,6 +19,7 @@ import (
 var (
 	Servers    = NewTable[fleet.Server]("servers", "server")
 	Facts      = NewTable[fleet.Facts]("facts", "facts of server")
+	Diagnoses  = NewTable[fleet.Diagnoses]("diagnoses", "diagnoses of server")
 	Presences  = NewTable[fleet.Presence]("presence", "presence of server")
 	Identities = NewTable[Holders]("identities", "identity")
 	Aliases    = NewTable[Alias]("aliases", "former id")
