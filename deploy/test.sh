@@ -10,7 +10,8 @@ race=()
 if command -v gcc >/dev/null; then
   mapfile -t race < <(go list $1 2>/dev/null)
 fi
-mapfile -t plain < <(go list ./... | grep -vxF -f <(printf '%s\n' "${race[@]:-none}"))
+mapfile -t metal < <(go list ./deploy/e2e/metal/...) # virtual machines: one package at a time, with time for a machine without KVM
+mapfile -t plain < <(go list ./... | grep -vxF -f <(printf '%s\n' "${race[@]:-none}" "${metal[@]}"))
 
 # A test runner with a readable summary; go test itself serves where it cannot be had.
 if [[ ! -x $tools/gotestsum ]]; then
@@ -26,9 +27,10 @@ run() {
 
 status=0
 CGO_ENABLED=0 run -timeout 10m "${plain[@]}" || status=1
+CGO_ENABLED=0 run -p 1 -timeout 30m "${metal[@]}" || status=1
 if [[ ${#race[@]} -gt 0 ]]; then
   CGO_ENABLED=1 run -race -timeout 15m "${race[@]}" || status=1
 fi
 words=(passed FAILED)
-echo "tests ${words[$status]}: ${#plain[@]} packages, and ${#race[@]} with the race detector"
+echo "tests ${words[$status]}: ${#plain[@]} packages, ${#metal[@]} in virtual machines, and ${#race[@]} with the race detector"
 exit $status
