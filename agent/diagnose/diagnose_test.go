@@ -135,7 +135,7 @@ func TestB46_EveryFaultIsFoundWithValueAndLimit(t *testing.T) {
 			}
 		}, "disk sda surface", "error"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(1).BytesPerSec = 8e6 }, "disk sdb read", "warning"},
-		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(0).BytesPerSec = 100e6 }, "disk sda read", "warning"},
+		{func(m *fake.Machine, _ *hardware.Inventory) { m.Disk(0).BytesPerSec = 100e6 }, "disk sda read", "warning"}, // an SSD
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.Disks[0].SMART.Passed = false }, "disk sda smart", "error"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.Disks[0].SMART.PendingSectors = 2 }, "disk sda smart", "warning"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.Disks[0].SMART.PendingSectors = 200 }, "disk sda smart", "error"},
@@ -237,10 +237,10 @@ func TestB46_LimitsFollowTheClass(t *testing.T) {
 		drive      driver.Drive
 		rate, iops float64
 	}{
-		{driver.Drive{Kind: driver.KindHDD}, 50, 25},
-		{hdd(5400), 50, 25},
-		{hdd(7200), 80, 40},
-		{hdd(15000), 100, 60},
+		{driver.Drive{Kind: driver.KindHDD}, 40, 25},
+		{hdd(5400), 40, 25},
+		{hdd(7200), 60, 40},
+		{hdd(15000), 80, 60},
 		{at(driver.KindSSD, 600), 240, 1000},
 		{at(driver.KindSSD, 300), 120, 1000},
 		{at(driver.KindSSD, 0), 200, 1000},

@@ -177,6 +177,8 @@ func (k *disk) link() protocol.Check {
 	if l.NowRate > 0 && l.BestRate > 0 {
 		c.Verdict = verdict(false, l.NowRate < slowerLink*l.BestRate)
 		c.Figures = []protocol.Figure{against("link", l.NowRate, "MB/s", l.BestRate)}
+	} else {
+		c.Detail = join(c.Detail, "not compared: the slot does not tell what it can do")
 	}
 	return c
 }

@@ -38,16 +38,16 @@ func limitsOf(d driver.Drive) limits {
 }
 
 func limitsHDD(d driver.Drive) limits {
-	l := limits{class: "hard disk", rate: 50, iops: 25, slowest: 3 * time.Second, readers: 1}
+	l := limits{class: "hard disk", rate: 40, iops: 25, slowest: 3 * time.Second, readers: 1}
 	if d.Health == nil || d.Health.RPM == 0 {
 		return l
 	}
 	l.class = fmt.Sprintf("hard disk, %d rpm", d.Health.RPM)
 	switch {
 	case d.Health.RPM >= 10_000:
-		l.rate, l.iops = 100, 60
+		l.rate, l.iops = 80, 60
 	case d.Health.RPM >= 7200:
-		l.rate, l.iops = 80, 40
+		l.rate, l.iops = 60, 40
 	}
 	return l
 }

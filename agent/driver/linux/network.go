@@ -43,8 +43,10 @@ func (m *Machine) Counters(context.Context) map[string]driver.Counters {
 
 const (
 	echoEvery  = 50 * time.Millisecond
-	echoWithin = time.Second
+	echoWithin = 500 * time.Millisecond
 	echoBytes  = 56 // of payload
+	// patience is how many requests in a row may stay without any answer before it is clear that none will come.
+	patience = 5
 )
 
 // Gateway sends echo requests out of the port itself to its default gateway, IPv4 before IPv6.
@@ -61,8 +63,12 @@ func (m *Machine) Gateway(ctx context.Context, port string, count int) (driver.E
 	defer func() { _ = wire.conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = wire.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	_, _ = wire.ask(1<<16 - 1) // while its address is looked for, the kernel may drop what is sent
 	var times []time.Duration
 	for seq := range count {
+		if seq >= patience && len(times) == 0 {
+			break
+		}
 		if seq > 0 && pause(ctx, echoEvery) != nil {
 			break
 		}

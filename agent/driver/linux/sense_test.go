@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/agent/smart"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -84,13 +85,37 @@ func TestB46_HeatAndFansAreReadWithTheirLimits(t *testing.T) {
 }
 
 func TestB46_WhatADriveIsAttachedByIsRead(t *testing.T) {
-	const pci = "sys/block/nvme0n1/device/device/"
-	m := tree(t, map[string]string{
+	const port = "sys/devices/pci0000:00/0000:00:01.1/"
+	const pci = port + "0000:01:00.0/"
+	files := map[string]string{
 		pci + "current_link_speed": "8.0 GT/s PCIe", pci + "current_link_width": "2", pci + "max_link_speed": "16.0 GT/s PCIe", pci + "max_link_width": "4",
-	})
-	d := m.Drive(t.Context(), protocol.DiskRef{Name: "nvme0n1"})
+		pci + "nvme/nvme0/nvme0n1/size": "1",
+	}
+	look := func(max string) driver.Drive {
+		files[port+"max_link_speed"], files[port+"max_link_width"] = max, "8"
+		m := tree(t, files)
+		link := func(name, to string) {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(m.sys, name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(m.sys, "..", to), filepath.Join(m.sys, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link("block/nvme0n1", pci+"nvme/nvme0/nvme0n1")
+		link("devices/pci0000:00/0000:00:01.1/0000:01:00.0/nvme/nvme0/nvme0n1/device", pci+"nvme/nvme0")
+		link("devices/pci0000:00/0000:00:01.1/0000:01:00.0/nvme/nvme0/device", pci)
+		return m.Drive(t.Context(), protocol.DiskRef{Name: "nvme0n1"})
+	}
+	d := look("16.0 GT/s PCIe")
 	if d.Kind != driver.KindNVMe || d.Link.Now != "PCIe 8.0 GT/s x2" || d.Link.Best != "PCIe 16.0 GT/s x4" || int(d.Link.NowRate) != 1969 || int(d.Link.BestRate) != 7876 {
 		t.Errorf("%+v", d)
+	}
+	if old := look("2.5 GT/s PCIe"); old.Link.Best != "PCIe 2.5 GT/s x8" || old.Link.BestRate != 2000 {
+		t.Errorf("in an old slot %+v", old)
+	}
+	if silent := look("Unknown"); silent.Link.Now == "" || silent.Link.BestRate != 0 {
+		t.Errorf("in a slot that does not tell %+v", silent)
 	}
 	if d.Health != nil || d.Silent == "" {
 		t.Errorf("a drive that is not there told %+v, %q", d.Health, d.Silent)
@@ -99,6 +124,22 @@ func TestB46_WhatADriveIsAttachedByIsRead(t *testing.T) {
 		if _, rate := pciLink(speed, "1"); rate != want {
 			t.Errorf("%q: %v MB/s", speed, rate)
 		}
+	}
+	m := tree(t, map[string]string{
+		"sys/devices/pci0000:00/0000:00:17.0/ata3/link3/ata_link/link3/hw_sata_spd_limit": "3.0 Gbps",
+		"sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda/ro": "0",
+	})
+	if err := os.MkdirAll(filepath.Join(m.sys, "block"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda", filepath.Join(m.sys, "block/sda")); err != nil {
+		t.Fatal(err)
+	}
+	if l := m.link("sda", &smart.Health{LinkMbps: 3000, LinkBestMbps: 6000}); l.Now != "SATA 3.0 Gbit/s" || l.Best != "SATA 3.0 Gbit/s" || l.BestRate != 300 {
+		t.Errorf("a fast drive on an old port: %+v", l)
+	}
+	if l := m.link("sdb", &smart.Health{LinkMbps: 3000, LinkBestMbps: 6000}); l.NowRate != 300 || l.BestRate != 0 {
+		t.Errorf("on a port that does not tell: %+v", l)
 	}
 	for name, want := range map[string]string{"sda": driver.KindHDD, "vda": driver.KindVirtual, "sdz": driver.KindVirtual} {
 		if got := m.kind(t.Context(), name); got != want {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,21 +86,61 @@ func (m *Machine) SelfTest(ctx context.Context, disk protocol.DiskRef, report fu
 	return smart.Short(ctx, m.asked(disk.Name), report)
 }
 
-// link reads what an NVMe drive is attached by from its PCI device, of a SATA drive from its report.
+// link reads what an NVMe drive is attached by from its PCI device, of a SATA drive from its report. The best is what
+// drive and slot can do together: a fast drive in an older slot is no fault. Where the slot does not tell, it is not known.
 func (m *Machine) link(name string, h *smart.Health) driver.Link {
 	if smart.IsNVMe(name) {
-		pci := filepath.Join(m.sys, "block", name, "device", "device")
-		now, nowRate := pciLink(text(pci, "current_link_speed"), text(pci, "current_link_width"))
-		best, bestRate := pciLink(text(pci, "max_link_speed"), text(pci, "max_link_width"))
-		return driver.Link{Now: now, Best: best, NowRate: nowRate, BestRate: bestRate}
+		return m.linkPCI(name)
 	}
 	if h == nil || h.LinkMbps == 0 {
 		return driver.Link{}
 	}
-	return driver.Link{
-		Now: sata(h.LinkMbps), Best: sata(h.LinkBestMbps), NowRate: float64(h.LinkMbps) / 10, BestRate: float64(h.LinkBestMbps) / 10, // 8b/10b
+	l := driver.Link{Now: sata(h.LinkMbps), NowRate: float64(h.LinkMbps) / 10} // 8b/10b
+	if best := min(h.LinkBestMbps, m.portMbps(name)); best > 0 {
+		l.Best, l.BestRate = sata(best), float64(best)/10
 	}
+	return l
 }
+
+func (m *Machine) linkPCI(name string) driver.Link {
+	device, err := filepath.EvalSymlinks(filepath.Join(m.sys, "block", name, "device", "device"))
+	if err != nil {
+		return driver.Link{}
+	}
+	var l driver.Link
+	l.Now, l.NowRate = pciLink(text(device, "current_link_speed"), text(device, "current_link_width"))
+	l.Best, l.BestRate = pciLink(text(device, "max_link_speed"), text(device, "max_link_width"))
+	port := filepath.Dir(device)
+	best, rate := pciLink(text(port, "max_link_speed"), text(port, "max_link_width"))
+	if rate < l.BestRate { // also when it is not known
+		l.Best, l.BestRate = best, rate
+	}
+	return l
+}
+
+// portMbps is the fastest rate of the SATA port that a disk is plugged into; 0 where it is not known.
+func (m *Machine) portMbps(name string) int {
+	where, err := filepath.EvalSymlinks(filepath.Join(m.sys, "block", name))
+	if err != nil {
+		return 0
+	}
+	steps := strings.Split(where, "/")
+	for i, step := range steps {
+		if !ataPort.MatchString(step) {
+			continue
+		}
+		files, _ := filepath.Glob(filepath.Join(strings.Join(steps[:i+1], "/"), "link*/ata_link/link*/hw_sata_spd_limit"))
+		for _, f := range files {
+			gbps, err := strconv.ParseFloat(strings.TrimSuffix(text(filepath.Dir(f), filepath.Base(f)), " Gbps"), 64)
+			if err == nil && gbps > 0 && gbps < 1000 {
+				return int(gbps * 1000)
+			}
+		}
+	}
+	return 0
+}
+
+var ataPort = regexp.MustCompile(`^ata[0-9]+$`)
 
 func sata(mbps int) string { return fmt.Sprintf("SATA %.1f Gbit/s", float64(mbps)/1000) }
 
