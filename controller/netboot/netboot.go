@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Netboot, error) {
 		o.IPXE = debianIPXE
 	}
 	n := &Netboot{
-		opt: o, log: o.Logger, images: ramImages{dir: o.RAM}, arp: "/proc/self/net/arp",
+		opt: o, log: o.Logger, images: ramImages{dir: o.RAM}, arp: "/proc/thread-self/net/arp",
 		boots: map[string]uint64{RAM: 0, Disk: 0, refused: 0},
 	}
 	if err := n.open(ctx); err != nil {

@@ -11,7 +11,7 @@ import (
 
 // portOwner names the process that holds a UDP port of this machine, as far as this process may see it; "" nobody, or it cannot be known.
 func portOwner(proc string, port int) string {
-	sockets := socketsOf(filepath.Join(proc, "self/net/udp"), port)
+	sockets := socketsOf(filepath.Join(proc, "thread-self/net/udp"), port)
 	if len(sockets) == 0 {
 		return ""
 	}
