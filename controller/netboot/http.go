@@ -49,7 +49,7 @@ func (n *Netboot) script(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=us-ascii")
 	w.Header().Set("Cache-Control", "no-store")
 	if !r.URL.Query().Has("mac") {
-		_, _ = io.WriteString(w, introduction)
+		_, _ = io.WriteString(w, introduction(localOf(r).String()))
 		return
 	}
 	m, err := machineOf(r.URL.Query())
@@ -62,7 +62,7 @@ func (n *Netboot) script(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
-	text, kind, err := n.answer(r.Context(), m, from.Addr().Unmap().String(), localOf(r))
+	text, kind, err := n.answer(r.Context(), m, from.Addr().Unmap().String(), localOf(r).Addr())
 	if err != nil {
 		kind = refused
 		n.log.Warn("a machine cannot start from the network now", "mac", m.MAC, logging.KeyRemote, from.Addr().String(), logging.KeyError, err)
@@ -86,11 +86,11 @@ func (n *Netboot) honest(m Machine, from netip.Addr) error {
 }
 
 // localOf is the address by which the machine reached this controller.
-func localOf(r *http.Request) netip.Addr {
+func localOf(r *http.Request) netip.AddrPort {
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
+		return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 	}
-	return netip.Addr{}
+	return netip.AddrPort{}
 }
 
 // answer decides and words it. Errors: unavailable, refused.
@@ -136,7 +136,7 @@ func (n *Netboot) kernelLine(ctx context.Context, m Machine, d Decision, server,
 	}
 	n.tokens.Add(1)
 	args = []string{
-		"console=tty0", "console=ttyS0,115200", "panic=60",
+		"console=tty0", "console=ttyS0,115200", "quiet", "panic=60",
 		"steelyard.controller=" + strings.Join(n.controllers(local), ","),
 		"steelyard.token=" + n.opt.JoinToken(t.ID, secret),
 		"steelyard.mac=" + m.MAC,

@@ -17,16 +17,19 @@ const (
 // retrySeconds is how long a machine waits before it asks again.
 const retrySeconds = 15
 
-// introduction lets iPXE ask again with what it knows of its machine. --replace lets "exit" of the next script leave iPXE.
-var introduction = fmt.Sprintf(`#!ipxe
+// introduction lets iPXE ask again with what it knows of its machine. --replace lets "exit" of the next script leave iPXE. The address
+// is whole, because iPXE takes what stands before a colon for the scheme of a relative one, and texts of firmware hold colons.
+func introduction(host string) string {
+	return fmt.Sprintf(`#!ipxe
 echo
 echo Steelyard: asking what this machine shall start ...
 :again
-chain --replace %s?mac=${netX/mac}&uuid=${uuid}&buildarch=${buildarch}&platform=${platform}&serial=${serial:uristring} ||
+chain --replace http://%s%s?mac=${netX/mac:hexhyp}&uuid=${uuid}&buildarch=${buildarch}&platform=${platform}&serial=${serial:uristring} ||
 echo The controller gave no answer. Trying again in %d seconds.
 sleep %d
 goto again
-`, pathScript, retrySeconds, retrySeconds)
+`, host, pathScript, retrySeconds, retrySeconds)
+}
 
 // retry is the end of every script that met trouble.
 var retry = fmt.Sprintf(`echo Trying again in %d seconds.
