@@ -66,6 +66,8 @@ type Figure struct {
 const (
 	MaxChecks  = 4096
 	MaxFigures = 32 // of one check
+
+	maxAddresses = 16 // of a management controller
 )
 
 // Clean bounds what an agent sent: the number of checks and figures, the length and letters of texts, and numbers that are
@@ -74,6 +76,10 @@ func (d *Diagnosis) Clean() {
 	d.Inventory.Clean()
 	d.Profile = hardware.CleanString(d.Profile)
 	d.Checks = d.Checks[:min(len(d.Checks), MaxChecks)]
+	d.BMCAddresses = d.BMCAddresses[:min(len(d.BMCAddresses), maxAddresses)]
+	for i := range d.BMCAddresses {
+		d.BMCAddresses[i] = hardware.CleanString(d.BMCAddresses[i])
+	}
 	for i := range d.Checks {
 		d.Checks[i].clean()
 	}

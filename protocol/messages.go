@@ -273,6 +273,8 @@ type Diagnosis struct {
 	EndedAt   time.Time          `json:"ended_at"`
 	Checks    []Check            `json:"checks"`
 	Inventory hardware.Inventory `json:"inventory"` // as seen by the diagnostics: defines the configuration
+	// BMCAddresses are what the machine's own management controller says that it has on its LAN ports (IPv4).
+	BMCAddresses []string `json:"bmc_addresses,omitempty"`
 }
 
 // Check is one measured thing with its limit.

@@ -53,7 +53,7 @@ func (d *diagnosing) run(ctx context.Context, out *protocol.Diagnosis) error {
 	out.Inventory = d.machine.Inventory(ctx)
 	d.step("network ports", func() { d.ports(ctx, out.Inventory.NICs, counters) })
 	d.step("sensors", func() { d.sensors(sensors, d.machine.Sensors(ctx)) })
-	d.step("management controller", func() { d.bmc(ctx) })
+	d.step("management controller", func() { d.bmc(ctx, out) })
 	for _, k := range d.disks {
 		d.health(k)
 	}

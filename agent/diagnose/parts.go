@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -176,7 +177,7 @@ func machineChecks(before, now driver.Sensors) protocol.Check {
 }
 
 // bmc asks the management controller from inside.
-func (d *diagnosing) bmc(ctx context.Context) {
+func (d *diagnosing) bmc(ctx context.Context, out *protocol.Diagnosis) {
 	c := protocol.Check{Name: "bmc", Verdict: protocol.VerdictOK, Value: "none seen from here"}
 	b, err := d.machine.BMC(ctx)
 	switch {
@@ -187,8 +188,9 @@ func (d *diagnosing) bmc(ctx context.Context) {
 	default:
 		c.Value, c.Part, c.Limit = "firmware "+b.Firmware+", IPMI "+b.IPMI, b.MAC, "it answers and passed its own test"
 		c.Detail = fmt.Sprintf("maker %d", b.Manufacturer)
-		if b.Address != "" {
-			c.Value += ", address " + b.Address
+		out.BMCAddresses = b.Addresses
+		if len(b.Addresses) > 0 {
+			c.Value += ", address " + strings.Join(b.Addresses, ", ")
 		}
 		if b.SelfTest != "" {
 			c.Verdict, c.Detail = protocol.VerdictWarning, join("its own test found "+b.SelfTest, c.Detail)

@@ -132,9 +132,9 @@ type Echo struct {
 // BMC is what a management controller says of itself.
 type BMC struct {
 	Firmware     string
-	Manufacturer int    // IANA enterprise number
-	IPMI         string // version of the specification
-	SelfTest     string // "" passed or unknown; else what it found
-	Address      string // of its LAN port; "" unknown
-	MAC          string
+	Manufacturer int      // IANA enterprise number
+	IPMI         string   // version of the specification
+	SelfTest     string   // "" passed or unknown; else what it found
+	Addresses    []string // of its LAN ports (IPv4)
+	MAC          string   // of the first of them
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -59,6 +60,31 @@ func TestB16_ABurnInHasTheTimeThatItTakes(t *testing.T) {
 		op, err := g.RequestOperation(context.Background(), ann, OperationWish{Server: s.ID, Kind: operation.Diagnose, Params: operation.Params{Profile: profile}}, nil)
 		if err != nil || op.Allowed != want || op.Steps[len(op.Steps)-1].Allowed != want {
 			t.Errorf("%q: %v, %v, %v", profile, err, op.Allowed, op.Steps)
+		}
+	}
+}
+
+// TestB46_TheRecordedManagementControllerIsTheMachinesOwn else power acts on another machine.
+func TestB46_TheRecordedManagementControllerIsTheMachinesOwn(t *testing.T) {
+	for _, c := range []struct {
+		bmc    outofband.BMC
+		inside []string
+		want   string // "": not compared
+	}{
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "10.0.0.7"}, []string{"10.0.0.7"}, protocol.VerdictOK},
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "10.0.0.7:6230"}, []string{"192.168.0.120", "10.0.0.7"}, protocol.VerdictOK},
+		{outofband.BMC{Driver: outofband.DriverRedfish, Address: "https://10.0.0.7"}, []string{"10.0.0.7"}, protocol.VerdictOK},
+		{outofband.BMC{Driver: outofband.DriverRedfish, Address: "https://10.0.0.7:8443"}, []string{"10.0.0.8"}, protocol.VerdictWarning},
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "10.0.0.7"}, nil, ""},
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "bmc7.example.net"}, []string{"10.0.0.8"}, ""},
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "[2001:db8::7]:623"}, []string{"10.0.0.8"}, ""},
+		{outofband.BMC{Driver: outofband.DriverWOL, Address: "10.0.0.255"}, []string{"10.0.0.8"}, ""},
+		{outofband.BMC{Driver: outofband.DriverIPMI, Address: "127.0.9.7", Simulator: "ipmi_sim"}, []string{"10.0.0.8"}, ""},
+		{outofband.BMC{}, []string{"10.0.0.8"}, ""},
+	} {
+		got, known := sameBMC(&c.bmc, c.inside)
+		if known != (c.want != "") || got.Verdict != c.want {
+			t.Errorf("%+v inside %v: %+v", c.bmc, c.inside, got)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/protocol"
@@ -20,7 +19,9 @@ const progressEvery = 2 * time.Second
 // outbox. A result that comes again or too late changes nothing (rule X5) and is
 // accepted, so that the agent can forget it. When Result returns nil the outcome is durable.
 func (in *Intake) Result(ctx context.Context, server string, res protocol.Result) error {
-	measured := measure(&res, in.now())
+	if res.Diagnosis != nil {
+		res.Diagnosis.Clean()
+	}
 	key := store.CommandKey(server, res.Command)
 	err := in.change(ctx, func(tx *store.Tx) error {
 		cmd, ok, err := store.Commands.Find(tx, key)
@@ -31,7 +32,11 @@ func (in *Intake) Result(ctx context.Context, server string, res protocol.Result
 			in.log.Warn("a late result changes nothing", "server", server, "command", res.Command)
 			return late(tx, server, res, in.now())
 		}
-		return cmp.Or(store.Commands.Delete(tx, key), store.Results.Put(tx, key, res), compare(tx, server, measured))
+		kept, err := keepDiagnosis(tx, server, res, in.now())
+		if err != nil {
+			return err
+		}
+		return cmp.Or(store.Commands.Delete(tx, key), store.Results.Put(tx, key, kept))
 	})
 	if err == nil {
 		in.paced.forget(res.Command)
@@ -77,35 +82,4 @@ func late(tx *store.Tx, server string, res protocol.Result, now time.Time) error
 	}
 	op.Late = append(slices.Clone(op.Late), operation.Late{Command: res.Command, At: now, Fault: res.Fault})
 	return store.Operations.Put(tx, op.ID, op)
-}
-
-// measure bounds a diagnosis and takes its numbers out of it: they are kept beside those of earlier ones, not in the
-// record of the server, which is read and written all the time.
-func measure(res *protocol.Result, now time.Time) *fleet.Measured {
-	d := res.Diagnosis
-	if d == nil {
-		return nil
-	}
-	d.Clean()
-	if len(d.Checks) == 0 {
-		return nil
-	}
-	m := fleet.Measure(res.Operation, d, now)
-	for i := range d.Checks {
-		d.Checks[i].Figures = nil
-	}
-	return &m
-}
-
-// compare puts the numbers of a diagnosis beside those of earlier ones of the server.
-func compare(tx *store.Tx, server string, m *fleet.Measured) error {
-	if m == nil {
-		return nil
-	}
-	d, _, err := store.Diagnoses.Find(tx, server)
-	if err != nil {
-		return err
-	}
-	d.Server = server
-	return store.Diagnoses.Put(tx, server, d.With(*m))
 }

@@ -58,11 +58,11 @@ func (m *Machine) BMC(ctx context.Context) (driver.BMC, error) {
 		b.SelfTest = selfTest(answer)
 	}
 	for channel := byte(1); channel <= lanChannels && ctx.Err() == nil; channel++ {
-		if answer, err := ask(netTransport, getLAN, channel, lanAddress, 0, 0); err == nil && lan(&b, answer) {
-			if answer, err := ask(netTransport, getLAN, channel, lanMAC, 0, 0); err == nil && len(answer) >= 7 {
-				b.MAC = net.HardwareAddr(answer[1:7]).String()
-			}
-			break
+		if answer, err := ask(netTransport, getLAN, channel, lanAddress, 0, 0); err != nil || !lan(&b, answer) {
+			continue
+		}
+		if answer, err := ask(netTransport, getLAN, channel, lanMAC, 0, 0); err == nil && len(answer) >= 7 && b.MAC == "" {
+			b.MAC = net.HardwareAddr(answer[1:7]).String()
 		}
 	}
 	return b, ctx.Err()
@@ -116,7 +116,7 @@ func lan(b *driver.BMC, a []byte) bool {
 	if address.IsUnspecified() || address == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return false
 	}
-	b.Address = address.String()
+	b.Addresses = append(b.Addresses, address.String())
 	return true
 }
 
