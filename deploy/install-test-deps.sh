@@ -20,6 +20,9 @@ wanted=(
   redfishtool:redfishtool    # a client of the simulated Redfish service
   ip:iproute2                # network namespaces
   qemu-system-x86_64:qemu-system-x86 # virtual machines that stand in for metal
+  mmdebstrap:mmdebstrap      # the system that the machines are installed with
+  extlinux:extlinux          # starts it
+  ping:iputils-ping          # hears whether it answers
   depmod:kmod                # tables of the kernel's modules
   cpio:cpio                  # reads our archives as another program does
   dnsmasq:dnsmasq-base       # DHCP in the network of the virtual machines

@@ -1,0 +1,31 @@
+package system
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/steelyard/steelyard/deploy/e2e/metal/qemu"
+)
+
+func TestTheSystemStartsFromEveryKindOfDisk(t *testing.T) {
+	qemu.Need(t, append(Programs, "depmod")...)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	image := filepath.Join(t.TempDir(), "system.img")
+	if err := Build(ctx, filepath.Dir(qemu.Cache()), image); err != nil {
+		t.Fatal(err)
+	}
+	for _, bus := range []string{"nvme", "sata"} {
+		t.Run(bus, func(t *testing.T) {
+			disk := qemu.Disk{Bus: bus, Serial: "D1", File: image, Options: "snapshot=on", Boot: 1}
+			m := qemu.Start(t, qemu.Machine{Disks: []qemu.Disk{disk}})
+			began := time.Now()
+			if err := m.WaitLine("login:", 2*time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%.1f s to the login", time.Since(began).Seconds())
+		})
+	}
+}
