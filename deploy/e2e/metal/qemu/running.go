@@ -150,7 +150,7 @@ func (m Machine) args(dir string) ([]string, error) {
 	}
 	list := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-		"-machine", "q35,accel=tcg", "-cpu", "Nehalem", "-m", fmt.Sprint(memory), // never KVM: it may be there and hang
+		"-machine", "q35,accel=tcg,graphics=off", "-cpu", "Nehalem", "-m", fmt.Sprint(memory), // never KVM: it may be there and hang
 		"-serial", "file:" + filepath.Join(dir, "console"), "-serial", "file:" + filepath.Join(dir, "output"),
 		"-qmp", "unix:" + filepath.Join(dir, "qmp") + ",server=on,wait=off",
 	}
