@@ -82,7 +82,7 @@ func (w *writing) run(ctx context.Context) error {
 		return err
 	}
 	w.spans = spans(index, w.m.RawBytes)
-	w.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(w.workers), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(protocol.MaxFrameBytes))
+	w.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(w.workers), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(protocol.MaxFrameBytes), zstd.IgnoreChecksum(true)) // a better digest was compared
 	if err != nil {
 		return fault.Internal("make a decoder: %w", err)
 	}

@@ -280,8 +280,8 @@ func inside(t *testing.T, size uint64) {
 
 type successor struct{}
 
-func (successor) Successor(context.Context) (link.Record, error) {
-	return link.Record{InstanceID: "ins-2", ServerID: "srv-1"}, nil
+func (successor) Successor(context.Context) (link.Succession, error) {
+	return link.Succession{Record: link.Record{InstanceID: "ins-2", ServerID: "srv-1"}}, nil
 }
 
 func run(t *testing.T, words ...string) string {
