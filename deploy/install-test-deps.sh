@@ -41,7 +41,6 @@ wanted=(
   sfdisk:fdisk
   hdparm:hdparm              # erases SATA disks, or claims it
   sg_sanitize:sg3-utils      # the same for SCSI disks
-  nwipe:nwipe                # another eraser, to compare with
 )
 
 missing=()

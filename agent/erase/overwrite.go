@@ -1,7 +1,6 @@
 package erase
 
 import (
-	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -107,7 +106,7 @@ func (d *disk) held() (n int, err error) {
 		if err := d.readAt(buf, off); err != nil {
 			return 0, err
 		}
-		if !bytes.Equal(buf, zeros[:len(buf)]) {
+		if !empty(buf) {
 			n++
 		}
 	}
@@ -222,6 +221,5 @@ func (d *disk) noise(ctx context.Context) error {
 func noiseAt(key cipher.Block, b []byte, at int64) {
 	var iv [aes.BlockSize]byte
 	binary.BigEndian.PutUint64(iv[8:], uint64(at)/aes.BlockSize)
-	clear(b)
-	cipher.NewCTR(key, iv[:]).XORKeyStream(b, b)
+	cipher.NewCTR(key, iv[:]).XORKeyStream(b, zeros[:len(b)])
 }
