@@ -149,6 +149,12 @@ const (
 	CommandReboot   = "reboot"    // start again in good order; the Result comes before the deed
 )
 
+// Where a reboot shall lead.
+const (
+	IntoRAM  = "ram"  // the RAM environment: from the network
+	IntoDisk = "disk" // the system on its disk
+)
+
 // Command is one step of an operation.
 type Command struct {
 	ID        string           `json:"id"`
@@ -158,7 +164,7 @@ type Command struct {
 	Epoch     uint64           `json:"epoch"`
 	Kind      string           `json:"kind"` // one of the Command… constants
 	Deadline  time.Time        `json:"deadline"`
-	Into      string           `json:"into,omitempty"` // reboot: "ram" next from the network, "disk", "" as the machine likes
+	Into      string           `json:"into,omitempty"` // reboot: IntoRAM, IntoDisk or "", as the machine likes
 	Boot      string           `json:"boot,omitempty"` // power-off, reboot: Hello.BootID when the command was made; "" any
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
 	Erase     *EraseCommand    `json:"erase,omitempty"`

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/steelyard/steelyard/agent/firmware"
 )
 
 // espKind is the type of an EFI system partition, as stored.
@@ -74,13 +77,10 @@ func loader(m io.ReaderAt, t *table) (esp *partition, path string) {
 	return nil, ""
 }
 
-// firmware is where the kernel shows UEFI; absent when the machine was started by a BIOS.
-const firmware = "/sys/firmware/efi"
-
 // boot sees to it that the firmware of this machine finds the system.
 func (o *outcome) boot(m io.ReaderAt, t *table, w Wish) {
-	esp, path := loader(m, t)
-	if _, err := os.Stat(firmware); err != nil {
+	esp, from := loader(m, t)
+	if _, err := os.Stat(filepath.Dir(firmware.Dir)); err != nil {
 		if bytes.Equal(t.mbr[:440], make([]byte, 440)) {
 			o.warn("this machine starts by a BIOS, and the image has no boot loader for it")
 		}
@@ -90,14 +90,14 @@ func (o *outcome) boot(m io.ReaderAt, t *table, w Wish) {
 		o.warn("this machine starts by UEFI, and the image has no EFI system partition with a known boot loader")
 		return
 	}
-	number, err := enter(firmware+"/efivars", bootOption{table: t, esp: *esp, path: path, name: "Steelyard: " + w.Image})
-	if err != nil && path == loaders[0] {
-		o.warn("no boot entry was written (%v); the firmware has to find %s by itself", err, path)
+	number, err := enter(firmware.Dir, bootOption{table: t, esp: *esp, path: from, name: "Steelyard: " + w.Image})
+	if err != nil && from == loaders[0] {
+		o.warn("no boot entry was written (%v); the firmware has to find %s by itself", err, from)
 		return
 	}
 	if err != nil {
 		o.warn("no boot entry was written, and the image has no %s: the machine may not start: %v", loaders[0], err)
 		return
 	}
-	o.did("boot entry Boot%04X for %s", number, path)
+	o.did("boot entry Boot%04X for %s", number, from)
 }

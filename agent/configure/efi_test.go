@@ -3,22 +3,24 @@ package configure
 import (
 	"bytes"
 	"os"
-	"path/filepath"
+
 	"slices"
 	"testing"
+
+	"github.com/steelyard/steelyard/agent/firmware"
 )
 
 // firmwareOf is a directory of variables as efivarfs shows them. The entry that the machine was started by is 0002.
-func firmwareOf(t *testing.T) variables {
+func firmwareOf(t *testing.T) firmware.Variables {
 	t.Helper()
-	v := variables(t.TempDir())
+	v := firmware.Variables(t.TempDir())
 	for name, value := range map[string][]byte{
-		"BootOrder": numbers([]uint16{1, 2, 3}), "BootCurrent": numbers([]uint16{2}),
-		"Boot0001": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, wide("disk"), []byte{0x7F, 0xFF, 4, 0}),
-		"Boot0002": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, wide("network"), []byte{0x7F, 0xFF, 4, 0}),
-		"Boot0003": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, wide(ours+"older"), []byte{0x7F, 0xFF, 4, 0}),
+		"BootOrder": firmware.Numbers([]uint16{1, 2, 3}), "BootCurrent": firmware.Numbers([]uint16{2}),
+		"Boot0001": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, firmware.Wide("disk"), []byte{0x7F, 0xFF, 4, 0}),
+		"Boot0002": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, firmware.Wide("network"), []byte{0x7F, 0xFF, 4, 0}),
+		"Boot0003": slices.Concat([]byte{1, 0, 0, 0, 4, 0}, firmware.Wide(ours+"older"), []byte{0x7F, 0xFF, 4, 0}),
 	} {
-		ok(t, v.set(name, value))
+		ok(t, v.Set(name, value))
 	}
 	return v
 }
@@ -30,21 +32,21 @@ func TestB43_TheFirmwareTriesTheDiskBehindTheNetwork(t *testing.T) {
 	for range 2 { // again is the same
 		number, err := enter(string(v), b)
 		ok(t, err)
-		if got := v.list("BootOrder"); number != 0 || !slices.Equal(got, []uint16{1, 2, 0}) {
+		if got := v.List("BootOrder"); number != 0 || !slices.Equal(got, []uint16{1, 2, 0}) {
 			t.Errorf("entry %d, order %v", number, got)
 		}
-		if got := v.list("BootNext"); !slices.Equal(got, []uint16{0}) {
+		if got := v.List("BootNext"); !slices.Equal(got, []uint16{0}) {
 			t.Errorf("next %v", got)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(string(v), "Boot0003"+bootVendor)); !os.IsNotExist(err) {
+	if _, err := os.Stat(v.Path("Boot0003")); !os.IsNotExist(err) {
 		t.Error("the entry of an earlier installation is left")
 	}
-	got := v.get("Boot0000")
+	got := v.Get("Boot0000")
 	for what, want := range map[string][]byte{
 		"partition": slices.Concat([]byte{4, 1, 42, 0, 1, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0}, esp.id[:], []byte{2, 2}),
-		"loader":    append([]byte{4, 4, 4 + 2*22, 0}, wide(`\EFI\BOOT\BOOTX64.EFI`)...),
-		"name":      wide(ours + "debian-12"),
+		"loader":    append([]byte{4, 4, 4 + 2*22, 0}, firmware.Wide(`\EFI\BOOT\BOOTX64.EFI`)...),
+		"name":      firmware.Wide(ours + "debian-12"),
 	} {
 		if !bytes.Contains(got, want) {
 			t.Errorf("the entry has no %s % x:\n% x", what, want, got)
@@ -55,7 +57,7 @@ func TestB43_TheFirmwareTriesTheDiskBehindTheNetwork(t *testing.T) {
 func TestB43_AFullMenuIsSaid(t *testing.T) {
 	v := firmwareOf(t)
 	for n := range 256 {
-		ok(t, v.set("Boot"+string("0123456789ABCDEF"[n>>12&15])+string("0123456789ABCDEF"[n>>8&15])+string("0123456789ABCDEF"[n>>4&15])+string("0123456789ABCDEF"[n&15]), []byte{1, 0, 0, 0, 0, 0, 'x', 0, 0, 0}))
+		ok(t, v.Set("Boot"+string("0123456789ABCDEF"[n>>12&15])+string("0123456789ABCDEF"[n>>8&15])+string("0123456789ABCDEF"[n>>4&15])+string("0123456789ABCDEF"[n&15]), []byte{1, 0, 0, 0, 0, 0, 'x', 0, 0, 0}))
 	}
 	if _, err := enter(string(v), bootOption{table: &table{sector: 512, mbr: make([]byte, 512)}}); err == nil {
 		t.Error("an entry was written over another one")

@@ -63,6 +63,13 @@ type Power interface {
 	Reboot(ctx context.Context) error
 }
 
+// Director is a machine whose next start can be told what to start from.
+type Director interface {
+	// FromNetwork lets the next start, and only that one, be from the network. How it is done is for a person; refused where
+	// the machine has no way.
+	FromNetwork(ctx context.Context) (how string, err error)
+}
+
 // Machine is everything that commands are done to.
 type Machine interface {
 	Disks

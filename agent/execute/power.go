@@ -3,7 +3,9 @@ package execute
 import (
 	"context"
 
+	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // leaveOn is what a sandbox does about its machine.
@@ -20,13 +22,22 @@ func (d deeds) powerOff(_ context.Context, job *Job) error {
 	return job.Then(now, d.machine.PowerOff)
 }
 
-func (d deeds) reboot(_ context.Context, job *Job) error {
+// reboot starts the machine again. Where that shall lead is prepared as well as the machine can; a machine that cannot
+// still starts again, because its own boot order may be right.
+func (d deeds) reboot(ctx context.Context, job *Job) error {
 	now := d.machine.BootID()
 	if job.restarted(now) {
 		job.Result.Detail = "the machine was started again already"
 		return nil
 	}
 	job.Result.Detail = "the machine starts again"
+	if director, ok := d.machine.(driver.Director); ok && job.Command.Into == protocol.IntoRAM {
+		how, err := director.FromNetwork(ctx)
+		if err != nil {
+			how = "as its own boot order says: " + err.Error()
+		}
+		job.Result.Detail += ", " + how
+	}
 	return job.Then(now, d.machine.Reboot)
 }
 

@@ -394,3 +394,47 @@ func TestClosingInterruptsWhatIsFinalToo(t *testing.T) {
 		t.Error("a drive that erases itself has a result because the agent stopped")
 	}
 }
+
+// director is an outlet whose next start can be chosen.
+type director struct {
+	*outlet
+	err   error
+	asked int
+}
+
+func (d *director) FromNetwork(context.Context) (string, error) {
+	d.asked++
+	return "from the network by entry 0004", d.err
+}
+
+func TestB34_ARebootIntoTheRAMEnvironmentIsFromTheNetwork(t *testing.T) {
+	for name, c := range map[string]struct {
+		into  string
+		err   error
+		asked int
+		says  string
+	}{
+		"into the RAM environment":    {protocol.IntoRAM, nil, 1, "entry 0004"},
+		"where the firmware has none": {protocol.IntoRAM, fault.Refused("no entry for the network"), 1, "own boot order says: no entry"},
+		"from the disk":               {protocol.IntoDisk, nil, 0, "starts again"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &director{outlet: newOutlet(), err: c.err}
+			e := New(journal.InMemory(), Deeds(protocol.EnvInstalled, d, nil), silent)
+			e.Attach(welcome)
+			defer e.Close()
+			command := power(protocol.CommandReboot)
+			command.Into = c.into
+			e.Execute(command)
+			res := result(t, e, "p")
+			if res.Fault != nil || d.asked != c.asked || !strings.Contains(res.Detail, c.says) {
+				t.Errorf("%s: asked %d times, %+v", name, d.asked, res)
+			}
+			e.Acked("p")
+			synctest.Wait()
+			if !slices.Equal(d.done, []string{"reboot"}) {
+				t.Errorf("%s: %v", name, d.done)
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/steelyard/steelyard/agent/firmware"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -74,6 +75,20 @@ func (m *Machine) PowerOff(ctx context.Context) error { return m.opt.Switch.turn
 
 // Reboot tells the computer to start again. Faults: refused when it is not this agent's to switch.
 func (m *Machine) Reboot(ctx context.Context) error { return m.opt.Switch.turn(ctx, reboot) }
+
+// FromNetwork sets the boot entry for the next start in the firmware of a machine that starts by UEFI. A BIOS starts what stands first in
+// its own order.
+func (m *Machine) FromNetwork(context.Context) (string, error) {
+	if m.opt.Switch == nil {
+		return "", fault.Refused("this agent shares its machine")
+	}
+	v, err := firmware.Open(firmware.Dir)
+	if err != nil {
+		return "", fault.Refused("the machine starts by a BIOS, whose own boot order counts")
+	}
+	number, err := v.Next()
+	return fmt.Sprintf("from the network by the firmware's boot entry %04X", number), err
+}
 
 // deed is one way to go down.
 type deed struct {
