@@ -98,8 +98,10 @@ func TestServeTakesItsSettings(t *testing.T) {
 	var got ServeOptions
 	hooks := allHooks()
 	hooks.Serve = func(_ context.Context, o ServeOptions) error { got = o; return nil }
-	env := map[string]string{"STEELYARD_DATA": "/d", "STEELYARD_ETCD_ENDPOINTS": "https://a:2379,https://b:2379", "STEELYARD_LOG_LEVEL": "debug", "STEELYARD_HTTP": ":1",
-		"STEELYARD_NETBOOT": "eth1=dhcp:10.0.0.5-10.0.0.6,gateway=10.0.0.1 eth2=proxy"}
+	env := map[string]string{
+		"STEELYARD_DATA": "/d", "STEELYARD_ETCD_ENDPOINTS": "https://a:2379,https://b:2379", "STEELYARD_LOG_LEVEL": "debug", "STEELYARD_HTTP": ":1",
+		"STEELYARD_NETBOOT": "eth1=dhcp:10.0.0.5-10.0.0.6,gateway=10.0.0.1 eth2=proxy",
+	}
 	r := runWith(t, env, "", hooks, "serve", "--http", ":2", "--advertise", "c.example.net", "--etcd-user", "u", "--etcd-password-file", "f")
 	want := ServeOptions{
 		Data: "/d", HTTP: ":2", Agents: ":8443", Advertise: []string{"c.example.net"}, EtcdEndpoints: []string{"https://a:2379", "https://b:2379"},

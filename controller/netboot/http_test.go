@@ -157,9 +157,21 @@ func TestOnlyAFewQuestionsAreAnswered(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"POST", asks, 405}, {"PUT", pathEFI, 405}, {"DELETE", pathScript, 405}, {"HEAD", asks, 405}, {"GET", "/", 404}, {"GET", "/netboot/", 404}, {"GET", "/netboot/../../etc/passwd", 404},
-		{"GET", pathRAM + "0000/vmlinuz", 404}, {"GET", pathRAM + "x/..%2f..%2fetc%2fpasswd", 404}, {"GET", "/metrics", 404}, {"GET", pathEFI, 200}, {"HEAD", pathEFI, 200},
-		{"GET", pathScript + "?mac=x", 403}, {"GET", pathScript + "?mac=01:00:00:00:00:01", 403}, {"GET", pathScript + "?mac=" + strings.Repeat("a", 4096), 400},
+		{"POST", asks, 405},
+		{"PUT", pathEFI, 405},
+		{"DELETE", pathScript, 405},
+		{"HEAD", asks, 405},
+		{"GET", "/", 404},
+		{"GET", "/netboot/", 404},
+		{"GET", "/netboot/../../etc/passwd", 404},
+		{"GET", pathRAM + "0000/vmlinuz", 404},
+		{"GET", pathRAM + "x/..%2f..%2fetc%2fpasswd", 404},
+		{"GET", "/metrics", 404},
+		{"GET", pathEFI, 200},
+		{"HEAD", pathEFI, 200},
+		{"GET", pathScript + "?mac=x", 403},
+		{"GET", pathScript + "?mac=01:00:00:00:00:01", 403},
+		{"GET", pathScript + "?mac=" + strings.Repeat("a", 4096), 400},
 	} {
 		if status, _ := d.do(row.method, row.path); status != row.status {
 			t.Errorf("%s %.60s: %d, want %d", row.method, row.path, status, row.status)
