@@ -10,12 +10,14 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Report tells how far the work is; see execute.Job.
+// Report tells how far the work is; see execute.Job. It is called by several goroutines.
 type Report func(done, total uint64, unit, note string)
 
 // Run tests the machine. It fails only when ctx ends first: everything that is wrong with the
 // machine is a check.
 func Run(ctx context.Context, m driver.Machine, p Profile, report Report) (*protocol.Diagnosis, error) {
+	report, stop := repeated(report)
+	defer stop()
 	d := &diagnosing{machine: m, profile: p, report: report}
 	out := &protocol.Diagnosis{Profile: p.Name, StartedAt: time.Now().UTC()}
 	err := d.run(ctx, out)

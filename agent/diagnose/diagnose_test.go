@@ -332,7 +332,7 @@ func TestB46_BurnIn(t *testing.T) {
 	}
 	p, p.Load = Quick, time.Minute
 	synctest.Test(t, func(t *testing.T) {
-		var total uint64
+		var total atomic.Uint64
 		inv := parts()
 		m := fake.New(func() hardware.Inventory { return inv }, fake.NewPages())
 		m.Pace = 1
@@ -348,14 +348,14 @@ func TestB46_BurnIn(t *testing.T) {
 		}
 		d, err := Run(t.Context(), m, p, func(done, of uint64, unit, _ string) {
 			if unit == "seconds" {
-				total = of
+				total.Store(of)
 				if done > of {
 					t.Errorf("%d of %d seconds", done, of)
 				}
 			}
 		})
-		if err != nil || total != 60 {
-			t.Fatalf("%v, %d seconds", err, total)
+		if err != nil || total.Load() != 60 {
+			t.Fatalf("%v, %d seconds", err, total.Load())
 		}
 		if took := d.EndedAt.Sub(d.StartedAt); took < time.Minute || took > 2*time.Minute {
 			t.Errorf("it took %s", took)
@@ -388,7 +388,25 @@ func TestB46_ABurnInIsInterruptedAtOnce(t *testing.T) {
 	})
 }
 
-// TestB46_FiguresName what was measured so that it can be compared: each has a unit, and parts are named for good.
+// TestProgressIsToldAgain while the processors are worked for a minute, so that a listener who missed it hears it.
+func TestProgressIsToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fake.New(parts, fake.NewPages())
+		m.Pace = 1
+		p := Quick
+		p.CPU = time.Minute
+		var told atomic.Int32
+		if _, err := Run(t.Context(), m, p, func(_, _ uint64, _, note string) {
+			if note == "testing processors" {
+				told.Add(1)
+			}
+		}); err != nil || told.Load() < 20 {
+			t.Errorf("%v, told %d times", err, told.Load())
+		}
+	})
+}
+
+// TestB46_FiguresAreComparable: each has a name and a unit, and parts are named for good.
 func TestB46_FiguresAreComparable(t *testing.T) {
 	d := run(t, nil)
 	for name, want := range map[string]string{"disk sda smart": "Fa", "disk sda read": "Fa", "nic eth0 link": "02:00:00:00:00:01"} {
