@@ -9,6 +9,10 @@
 // open device again, just before it is touched. A disk without serial and WWN cannot
 // be named and therefore is never touched.
 //
+// What only some disks and machines have is an interface of its own: a drive that empties itself ([SelfErasing]) or
+// hides its end ([Clipping]), a machine that hides disks ([Hiding]) or knows its buses ([Wired]). The commands behind them are
+// in driver/nvme, driver/ata and driver/scsi, which know nothing of devices and are tried on drives in memory.
+//
 // The package decides nothing: who may erase is a matter of agent/erase. It promises that
 // opening for writing is exclusive and is refused while anything else on the machine
 // uses the disk.

@@ -30,7 +30,7 @@ func TestB44_ADiskThatNobodyAnnouncedIsNotErasedBeforeAPersonLooked(t *testing.T
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if !w.stock.Index.Available(id) || store.Erasures.Len(w.store.Snapshot()) != erased+1 || len(w.openTasks()) != 0 {
+		if !w.stock.Index.Available(id) || store.Erasures.Len(w.store.Snapshot()) != erased+2 || len(w.openTasks()) != 0 {
 			t.Fatalf("not available again: %+v, tasks %v", w.stock.Index.Reasons(id), w.openTasks())
 		}
 	})
