@@ -63,7 +63,7 @@ func TestX5_ABootLeavesEverythingThatWasDecidedAboutAServer(t *testing.T) {
 	if got.InstanceID != "ins-ram" || got.CertSerial == was.CertSerial || got.Environment != protocol.EnvRAM {
 		t.Fatalf("the agent of the server is not the booted one: %+v", got)
 	}
-	got.InstanceID, got.CertSerial, got.EnrolKey = was.InstanceID, was.CertSerial, was.EnrolKey
+	got.InstanceID, got.CertSerial, got.EnrolKey, got.BootedAt = was.InstanceID, was.CertSerial, was.EnrolKey, was.BootedAt
 	if d := cmp.Diff(was, got); d != "" {
 		t.Errorf("the boot changed more than the key: %s", d)
 	}
