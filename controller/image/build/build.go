@@ -39,8 +39,16 @@ const (
 
 // programs are what is run, and the packages that they come in.
 var programs = []struct{ name, packet string }{
-	{"mmdebstrap", "mmdebstrap"}, {"sfdisk", "fdisk"}, {"mkfs.ext4", "e2fsprogs"}, {"mkfs.vfat", "dosfstools"}, {"mcopy", "mtools"}, {"mmd", "mtools"},
-	{"extlinux", "extlinux"}, {"grub-mkimage", "grub-common"}, {"mount", "mount"}, {"umount", "mount"},
+	{"mmdebstrap", "mmdebstrap"},
+	{"sfdisk", "fdisk"},
+	{"mkfs.ext4", "e2fsprogs"},
+	{"mkfs.vfat", "dosfstools"},
+	{"mcopy", "mtools"},
+	{"mmd", "mtools"},
+	{"extlinux", "extlinux"},
+	{"grub-mkimage", "grub-common"},
+	{"mount", "mount"},
+	{"umount", "mount"},
 }
 
 // files that are no programs.
