@@ -41,7 +41,7 @@ func (d *disk) killed() {
 	t := d.t
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run", "^TestB43_KilledInTheMiddleItIsDoneAgain$")
-	c.Env = append(os.Environ(), fmt.Sprintf("CONFIGURE_OF_CHILD=%s %d", d.path, d.whole))
+	c.Env = append(os.Environ(), fmt.Sprintf("CONFIGURE_OF_CHILD=%s %d", d.path, d.whole), "TMPDIR="+t.TempDir())
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.StdoutPipe()
 	ok(t, err)

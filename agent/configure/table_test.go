@@ -166,12 +166,19 @@ func FuzzTable(f *testing.F) {
 	head[510], head[511] = 0x55, 0xAA
 	head[446+4] = 0xEE
 	copy(head[512:], gptMark)
+	head[512+12], head[512+24], head[512+72], head[512+80], head[512+84] = gptHeader, 1, 2, 128, 128
+	copy(head[1024:], "type of a partition")
+	head[1024+33], head[1024+41] = 8, 16 // sectors 2048 to 4096
+	seal(head)
+	if _, err := readTable(&memory{append(head, make([]byte, 4*mib-len(head))...)}, 4*mib, 512); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(head, uint8(0))
 	dos := bytes.Clone(head)
 	dos[446+4], dos[446+8], dos[446+12] = 0x83, 8, 200
 	f.Add(dos, uint8(1))
 	f.Fuzz(func(t *testing.T, head []byte, kind uint8) {
-		m := &memory{make([]byte, 8*mib)}
+		m := &memory{make([]byte, 4*mib)}
 		copy(m.b, head[:min(len(head), len(m.b))])
 		if kind%2 == 0 && len(head) > 20<<10 {
 			seal(m.b) // so that more than checksums is tried
