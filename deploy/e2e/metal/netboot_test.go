@@ -12,20 +12,13 @@ import (
 // TestB43_AMachineStartsFromTheNetwork with nothing but its firmware: it gets an address, iPXE, kernel and memory image and a boot token from
 // a real controller, becomes pending, and comes back as the same server when it is started again.
 func TestB43_AMachineStartsFromTheNetwork(t *testing.T) {
-	dir := environment(t)
 	for name, row := range map[string]struct {
 		firmware qemu.Firmware
 		plain    bool // the firmware's own PXE, and iPXE by TFTP
 	}{"BIOS": {qemu.BIOS, false}, "UEFI": {qemu.UEFI, true}} {
 		t.Run(name, func(t *testing.T) {
-			r := rack.New(t)
-			c := newController(t, r, "--netboot", rack.Bridge+"=dhcp:10.77.0.100-10.77.0.200", "--ramenv", dir, "--log-level", "debug")
-			m := qemu.Machine{
-				Firmware: row.firmware, Memory: 768, NetNS: r.Name,
-				Identity: qemu.Identity{Manufacturer: "ACME", Product: "P1", Serial: "SN-" + name, UUID: "11111111-2222-3333-4444-555555555501", Board: "B1", Chassis: "C1"},
-				Disks:    []qemu.Disk{qemu.NewDisk(t, "nvme", "NV1", 64<<20)},
-				NICs:     []qemu.NIC{{MAC: "52:54:00:77:00:01", Tap: r.Port("tap0"), Boot: 1, Plain: row.plain}},
-			}
+			c, m := bare(t, row.firmware, "dhcp:10.77.0.100-10.77.0.200")
+			m.NICs[0].Plain = row.plain
 			id := boots(t, c, m)
 			c.must("POST", "/v1/servers/"+id+"/approve", object{"reason": "it is ours"}, nil)
 			if again := boots(t, c, m); again != id {
@@ -54,6 +47,52 @@ func TestB43_AMachineStartsFromTheNetwork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestB43_ARejectedMachineStartsItsDisk: its BIOS comes back from iPXE, and a token is not made for it.
+func TestB43_ARejectedMachineStartsItsDisk(t *testing.T) {
+	c, m := bare(t, qemu.BIOS, "dhcp:10.77.0.100-10.77.0.200")
+	m.Disks[0] = qemu.NewDisk(t, "virtio", "VD1", 64<<20)
+	if err := os.WriteFile(m.Disks[0].File, bootSector("STARTED FROM ITS DISK\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id := boots(t, c, m)
+	c.must("POST", "/v1/servers/"+id+"/reject", object{"reason": "it is not ours"}, nil)
+	machine := qemu.Start(t, m)
+	if err := machine.WaitLine("STARTED FROM ITS DISK", patience); err != nil {
+		t.Fatal(err)
+	}
+	var tokens struct{ Items []any }
+	c.must("GET", "/v1/tokens?kind=boot", nil, &tokens)
+	if len(tokens.Items) != 1 {
+		t.Errorf("%d boot tokens; only its first start was into the RAM environment", len(tokens.Items))
+	}
+}
+
+// bare is a controller that machines of a rack start from, and a machine with nothing on it.
+func bare(t *testing.T, firmware qemu.Firmware, netboot string) (*controller, qemu.Machine) {
+	t.Helper()
+	dir := environment(t)
+	r := rack.New(t)
+	c := newController(t, r, "--netboot", rack.Bridge+"="+netboot, "--ramenv", dir, "--log-level", "debug")
+	return c, qemu.Machine{
+		Firmware: firmware, Memory: 768, NetNS: r.Name,
+		Identity: qemu.Identity{Manufacturer: "ACME", Product: "P1", Serial: "SN1", UUID: "11111111-2222-3333-4444-555555555501", Board: "B1", Chassis: "C1"},
+		Disks:    []qemu.Disk{qemu.NewDisk(t, "nvme", "NV1", 64<<20)},
+		NICs:     []qemu.NIC{{MAC: "52:54:00:77:00:01", Tap: r.Port("tap0"), Boot: 1}},
+	}
+}
+
+// bootSector is a disk whose first sector writes a text to the first serial port, and waits.
+func bootSector(text string) []byte {
+	disk := make([]byte, 1<<20)
+	code := []byte{0xba, 0xf8, 0x03} // mov dx, 0x3f8
+	for _, c := range []byte(text) {
+		code = append(code, 0xb0, c, 0xee) // mov al, c; out dx, al
+	}
+	copy(disk, append(code, 0xf4, 0xeb, 0xfd)) // hlt, for ever
+	disk[510], disk[511] = 0x55, 0xaa
+	return disk
 }
 
 // boots starts the machine until its agent is connected, switches it off hard, and returns which server it is.
