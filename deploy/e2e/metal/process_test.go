@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/steelyard/steelyard/controller/outofband/power/ipmisim"
 )
 
 // patience is how long anything may take on a busy machine with an emulated processor.
@@ -44,7 +46,16 @@ var bin = sync.OnceValues(func() (string, error) {
 // scratch is the directory of what all tests here share.
 var scratch string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == chassisCommand {
+		if err := ipmisim.Chassis(os.Args[3:], os.Args[2], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "metal")
