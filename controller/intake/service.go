@@ -178,11 +178,20 @@ func (w *wish) owned() error {
 	return nil
 }
 
+// idle refuses while something runs on the server, but for what the rules of power began by themselves (B28, B29):
+// that ends for what a person wants.
 func (w *wish) idle() error {
-	if w.server.Operation != "" {
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", w.server.Operation, w.server.ID)
+	if w.server.Operation == "" {
+		return nil
 	}
-	return nil
+	old, ok, err := store.Operations.Find(w.tx, w.server.Operation)
+	switch {
+	case err != nil:
+		return err
+	case ok && old.Kind == operation.Power && old.Params.Cause != "":
+		return w.replace()
+	}
+	return fault.Refused("operation %s is running on server %s; wait for it or cancel it", w.server.Operation, w.server.ID)
 }
 
 // deleteAgain lets a delete go on that waits for a person (rule B42).
@@ -249,7 +258,10 @@ func (w *wish) begin(kind string, p operation.Params, state, message string) err
 	if err != nil {
 		return err
 	}
-	op.Service, op.Order, op.RequestedBy, op.Replaces = w.svc.ID, w.svc.Order, w.actor.Name, w.replaces
+	op.Service, op.Order, op.RequestedBy = w.svc.ID, w.svc.Order, w.actor.Name
+	if w.replaces != "" {
+		op = operation.Taking(op, w.replaces)
+	}
 	m, err := moduleOf(w.tx, w.svc.Order)
 	if err != nil {
 		return err

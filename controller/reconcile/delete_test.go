@@ -291,3 +291,42 @@ func (w *world) addresses(server string) (list []string) {
 	}
 	return list
 }
+
+func TestB29_WhatTheRulesBeganEndsForWhatAPersonWants(t *testing.T) {
+	inHall(t, func(w *world, h *hall) {
+		w.obey(h.traced(w.obedient))
+		svc, id := h.active()
+		ctx := context.Background()
+		if _, err := w.intake.StopService(ctx, ann, svc.ID, "unpaid"); err != nil {
+			t.Fatal(err)
+		}
+		running := func() *operation.Operation {
+			op, _ := store.Operations.View(w.store, w.server(id).Operation)
+			return op
+		}
+		for range 300 { // until the server, which is on still, is turned off by rule B29
+			time.Sleep(500 * time.Millisecond)
+			synctest.Wait()
+			if op := running(); op != nil && op.Kind == operation.Power {
+				break
+			}
+		}
+		rule := running()
+		if rule == nil || rule.Params.Cause == "" {
+			t.Fatalf("no rule turns it off: %+v", rule)
+		}
+		if _, err := w.intake.ResumeService(ctx, ann, svc.ID, "paid"); err != nil {
+			t.Fatalf("resumed a moment later: %v", err)
+		}
+		h.settle()
+		if got := w.service(svc.ID); got.State != order.ServiceActive || !h.chassis(id).on || w.server(id).Operation != "" {
+			t.Fatalf("service %s %q, on %v, did %s", got.State, got.Message, h.chassis(id).on, h.done())
+		}
+		if old := w.op(rule.ID); old.State != operation.Canceled && old.State != operation.Done {
+			t.Errorf("the rule's operation is %s", old.State)
+		}
+		if len(w.openTasks()) != 0 {
+			t.Errorf("tasks %v", w.openTasks())
+		}
+	})
+}

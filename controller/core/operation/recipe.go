@@ -122,6 +122,21 @@ func act(name string) Step {
 	return Step{Name: name, Command: name, Hand: HandController, Allowed: awaitAllowed, State: StepPending}
 }
 
+// Taking is op, which takes its server over from the operation that runs there: that is stopped first. A delete does so in
+// its own place (rule B35).
+func Taking(op Operation, replaces string) Operation {
+	op.Replaces = replaces
+	if op.Kind == Delete {
+		return op
+	}
+	stop := act(ActStopRunning)
+	stop.Allowed = powerAllowed
+	op.Steps = append([]Step{stop}, op.Steps...)
+	op.Allowed += stop.Allowed
+	op.Deadline = op.Deadline.Add(stop.Allowed)
+	return op
+}
+
 // Wakes reports whether an operation may turn its server on.
 func Wakes(op Operation) bool {
 	return slices.ContainsFunc(op.Steps, func(s Step) bool {
