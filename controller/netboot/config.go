@@ -72,11 +72,12 @@ func (p place) beside(line func(string, ...any)) {
 	line(`pxe-service=tag:%s,tag:!ipxe,7,"Steelyard",%s`, p.tag(), fileEFI)
 }
 
-// files are what the kinds of firmware load; iPXE goes on to the first script, whatever loaded it.
+// files are what the kinds of firmware load; iPXE goes on to the first script, whatever loaded it. An offer without the server's address
+// is none to iPXE and to BIOSes, when it comes beside that of another server.
 func (p place) files(line func(string, ...any)) {
-	line("dhcp-boot=tag:%s,tag:ipxe,%s", p.tag(), p.URL)
-	line("dhcp-boot=tag:%s,tag:!ipxe,tag:bios,%s", p.tag(), fileBIOS)
-	line("dhcp-boot=tag:%s,tag:!ipxe,tag:efi,%s", p.tag(), fileEFI)
+	line("dhcp-boot=tag:%s,tag:ipxe,%s,,%s", p.tag(), p.URL, p.Address.Addr())
+	line("dhcp-boot=tag:%s,tag:!ipxe,tag:bios,%s,,%s", p.tag(), fileBIOS, p.Address.Addr())
+	line("dhcp-boot=tag:%s,tag:!ipxe,tag:efi,%s,,%s", p.tag(), fileEFI, p.Address.Addr())
 }
 
 func (p place) tag() string { return fmt.Sprintf("link%d", p.Index) }

@@ -255,6 +255,9 @@ func beside(t *testing.T, ns string, with []dhcpv4.Modifier) (address, file stri
 			return
 		}
 		if file = bootFile(server); file != "" {
+			if server.ServerIPAddr.String() != "10.77.0.1" {
+				t.Errorf("%s is offered without the server that has it: %s", file, server.ServerIPAddr)
+			}
 			return
 		}
 		request, err := dhcpv4.New(append(with, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(hardwareAddress(t, clientMAC)), dhcpv4.WithBroadcast(true),
