@@ -2,6 +2,8 @@ package metal
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,6 +69,35 @@ func TestB43_ARejectedMachineStartsItsDisk(t *testing.T) {
 	if len(tokens.Items) != 1 {
 		t.Errorf("%d boot tokens; only its first start was into the RAM environment", len(tokens.Items))
 	}
+}
+
+// TestB43_AMachineStartsBesideAnotherDHCPServer that gives its address and knows nothing of the controller.
+func TestB43_AMachineStartsBesideAnotherDHCPServer(t *testing.T) {
+	for name, firmware := range map[string]qemu.Firmware{"BIOS": qemu.BIOS, "UEFI": qemu.UEFI} {
+		t.Run(name, func(t *testing.T) {
+			c, m := bare(t, firmware, "proxy")
+			m.NICs[0].Plain = firmware == qemu.UEFI
+			c.site()
+			boots(t, c, m)
+		})
+	}
+}
+
+// site is a namespace on the rack's bridge with a DHCP server of its own.
+func (c *controller) site() {
+	c.t.Helper()
+	ns := c.rack.Name + "-site"
+	for _, line := range []string{
+		"netns add " + ns, "-n " + c.rack.Name + " link add site0 type veth peer name eth0 netns " + ns, "-n " + c.rack.Name + " link set site0 master " + rack.Bridge + " up",
+		"-n " + ns + " addr add 10.77.0.2/24 dev eth0", "-n " + ns + " link set eth0 up",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			c.t.Fatalf("ip %s: %v: %s", line, err, out)
+		}
+	}
+	c.t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
+	launch(c.t, exec.Command("ip", "netns", "exec", ns, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
+		"--dhcp-range=10.77.0.50,10.77.0.60,1h", "--dhcp-leasefile="+filepath.Join(c.t.TempDir(), "leases"), "--log-dhcp"))
 }
 
 // bare is a controller that machines of a rack start from, and a machine with nothing on it.
