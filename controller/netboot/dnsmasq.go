@@ -95,6 +95,7 @@ func (d *dnsmasq) prepare(ctx context.Context, dir, ipxe string) error {
 
 // run keeps dnsmasq running until ctx ends.
 func (d *dnsmasq) run(ctx context.Context) error {
+	d.endFormer(ctx)
 	wait, ends := firstWait, 0
 	for {
 		started := time.Now()
@@ -132,8 +133,8 @@ func (d *dnsmasq) watched(ctx context.Context) error {
 	return d.once(ctx)
 }
 
-// once starts dnsmasq and waits for its end. The kernel ends it with this process: the parent-death signal belongs to the
-// thread that started it, so that thread waits.
+// once starts dnsmasq and waits for its end. Until it gives up root the kernel ends it with this process (the parent-death signal belongs
+// to the thread that started it, so that thread waits); after that the next controller does, see endFormer.
 func (d *dnsmasq) once(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +40,30 @@ func TestX4_DnsmasqIsStartedAgain(t *testing.T) {
 	}
 	if leases, err := os.ReadFile(filepath.Join(n.opt.Dir, "leases")); err != nil || !bytes.Contains(leases, []byte(clientMAC)) {
 		t.Errorf("leases: %s, %v", leases, err)
+	}
+}
+
+// TestX4_ADnsmasqThatOutlivedItsControllerIsEnded: both would answer, from one file of leases.
+func TestX4_ADnsmasqThatOutlivedItsControllerIsEnded(t *testing.T) {
+	path := program(t, "dnsmasq", "dnsmasq-base")
+	ns := cable(t, "prov0", "10.77.0.1/24")
+	o := newWorld(t).options(ramenv(t, "k", "i"), "prov0=dhcp:10.77.0.100-10.77.0.200")
+	killed, err := Open(t.Context(), o)
+	must(t, err)
+	killed.Close()
+	child(t, path, "--keep-in-foreground", "--conf-file="+killed.dhcp.config)
+	if _, err := ask(t, ns); err != nil {
+		t.Fatal(err)
+	}
+	n := serve(t, o)
+	await(t, "our own dnsmasq", func() bool { return n.dhcp.pid.Load() != 0 })
+	if _, err := ask(t, ns); err != nil || n.Stats().Restarts != 0 {
+		t.Errorf("%v; %d restarts", err, n.Stats().Restarts)
+	}
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	must(t, err)
+	if ours := slices.DeleteFunc(dirs, func(dir string) bool { return !n.dhcp.isOurs(dir) }); len(ours) != 1 {
+		t.Errorf("%v run with one configuration: both would answer", ours)
 	}
 }
 
