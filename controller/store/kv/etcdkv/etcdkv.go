@@ -143,6 +143,9 @@ func (s *Store) Commit(ctx context.Context, t kv.Txn) (int64, bool, error) {
 	if err := s.opt.Guard(len(t.Ops) > 0); err != nil {
 		return 0, false, err
 	}
+	if err := ctx.Err(); err != nil { // an etcd in this process may still do it
+		return 0, false, explain("commit a change", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
 	r, err := s.c.Txn(ctx).If(s.compares(t.Compares)...).Then(s.ops(t.Ops)...).Commit()
