@@ -194,6 +194,9 @@ func (a *agent) onResult(m session.Message) error {
 	if err := m.Decode(&res); err != nil {
 		return err
 	}
+	if res.Diagnosis != nil {
+		res.Diagnosis.Clean()
+	}
 	err := a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Result(ctx, a.server, res) })
 	if err != nil && !fault.Is(err, fault.KindNotFound) {
 		return a.unaccepted("result", err)

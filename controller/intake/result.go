@@ -19,9 +19,6 @@ const progressEvery = 2 * time.Second
 // outbox. A result that comes again or too late changes nothing (rule X5) and is
 // accepted, so that the agent can forget it. When Result returns nil the outcome is durable.
 func (in *Intake) Result(ctx context.Context, server string, res protocol.Result) error {
-	if res.Diagnosis != nil {
-		res.Diagnosis.Clean()
-	}
 	key := store.CommandKey(server, res.Command)
 	err := in.change(ctx, func(tx *store.Tx) error {
 		cmd, ok, err := store.Commands.Find(tx, key)
