@@ -26,6 +26,7 @@ wanted=(
   depmod:kmod                # tables of the kernel's modules
   cpio:cpio                  # reads our archives as another program does
   dnsmasq:dnsmasq-base       # DHCP in the network of the virtual machines
+  busybox:busybox-static     # the shell of the RAM environment
   xz:xz-utils                # unpacks the kernel
   mkfs.ext4:e2fsprogs        # file systems inside the machines
   qemu-img:qemu-utils        # images in other formats

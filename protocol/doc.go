@@ -4,7 +4,7 @@
 //
 // # Transport
 //
-// The agent dials; the controller never does. One TCP port serves four
+// The agent dials; the controller never does. One TCP port serves five
 // application protocols, told apart by ALPN (RFC 7301), always TLS 1.3. A client that
 // offers none of them is refused in the handshake.
 //
@@ -18,6 +18,7 @@
 //     controller answers one [FetchReply] frame and then the bytes, exactly as many as it said, and
 //     closes.
 //   - [ALPNSucceed]: mutual certificates, no yamux. One [Succeed] frame, one [Succeeded] frame.
+//   - [ALPNConsole]: mutual certificates, no yamux. The frames of one console; see below.
 //
 // Keys are ECDSA P-256 or Ed25519. The controller's certificate carries the DNS name
 // [ControllerName] (also the name that the agent sends as SNI) and is signed by the
@@ -80,7 +81,7 @@
 // What each side may send in a session, after the handshake:
 //
 //	agent       Ping Report SampleReport Progress Result Renew Goodbye
-//	controller  Pong Want Command Cancel Ack Renewed Goodbye
+//	controller  Pong Want Command Cancel Ack Renewed Console Goodbye
 //
 // An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40; more
 // ends the session.
@@ -150,4 +151,14 @@
 //
 // Erasing needs a [Permit], installing an image a signed [ImageManifest]; both signatures
 // are Ed25519 (RFC 8032) over the bytes in the Signed… field, which are JSON.
+//
+// # Console
+//
+// A person may be given a shell on a machine whose agent runs in memory ([EnvRAM]) and named [CanConsole]. The controller sends
+// [Console] on the control stream, with an ID that it made at random for this one time. Within 15 seconds the agent opens a connection
+// of [ALPNConsole] and sends [Console] with the same ID first. Then both send [ConsoleData], of at most [ConsoleChunk] bytes each, the
+// controller [ConsoleSize] when the terminal of the person changed, and the agent [ConsoleExit] last: with a fault instead when it gives no shell.
+// Nothing is buffered beyond one frame: who reads slowly slows the writer. The console ends with the connection, and with the
+// session that it was asked for in; every process that the shell started ends with it. An agent
+// of another environment ends the session when it is asked.
 package protocol

@@ -20,6 +20,7 @@ const (
 	ALPNControl = "steelyard/1"
 	ALPNBulk    = "steelyard-bulk/1"
 	ALPNSucceed = "steelyard-succeed/1"
+	ALPNConsole = "steelyard-console/1"
 )
 
 // ControllerName is the DNS name in every controller certificate.
@@ -61,6 +62,10 @@ const (
 	KindFetchReply   Kind = 19
 	KindSucceed      Kind = 20
 	KindSucceeded    Kind = 21
+	KindConsole      Kind = 22
+	KindConsoleData  Kind = 23
+	KindConsoleSize  Kind = 24
+	KindConsoleExit  Kind = 25
 )
 
 // Environments of an agent.
@@ -76,7 +81,8 @@ const (
 	CanDiagnose = "diagnose"
 	CanErase    = "erase"
 	CanInstall  = "install"
-	CanPower    = "power" // shut down and reboot
+	CanPower    = "power"   // shut down and reboot
+	CanConsole  = "console" // give a shell to a person; in EnvRAM only
 )
 
 // Hello opens a control stream.
@@ -397,6 +403,38 @@ type Succeeded struct {
 	Certificate []byte       `json:"certificate"`         // X.509, DER
 	UserData    string       `json:"user_data,omitempty"` // what the customer wrote for cloud-init
 	Fault       *fault.Fault `json:"fault,omitempty"`
+}
+
+// Limits of a console.
+const (
+	MaxConsoleID   = 64      // bytes
+	MaxConsoleSide = 1000    // rows or columns
+	ConsoleChunk   = 4 << 10 // bytes of input or output in one ConsoleData; a slow line takes them within the time of one message
+)
+
+// Console asks the agent for a shell, on the control stream; on a connection of its own the agent answers with the
+// same ID.
+type Console struct {
+	ID   string `json:"id"`
+	Rows int    `json:"rows,omitempty"`
+	Cols int    `json:"cols,omitempty"`
+}
+
+// ConsoleData is what was typed, or what the shell wrote.
+type ConsoleData struct {
+	Data []byte `json:"data"`
+}
+
+// ConsoleSize tells the shell how large the person's terminal is now.
+type ConsoleSize struct {
+	Rows int `json:"rows"`
+	Cols int `json:"cols"`
+}
+
+// ConsoleExit ends a console: how the shell ended, or why there is none.
+type ConsoleExit struct {
+	Status int          `json:"status"` // of the shell; 128 and the signal that ended it
+	Fault  *fault.Fault `json:"fault,omitempty"`
 }
 
 // Sign is the JSON of v, in the form that Permit and ImageManifest are signed in.

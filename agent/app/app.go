@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/agent/execute"
 	"github.com/steelyard/steelyard/agent/journal"
 	"github.com/steelyard/steelyard/agent/link"
+	"github.com/steelyard/steelyard/agent/shell"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -90,6 +91,7 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
 		Source: source, Executor: hands, Environment: o.Environment, AgentVersion: o.Version,
 		BootID: source.machine.BootID(), Capabilities: execute.Capabilities(o.Environment), Logger: o.Logger,
+		Shell: console(o.Environment),
 	})
 	if err != nil {
 		return err
@@ -97,6 +99,18 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 	images.Link = l
 	o.Logger.Info("agent started", "version", o.Version, "environment", o.Environment, "state", o.State)
 	return l.Run(ctx)
+}
+
+// console opens the shell of the RAM environment. On every other system there is none for anybody: it is a customer's, or is
+// shared with others.
+func console(environment string) func(rows, cols int) (link.Shell, error) {
+	if environment != protocol.EnvRAM {
+		return nil
+	}
+	variables := []string{"PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/tmp", "TERM=xterm", `PS1=\h:\w# `}
+	return func(rows, cols int) (link.Shell, error) {
+		return shell.Open([]string{"/bin/sh"}, variables, "/", rows, cols)
+	}
 }
 
 // tidy gives the buffers of each deed back to the system when it is over.

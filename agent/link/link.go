@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func New(o Options) (*Link, error) {
 	orDefault(&o.InventoryEvery, 10*time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Shell != nil {
+		o.Capabilities = append(slices.Clone(o.Capabilities), protocol.CanConsole)
 	}
 	if o.Dial == nil {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {

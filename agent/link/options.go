@@ -23,6 +23,8 @@ type Options struct {
 	BootID       string   // changes with every start of the machine
 	Capabilities []string // protocol.Can…
 	Logger       *slog.Logger
+	// Shell gives a person a shell on a terminal of this size (protocol.CanConsole); nil: this agent gives none.
+	Shell func(rows, cols int) (Shell, error)
 
 	// InventoryEvery is the time between two readings of the inventory; 0 means ten minutes.
 	InventoryEvery time.Duration

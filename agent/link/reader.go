@@ -29,6 +29,7 @@ var handlers = map[protocol.Kind]func(*live, session.Message) error{
 	protocol.KindCancel:  (*live).onCancel,
 	protocol.KindAck:     (*live).onAck,
 	protocol.KindRenewed: (*live).onRenewed,
+	protocol.KindConsole: (*live).onConsole,
 }
 
 func (s *live) handle(m session.Message) error {

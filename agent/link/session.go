@@ -33,6 +33,8 @@ type live struct {
 	conn    *session.Conn
 	welcome protocol.Welcome
 	work    sync.WaitGroup
+	life    context.Context // of what runs beside the loop; ends with the session
+	shell   sync.Mutex      // one console at a time
 
 	ended   chan error            // from the reader, once
 	want    chan struct{}         // a full report is asked for
@@ -62,7 +64,7 @@ func (l *Link) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &live{
 		Link: l, conn: conn, ended: make(chan error, 1), want: make(chan struct{}, 1), renewed: make(chan protocol.Renewed, 1),
-		reading: make(chan reading, 1), sent: map[string]time.Time{},
+		reading: make(chan reading, 1), sent: map[string]time.Time{}, life: ctx,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer s.work.Wait()

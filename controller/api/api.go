@@ -41,6 +41,7 @@ type Options struct {
 	Sample     func(server string) (hardware.Sample, time.Time, bool)
 	Progress   func(server string) (protocol.Progress, bool)
 	JoinToken  func(id, secret string) string // the text that a person hands to a new machine
+	Consoles   Consoles                       // shells on machines
 
 	PerSecond float64 // requests per second of one token; 0 is 200
 	Burst     int     // at once; 0 is 1,000
@@ -95,7 +96,7 @@ func New(o Options) *API {
 		o.Burst = 1000
 	}
 	a := &API{
-		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite},
+		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite, consoleLook, consolePing},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
 		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5),
 		hashing: make(chan struct{}, 2), patches: map[string]*huma.Schema{}, metrics: o.Metrics,

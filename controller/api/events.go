@@ -22,8 +22,8 @@ const (
 	maxStreams = 512 // of one replica
 )
 
-// pace of an API's event streams; tests have less patience.
-type pace struct{ pulse, write time.Duration }
+// pace of an API's streams and consoles; tests have less patience.
+type pace struct{ pulse, write, look, ping time.Duration }
 
 // EventData is the data of one event. The event's id is the store's revision.
 type EventData struct {

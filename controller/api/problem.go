@@ -71,6 +71,8 @@ func kindOfStatus(status int) (kind, title string) {
 		return "too_large", "The request is too large"
 	case http.StatusTooManyRequests:
 		return "too_many_requests", "Too many requests"
+	case http.StatusMisdirectedRequest:
+		return "elsewhere", "Another replica can do it"
 	case http.StatusServiceUnavailable:
 		return string(fault.KindUnavailable), "Not available now"
 	case http.StatusInternalServerError:

@@ -108,6 +108,7 @@ func (a *API) registerServers() {
 	a.ending("override", "Take the acceptance back", a.in.EndOverride)
 	a.registerLife()
 	a.registerDiagnoses()
+	a.registerConsole()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	coreimage "github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
+	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -69,3 +70,19 @@ type uploads struct{ images *image.Store }
 func (u uploads) Import(ctx context.Context, r io.Reader, m api.ImageMeta) (coreimage.Image, error) {
 	return u.images.Import(ctx, r, image.Meta{Name: m.Name, OSFamily: m.OSFamily, Format: m.Format, Actor: m.Actor})
 }
+
+// shells is the gateway as the API wants it for consoles.
+type shells struct {
+	gateway *gateway.Gateway
+	replica string
+}
+
+func (s shells) Open(ctx context.Context, server, console string, rows, cols int) (api.Console, error) {
+	c, err := s.gateway.Console(ctx, server, console, rows, cols)
+	if err != nil {
+		return nil, err // a nil *Console is no nil api.Console
+	}
+	return c, nil
+}
+
+func (s shells) Replica() string { return s.replica }

@@ -146,6 +146,7 @@ func (c *Controller) build(context.Context) (err error) {
 		Progress:   c.Gateway.Progress,
 		JoinToken:  c.Authority.JoinToken,
 		SigningKey: c.Authority.SigningPublicKey(),
+		Consoles:   shells{c.Gateway, c.replica},
 	})
 	return nil
 }

@@ -262,6 +262,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server override web1 --reason risk")
 	r.refusedByRule("server end-quarantine web1 --reason seen")
 	r.refusedByRule("server diagnose web1")
+	r.refusedByRule("server console web1 --reason look")
 	r.refusedByRule("server reject web1 --yes --reason unknown")
 	r.erasures()
 	r.do("", "operation show "+op)

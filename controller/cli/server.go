@@ -17,7 +17,7 @@ func (p *program) serverActions() []*cobra.Command {
 	for _, d := range serverDeeds {
 		list = append(list, p.deed(n, d))
 	}
-	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n))
+	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n))
 }
 
 var serverDeeds = []deed{

@@ -27,6 +27,7 @@ type agent struct {
 	bootBefore                                                   string // of the session that this one replaced
 	former                                                       string // id in the certificate, when it is not the server's
 	only                                                         bool   // the fleet's record names this instance, and no other
+	consoles                                                     bool   // it gives consoles
 	since                                                        time.Time
 
 	// Used by the reader alone.
@@ -71,6 +72,7 @@ func (a *agent) introduce(h protocol.Hello) error {
 		return err
 	}
 	a.instance, a.environment, a.boot, a.version = h.InstanceID, h.Environment, h.BootID, h.AgentVersion
+	a.consoles = slices.Contains(h.Capabilities, protocol.CanConsole)
 	a.sent = make(map[string]bool, len(h.Unacked)+1)
 	for _, id := range append(h.Unacked, h.Running) {
 		a.sent[id] = false
@@ -105,6 +107,9 @@ func (a *agent) end(err error) {
 	g := a.gate
 	g.wheel.Remove(&a.entry)
 	g.table.leave(a)
+	if c := g.consoles.get(a.server); c != nil && c.agent == a {
+		c.close(errSessionOver)
+	}
 	g.opt.Presence.Remove(a.server, a.since)
 	var left *session.Left
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &left) {

@@ -36,6 +36,8 @@ type Gateway struct {
 	enrols *hosts
 	told   *paced // conflicts that the intake heard of lately
 
+	consoles consoles
+
 	mu      sync.Mutex
 	work    sync.WaitGroup
 	life    context.Context // of what sessions do; ends after the last Goodbye
@@ -195,6 +197,8 @@ func (g *Gateway) shake(ctx context.Context, raw net.Conn) {
 	case protocol.ALPNBulk:
 		free()
 		g.stream(ctx, conn, state.PeerCertificates[0])
+	case protocol.ALPNConsole:
+		g.console(ctx, conn, state.PeerCertificates[0], free)
 	case protocol.ALPNSucceed:
 		g.succeed(ctx, conn, state.PeerCertificates[0])
 	default:

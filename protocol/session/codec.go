@@ -143,7 +143,7 @@ func Limit(k protocol.Kind) int {
 	case protocol.KindEnrolRequest:
 		return protocol.MaxEnrolFrame
 	}
-	if k >= protocol.KindHello && k <= protocol.KindSucceeded {
+	if k >= protocol.KindHello && k <= protocol.KindConsoleExit {
 		return protocol.MaxControlFrame
 	}
 	return 0

@@ -51,6 +51,10 @@ func samples() map[protocol.Kind]any {
 		protocol.KindFetchReply:   &protocol.FetchReply{Bytes: 9},
 		protocol.KindSucceed:      &protocol.Succeed{CSR: []byte{1}, InstanceID: "ins-2"},
 		protocol.KindSucceeded:    &protocol.Succeeded{Certificate: []byte{1}},
+		protocol.KindConsole:      &protocol.Console{ID: "con-1", Rows: 24, Cols: 80},
+		protocol.KindConsoleData:  &protocol.ConsoleData{Data: []byte("ls\r")},
+		protocol.KindConsoleSize:  &protocol.ConsoleSize{Rows: 50, Cols: 132},
+		protocol.KindConsoleExit:  &protocol.ConsoleExit{Status: 1, Fault: fault.Unavailable("no terminal")},
 	}
 }
 
@@ -65,6 +69,7 @@ func blank(k protocol.Kind) any {
 		protocol.KindEnrolRequest: &protocol.EnrolRequest{}, protocol.KindEnrolReply: &protocol.EnrolReply{},
 		protocol.KindFetch: &protocol.Fetch{}, protocol.KindFetchReply: &protocol.FetchReply{},
 		protocol.KindSucceed: &protocol.Succeed{}, protocol.KindSucceeded: &protocol.Succeeded{},
+		protocol.KindConsole: &protocol.Console{}, protocol.KindConsoleData: &protocol.ConsoleData{}, protocol.KindConsoleSize: &protocol.ConsoleSize{}, protocol.KindConsoleExit: &protocol.ConsoleExit{},
 	}[k]
 }
 

@@ -41,6 +41,14 @@ func TestX7_SystemsAndOperationsSetUpManagementControllersAndSwitches(t *testing
 	}
 }
 
+func TestX7_OnlyOperationsAndAdminGetConsoles(t *testing.T) {
+	for _, r := range Roles() {
+		if got, want := Allowed(r, ServerConsole), r == RoleAdmin || r == RoleOperations; got != want {
+			t.Errorf("%s: %v, want %v", r, got, want)
+		}
+	}
+}
+
 func TestX7_MarketingChangesNothing(t *testing.T) {
 	for _, p := range Permissions(RoleMarketing) {
 		if p != Self && p != MatchAsk && !strings.HasSuffix(string(p), ".read") {

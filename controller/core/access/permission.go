@@ -13,6 +13,7 @@ const (
 	ServerWrite    Permission = "server.write"    // rename, move, maintenance, commission
 	ServerApprove  Permission = "server.approve"  // let a machine in, or not; say which one it is; retire it
 	ServerOverride Permission = "server.override" // rule B24
+	ServerConsole  Permission = "server.console"  // a shell in the RAM environment; audited
 	OperationRead  Permission = "operation.read"
 	OperationRun   Permission = "operation.run" // start, cancel, retry, skip
 	OrderRead      Permission = "order.read"
@@ -43,7 +44,7 @@ const (
 
 // everything lists all permissions that need a login.
 var everything = []Permission{
-	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
+	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 	OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
@@ -53,9 +54,9 @@ var everything = []Permission{
 // granted is the one table of roles (rule X7).
 var granted = map[Role][]Permission{
 	RoleAdmin:   everything,
-	RoleSystems: without(everything, TokenManage, UserManage, SecretManage),
+	RoleSystems: without(everything, TokenManage, UserManage, SecretManage, ServerConsole),
 	RoleOperations: {
-		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, OperationRead, OperationRun,
+		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 		OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
 	},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/steelyard/steelyard/deploy/ramenv/archive"
@@ -67,7 +68,7 @@ func Build(ctx context.Context, o Options) (Manifest, error) {
 		return Manifest{}, err
 	}
 	m := Manifest{Kernel: k.Version, Package: k.Package, Agent: o.Version}
-	t, err := tree(k, programs, &m)
+	t, err := tree(ctx, k, programs, &m)
 	if err != nil {
 		return m, err
 	}
@@ -93,7 +94,7 @@ func (o Options) compile(ctx context.Context, dir string) (map[string]string, er
 }
 
 // tree puts everything together.
-func tree(k kernel.Tree, programs map[string]string, m *Manifest) (*archive.Tree, error) {
+func tree(ctx context.Context, k kernel.Tree, programs map[string]string, m *Manifest) (*archive.Tree, error) {
 	all, err := modules.Read(k.Modules)
 	if err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func tree(k kernel.Tree, programs map[string]string, m *Manifest) (*archive.Tree
 	for name, file := range programs {
 		failed = append(failed, t.File(name, 0o755, file))
 	}
-	failed = append(failed, smartctl(&t, m))
+	failed = append(failed, smartctl(&t, m), busybox(ctx, &t, m))
 	if _, err := os.Stat(pciIDs); err == nil {
 		failed = append(failed, t.File(pciIDs, 0o644, pciIDs))
 	} else {
@@ -160,6 +161,41 @@ func smartctl(t *archive.Tree, m *Manifest) error {
 		failed = append(failed, t.File(known, 0o644, known))
 	}
 	return errors.Join(failed...)
+}
+
+// busybox is the shell of the remote console and its commands: a separate program (Debian: busybox-static, or busybox). Without it
+// there is no console.
+func busybox(ctx context.Context, t *archive.Tree, m *Manifest) error {
+	const program = "/usr/bin/busybox"
+	if _, err := os.Stat(program); err != nil {
+		m.Left = append(m.Left, "busybox (there is no remote console)")
+		return nil
+	}
+	libraries, err := library.Of(program)
+	if err != nil {
+		return err
+	}
+	failed := []error{t.File("bin/busybox", 0o755, program)}
+	for _, l := range libraries {
+		failed = append(failed, t.File(l, 0o755, l))
+	}
+	list, err := exec.CommandContext(ctx, program, "--list").Output()
+	if err != nil {
+		return fmt.Errorf("ask busybox for its commands: %w", err)
+	}
+	for _, name := range strings.Fields(string(list)) {
+		if name != "busybox" && !slices.Contains(unwanted, name) {
+			t.Link("bin/"+name, "/bin/busybox")
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// unwanted are commands of busybox that would do harm here: they speak to another init than ours, load modules by rules of their own, or ask for
+// passwords that nobody has.
+var unwanted = []string{
+	"init", "linuxrc", "halt", "poweroff", "reboot", "getty", "login", "su", "sulogin", "passwd", "chpasswd",
+	"modprobe", "depmod", "insmod", "rmmod", "httpd", "telnetd", "tftpd", "ftpd", "udhcpc", "udhcpc6", "udhcpd", "syslogd", "klogd",
 }
 
 // write writes the three files. A reader that looks at the manifest first sees no half-made files: they are
