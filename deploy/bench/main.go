@@ -36,6 +36,7 @@ var goals = []goal{
 	{"G8", "restart", measureRestart},
 	{"G9", "API lists", measureLists},
 	{"G11", "agent", measureAgent},
+	{"RAM", "RAM environment", measureRAM},
 	{"G12", "erase", measureErase},
 	{"G13", "image write", measureImage},
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,5 +118,34 @@ func TestAFileThatChangesIsNotPackedInSilence(t *testing.T) {
 	}
 	if err := tree.File("d", 0o644, t.TempDir()); err == nil {
 		t.Error("a directory was taken for a file")
+	}
+}
+
+func TestPackedFilesAreReadBack(t *testing.T) {
+	tree := sample(t)
+	if err := tree.Pack(func(name string, size int64) bool { return strings.HasPrefix(name, "bin/") && size > 6 }); err != nil {
+		t.Fatal(err)
+	}
+	names := tree.Names()
+	if slices.Contains(names, "bin/odd") || !slices.Contains(names, "bin/odd.zst") || !slices.Contains(names, "etc/motd") {
+		t.Fatalf("packed: %v", names)
+	}
+	from, err := tree.entries["bin/odd.zst"].open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, _ := io.ReadAll(from)
+	file := filepath.Join(t.TempDir(), "odd")
+	if err := os.WriteFile(file+".zst", packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := ReadPacked(file); err != nil || string(raw) != "seven b" {
+		t.Errorf("%q %v", raw, err)
+	}
+	if err := os.WriteFile(file+".zst", packed[:len(packed)-2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadPacked(file); err == nil {
+		t.Error("a torn file is read")
 	}
 }

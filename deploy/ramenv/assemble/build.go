@@ -125,8 +125,15 @@ func tree(ctx context.Context, k kernel.Tree, programs map[string]string, m *Man
 	} else {
 		m.Left = append(m.Left, "pci.ids")
 	}
-	return &t, errors.Join(failed...)
+	if err := errors.Join(failed...); err != nil {
+		return nil, err
+	}
+	return &t, t.Pack(func(name string, size int64) bool { return strings.HasSuffix(name, ".ko") && size > largeModule })
 }
+
+// largeModule is from which size on a module is unpacked only where it is loaded: most of these bytes are
+// drivers of network cards and file systems, of which a machine has one or two.
+const largeModule = 256 << 10
 
 // pciIDs names devices. Without it the inventory has numbers.
 const pciIDs = "/usr/share/misc/pci.ids"

@@ -112,7 +112,7 @@ func acquire(ctx context.Context, s *screen, mac string) won {
 				asking.Go(func() { ask(ctx, c, found, failed) })
 			}
 		}
-		if time.Since(began) > 3*time.Second && time.Since(told) > tellEvery {
+		if time.Since(began) > 8*time.Second && time.Since(told) > tellEvery {
 			told = time.Now()
 			s.say("Network: %s", waitingFor(list, asked, mac)+why)
 		}

@@ -31,25 +31,27 @@ func work() {
 	}
 	_ = unix.Sethostname([]byte(hostName(dmi("product_serial"), w.MAC)))
 	go watchButton(s)
-	if drivers := loadDrivers(s); drivers != nil {
-		go laterDevices(s, drivers)
-	}
-	showDisks(s)
 	if w.Mode != "" {
 		s.say("Mode: %s.", w.Mode)
 	}
+	connected := make(chan struct{})
+	if len(w.Controllers) > 0 {
+		once := sync.OnceFunc(func() { close(connected) })
+		go keepNetwork(ctx, s, w.MAC, once) // asks as soon as there is a card, while the other drivers are loaded
+		if w.overIPv6() {
+			go func() {
+				waitIPv6(s)
+				once()
+			}()
+		}
+	}
+	if drivers := loadDrivers(s); drivers != nil {
+		go laterDevices(s, drivers)
+	}
+	go showDisks(s)
 	if len(w.Controllers) == 0 {
 		s.say("No controller was named, so nothing more can be done here: boot this machine through the controller's own boot server, or give %scontroller=HOST:PORT on the kernel's command line.", prefix)
 		select {}
-	}
-	connected := make(chan struct{})
-	once := sync.OnceFunc(func() { close(connected) })
-	go keepNetwork(ctx, s, w.MAC, once)
-	if w.overIPv6() {
-		go func() {
-			waitIPv6(s)
-			once()
-		}()
 	}
 	<-connected
 	keepAgent(ctx, s, w)

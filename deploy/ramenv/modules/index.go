@@ -214,13 +214,13 @@ func (x *Index) Tables() map[string]string {
 }
 
 // Archive takes files and texts.
-type archive interface {
+type target interface {
 	File(name string, perm os.FileMode, source string) error
 	Text(name string, perm os.FileMode, content string)
 }
 
 // AddTo puts the modules and their tables into an archive.
-func (x *Index) AddTo(t archive) error {
+func (x *Index) AddTo(t target) error {
 	var failed []error
 	dir := path.Join("lib/modules", x.Version())
 	for _, n := range x.Names() {

@@ -99,8 +99,8 @@ func TestTheTablesOfAPartAreReadBack(t *testing.T) {
 
 func TestAliasesAreEachToldOnce(t *testing.T) {
 	sys := t.TempDir()
-	for device, text := range map[string]string{"pci0/a": "pci:v1\n", "pci0/b": "pci:v1\n", "pci0/b/c": "acpi:X:\n", "pci0/d": "\n"} {
-		dir := filepath.Join(sys, "devices", device)
+	for device, text := range map[string]string{"bus/pci/devices/a": "pci:v1\n", "bus/pci/devices/b": "pci:v1\n", "bus/acpi/devices/c": "acpi:X:\n", "class/input/input1": "input:k1\n", "bus/pci/devices/d": "\n"} {
+		dir := filepath.Join(sys, device)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestAliasesAreEachToldOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := Aliases(sys); !slices.Equal(got, []string{"acpi:X:", "pci:v1"}) {
+	if got := Aliases(sys); !slices.Equal(got, []string{"acpi:X:", "input:k1", "pci:v1"}) {
 		t.Errorf("aliases: %v", got)
 	}
 }

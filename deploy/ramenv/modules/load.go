@@ -3,13 +3,14 @@ package modules
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard/steelyard/deploy/ramenv/archive"
 )
 
 // Loader loads modules into the running kernel. It is for one goroutine.
@@ -43,50 +44,68 @@ func (l *Loader) load(name, options string) error {
 		l.tried = map[string]bool{}
 	}
 	l.tried[name] = true
-	f, err := os.Open(filepath.Join(l.Index.Dir, l.Index.File(name)))
-	if err != nil {
-		return fmt.Errorf("load module %s: %w", name, err)
-	}
-	defer f.Close()
-	err = unix.FinitModule(int(f.Fd()), options, 0)
+	err := insert(filepath.Join(l.Index.Dir, l.Index.File(name)), options)
 	if err == nil || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENODEV) {
 		return nil // ENODEV: a driver without its device
 	}
 	return fmt.Errorf("load module %s: %w", name, err)
 }
 
+// insert gives a module to the kernel; it may be [archive.Packed].
+func insert(file, options string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		image, err := archive.ReadPacked(file)
+		if err != nil {
+			return err
+		}
+		return unix.InitModule(image, options)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.FinitModule(int(f.Fd()), options, 0)
+}
+
 // Devices loads what the devices that are there ask for, until no device asks for more: a driver may
-// find devices of its own. It returns the drivers that could not be loaded.
+// find devices of its own. Network cards are first, because what they are needed for takes longest. It returns the
+// drivers that could not be loaded.
 func (l *Loader) Devices(sys string) error {
 	var failed []error
 	asked := map[string]bool{}
-	for {
-		before := len(l.tried)
-		for _, modalias := range Aliases(sys) {
-			if !asked[modalias] {
-				asked[modalias] = true
-				failed = append(failed, l.Want(modalias))
+	for _, wanted := range []func(string) bool{isNetwork, func(string) bool { return true }} {
+		for before := -1; len(l.tried) != before; {
+			before = len(l.tried)
+			for _, modalias := range Aliases(sys) {
+				if !asked[modalias] && wanted(modalias) {
+					asked[modalias] = true
+					failed = append(failed, l.Want(modalias))
+				}
 			}
 		}
-		if len(l.tried) == before {
-			return errors.Join(failed...)
-		}
 	}
+	return errors.Join(failed...)
 }
 
-// Aliases lists what the devices below sys (/sys) call themselves, each once, sorted.
+// isNetwork tells whether a modalias is that of a network card: a PCI device of class 02, or a card behind virtio (the
+// form of both is in the kernel's scripts/mod/file2alias.c).
+func isNetwork(modalias string) bool {
+	return strings.HasPrefix(modalias, "pci:") && strings.Contains(modalias, "bc02") || strings.HasPrefix(modalias, "virtio:d00000001v")
+}
+
+// Aliases lists what the devices of the buses and classes below sys (/sys) call themselves, each once, sorted.
 func Aliases(sys string) []string {
 	var list []string
-	_ = filepath.WalkDir(filepath.Join(sys, "devices"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "modalias" {
-			return nil //nolint:nilerr // a device that goes away while it is looked at
+	for _, pattern := range []string{"bus/*/devices/*/modalias", "class/*/*/modalias"} {
+		files, _ := filepath.Glob(filepath.Join(sys, pattern))
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if word := strings.TrimSpace(string(text)); err == nil && word != "" { // a device may go away while it is looked at
+				list = append(list, word)
+			}
 		}
-		text, err := os.ReadFile(path)
-		if word := strings.TrimSpace(string(text)); err == nil && word != "" {
-			list = append(list, word)
-		}
-		return nil
-	})
+	}
 	slices.Sort(list)
 	return slices.Compact(list)
 }
