@@ -168,8 +168,8 @@ type Command struct {
 	Operation string           `json:"operation"`
 	Step      string           `json:"step"`
 	Epoch     uint64           `json:"epoch"`
-	Kind      string           `json:"kind"` // one of the Command… constants
-	Deadline  time.Time        `json:"deadline"`
+	Kind      string           `json:"kind"`           // one of the Command… constants
+	Deadline  time.Time        `json:"deadline"`       // zero: none
 	Into      string           `json:"into,omitempty"` // reboot: IntoRAM, IntoDisk or "", as the machine likes
 	Boot      string           `json:"boot,omitempty"` // power-off, reboot: Hello.BootID when the command was made; "" any
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
@@ -196,8 +196,8 @@ type Permit struct {
 	Operation string            `json:"operation"`
 	Epoch     uint64            `json:"epoch"`
 	Identity  hardware.Identity `json:"identity"`
-	Disks     []DiskRef         `json:"disks"` // every disk of the machine that may be erased
-	NotAfter  time.Time         `json:"not_after"`
+	Disks     []DiskRef         `json:"disks"`     // every disk of the machine that may be erased
+	NotAfter  time.Time         `json:"not_after"` // an erase begins, or goes on after a restart, before that
 }
 
 // DiskRef names a disk. Name is only a hint; Serial or WWN, and Size, must be equal.
@@ -239,6 +239,7 @@ type Progress struct {
 	Unit    string `json:"unit"`                        // "bytes", "checks"
 	Note    string `json:"note"`                        // what is being done, for a person
 	Final   bool   `json:"final,omitempty"`             // what is being done cannot be interrupted any more; a Cancel is answered when it is over
+	Silent  uint64 `json:"silent_seconds,omitempty"`    // that may go by before something new is told: a drive erases itself and does not say how far it is
 	Rate    uint64 `json:"rate_per_second,omitempty"`   // of the unit, lately; 0: unknown
 	Left    uint64 `json:"remaining_seconds,omitempty"` // at that rate; of several parts, of the slowest; 0: unknown
 	Parts   []Part `json:"parts,omitempty"`             // what is done side by side: the disks of an erase
@@ -312,6 +313,10 @@ type Erasure struct {
 	StartedAt     time.Time `json:"started_at"`
 	EndedAt       time.Time `json:"ended_at"`
 	Error         string    `json:"error,omitempty"`
+	// Regained is what the drive hid of its end and gave back now: the disk is that much bigger than its ref says.
+	Regained uint64 `json:"regained_bytes,omitempty"`
+	// Unallocated is what the NVMe drive of the disk has in no namespace: nothing shows it, and only a sanitize reaches it.
+	Unallocated uint64 `json:"unallocated_bytes,omitempty"`
 }
 
 // Outcomes of an Attempt.

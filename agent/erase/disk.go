@@ -34,6 +34,7 @@ func (d *disk) erase(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.dev.Close()) }()
+	d.beyond(ctx)
 	if empty, err := d.byItself(ctx); err != nil || empty {
 		return err
 	}
@@ -49,6 +50,19 @@ func (d *disk) begin() {
 		Disk: d.ref, Method: overwriteZero, Attempts: append([]protocol.Attempt{}, d.mark.Attempts...),
 		TotalBytes: d.ref.SizeBytes, StartedAt: d.mark.StartedAt,
 	}
+}
+
+// beyond notes what of the drive no disk shows; what reaches it says so.
+func (d *disk) beyond(ctx context.Context) {
+	a, ok := d.dev.(driver.Allotting)
+	if !ok {
+		return
+	}
+	free, err := a.Unallocated(ctx)
+	if err != nil {
+		d.attempt("ask for what is in no namespace", protocol.AttemptFailed, "%v", err)
+	}
+	d.out.Unallocated = free
 }
 
 func (d *disk) size() int64 { return int64(d.ref.SizeBytes) }

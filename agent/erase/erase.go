@@ -18,8 +18,8 @@ type Job interface {
 	Report(done, total uint64, unit, note string)
 	// Parts says whom to ask how far each disk is. It is asked at any time until the erase is over.
 	Parts(ask func() []protocol.Part)
-	// Final says that what begins now cannot be interrupted before over is called.
-	Final() (over func())
+	// Final says that what begins now cannot be interrupted before over is called, and may tell nothing new for so long.
+	Final(silent time.Duration) (over func())
 	Remember(note any) error
 	Recall(note any) (bool, error)
 	UsePermit(id string, until time.Time) error
@@ -29,8 +29,12 @@ type Job interface {
 // disk of the permit, in its order, also when it fails. The error joins those of all disks; nil means that every
 // disk is proven empty.
 func Run(ctx context.Context, disks driver.Disks, p protocol.Permit, job Job) ([]protocol.Erasure, error) {
-	if err := complete(ctx, disks, p.Disks); err != nil {
-		return untouched(p.Disks, err), err
+	if regained, err := complete(ctx, disks, p.Disks); err != nil {
+		list := untouched(p.Disks, err)
+		for i, back := range regained {
+			list[i].Regained = back
+		}
+		return list, err
 	}
 	if err := job.UsePermit(p.ID, p.NotAfter); err != nil {
 		return untouched(p.Disks, err), err

@@ -40,7 +40,7 @@ func (j *job) Report(done, total uint64, _, _ string) {
 
 func (j *job) Parts(ask func() []protocol.Part) { j.parts = ask }
 
-func (j *job) Final() func() {
+func (j *job) Final(time.Duration) func() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.finals++

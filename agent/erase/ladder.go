@@ -122,7 +122,7 @@ func (d *disk) announce(r driver.Rung) error {
 
 // order tells the drive. Nothing can stop it then.
 func (d *disk) order(ctx context.Context, r driver.Rung) error {
-	over := d.job.Final()
+	over := d.job.Final(r.Silent)
 	defer over()
 	d.stand(0, r.Method)
 	return r.Run(ctx, func(share float64) {
@@ -138,6 +138,7 @@ func (d *disk) judge(ctx context.Context, r driver.Rung) (verdict, error) {
 	}
 	switch {
 	case err == nil:
+		d.reached(r)
 		d.proven(r.Method)
 		return isEmpty, d.save()
 	case ctx.Err() != nil:
@@ -150,6 +151,13 @@ func (d *disk) judge(ctx context.Context, r driver.Rung) (verdict, error) {
 	}
 	d.attempt(r.Method, protocol.AttemptClaimed, "the drive said that it was done and cannot be read back: %v", err)
 	return isLiar, nil
+}
+
+// reached notes that a rung has reached what no disk shows.
+func (d *disk) reached(r driver.Rung) {
+	if r.Whole {
+		d.out.Unallocated = 0
+	}
 }
 
 // judgeNoise decides about a drive that threw its key away and reads back as something else than zeros. The key is
@@ -171,6 +179,7 @@ func (d *disk) judgeNoise(ctx context.Context, r driver.Rung) (verdict, error) {
 	if err := d.forget(ctx); err == nil {
 		if err = d.readBack(ctx); err == nil {
 			d.attempt(r.Method, protocol.AttemptDone, "%s; discarded", told)
+			d.reached(r)
 			d.proven(r.Method + " + discard")
 			return isEmpty, d.save()
 		}

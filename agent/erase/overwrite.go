@@ -119,6 +119,7 @@ func (d *disk) forget(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		d.stand(uint64(off), discarding)
 		if err := d.dev.Discard(off, min(discard, d.size()-off)); err != nil {
 			return err
 		}

@@ -92,19 +92,22 @@ func TestX4_OneCommandAtATimeInOrder(t *testing.T) {
 }
 
 func TestX4_AResultIsRepeatedUntilItIsAcknowledged(t *testing.T) {
-	e := start(t, map[string]Deed{"work": func(context.Context, *Job) error { return nil }})
-	e.Execute(cmd("a", "work"))
-	first := result(t, e, "a")
-	e.Attach(welcome) // a new session
-	e.Execute(cmd("a", "work"))
-	if again := result(t, e, "a"); again.At != first.At {
-		t.Errorf("another result: %v %v", first, again)
-	}
-	e.Acked("a")
-	e.Execute(cmd("a", "work"))
-	if got := e.Unacked(); len(got) != 0 || e.Running() != "" {
-		t.Errorf("after the ack: %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e := start(t, map[string]Deed{"work": func(context.Context, *Job) error { return nil }})
+		e.Execute(cmd("a", "work"))
+		first := result(t, e, "a")
+		e.Attach(welcome) // a new session
+		e.Execute(cmd("a", "work"))
+		if again := result(t, e, "a"); again.At != first.At {
+			t.Errorf("another result: %v %v", first, again)
+		}
+		e.Acked("a")
+		e.Execute(cmd("a", "work"))
+		synctest.Wait()
+		if got := e.Unacked(); len(got) != 0 || e.Running() != "" {
+			t.Errorf("after the ack: %v", got)
+		}
+	})
 }
 
 func TestX5_ForeignOldAndUnknownCommandsAreRefused(t *testing.T) {

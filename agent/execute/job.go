@@ -3,6 +3,7 @@ package execute
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,8 +39,8 @@ type Job struct {
 	then    func(context.Context) error
 
 	mu       sync.Mutex
-	final    int   // how many parts of the work cannot be interrupted now
-	stopped  error // why it is stopped when they are over
+	final    []time.Duration // of the parts of the work that cannot be interrupted now: how long each may be silent
+	stopped  error           // why it is stopped when they are over
 	progress protocol.Progress
 	meter    pace.Meter
 	parts    func() []protocol.Part // how far what is done side by side is; nil: there is one thing
@@ -56,7 +57,8 @@ func (j *Job) Report(done, total uint64, unit, note string) {
 	j.mu.Lock()
 	now := time.Now()
 	due := note != j.progress.Note || done == total || now.Sub(j.signaled) >= ProgressEvery
-	j.progress = protocol.Progress{Command: j.Command.ID, Done: done, Total: total, Unit: unit, Note: note, Final: j.final > 0}
+	j.progress = protocol.Progress{Command: j.Command.ID, Done: done, Total: total, Unit: unit, Note: note}
+	j.uninterrupted()
 	j.fresh = true
 	if due {
 		j.signaled = now
@@ -69,28 +71,40 @@ func (j *Job) Report(done, total uint64, unit, note string) {
 
 // Final says that what begins now cannot be interrupted, such as a drive that erases itself. A Cancel or a newer epoch
 // that comes before over is called takes effect then, unless the deed is done by that. Several parts may be final side by
-// side. The end of the deadline or of the agent still ends the deed's context.
-func (j *Job) Final() (over func()) {
-	j.finals(1)
-	return sync.OnceFunc(func() { j.finals(-1) })
+// side. The end of the deadline or of the agent still ends the deed's context. silent is how long nothing new may be told
+// although all is well.
+func (j *Job) Final(silent time.Duration) (over func()) {
+	j.finals(func() { j.final = append(j.final, silent) })
+	return sync.OnceFunc(func() {
+		j.finals(func() { i := slices.Index(j.final, silent); j.final = slices.Delete(j.final, i, i+1) })
+	})
 }
 
-func (j *Job) finals(n int) {
+func (j *Job) finals(change func()) {
 	j.mu.Lock()
-	j.final += n
-	j.progress.Command, j.progress.Final, j.fresh = j.Command.ID, j.final > 0, true
-	if j.final == 0 && j.stopped != nil {
+	change()
+	j.progress.Command, j.fresh = j.Command.ID, true
+	j.uninterrupted()
+	if len(j.final) == 0 && j.stopped != nil {
 		j.stop(j.stopped)
 	}
 	j.mu.Unlock()
 	j.signal()
 }
 
+// uninterrupted tells what is final with the progress. The caller holds the lock.
+func (j *Job) uninterrupted() {
+	j.progress.Final, j.progress.Silent = len(j.final) > 0, 0
+	for _, silent := range j.final {
+		j.progress.Silent = max(j.progress.Silent, uint64(silent.Seconds()))
+	}
+}
+
 // interrupt stops the deed, or lets what is final end first.
 func (j *Job) interrupt(why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.final > 0 {
+	if len(j.final) > 0 {
 		j.stopped = cmp.Or(j.stopped, why)
 		return
 	}

@@ -347,7 +347,7 @@ func TestB35_WhatIsFinalIsAnsweredWhenItIsOver(t *testing.T) {
 		for _, more := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				e := start(t, map[string]Deed{"sanitize": func(ctx context.Context, job *Job) error {
-					over := job.Final()
+					over := job.Final(time.Hour)
 					job.Report(1, 2, "bytes", "the drive erases itself")
 					time.Sleep(drive)
 					if ctx.Err() != nil {
@@ -364,7 +364,7 @@ func TestB35_WhatIsFinalIsAnsweredWhenItIsOver(t *testing.T) {
 				began := time.Now()
 				e.Execute(cmd("a", "sanitize"))
 				synctest.Wait()
-				if p, ok := e.Progress(); !ok || !p.Final || p.Note == "" {
+				if p, ok := e.Progress(); !ok || !p.Final || p.Silent != 3600 || p.Note == "" {
 					t.Errorf("%s: progress %+v %v", what, p, ok)
 				}
 				stop(e)
@@ -381,7 +381,7 @@ func TestClosingInterruptsWhatIsFinalToo(t *testing.T) {
 	j := journal.InMemory()
 	began := make(chan struct{})
 	e := New(j, map[string]Deed{"sanitize": func(ctx context.Context, job *Job) error {
-		defer job.Final()()
+		defer job.Final(time.Hour)()
 		close(began)
 		<-ctx.Done()
 		return ctx.Err()

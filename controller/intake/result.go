@@ -12,7 +12,7 @@ import (
 )
 
 // progressEvery is how often progress of one command is written: people watch it,
-// nothing is decided by it.
+// and it tells that an erase gets on.
 const progressEvery = 2 * time.Second
 
 // Result takes the outcome of a command, once: as long as its record is in the
@@ -58,8 +58,7 @@ func (in *Intake) Progress(ctx context.Context, server string, p protocol.Progre
 		if op.Steps[op.Current].CommandID != p.Command {
 			return nil
 		}
-		op.Steps[op.Current].Progress = &p
-		return store.Operations.Put(tx, op.ID, op)
+		return store.Operations.Put(tx, op.ID, operation.Heard(op, p, in.now()))
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
-	"github.com/steelyard/steelyard/protocol"
 )
 
 // act does a step that is the controller's own, in the commit that records it.
@@ -100,14 +99,16 @@ func (t *turn) handBack(op operation.Operation) error {
 }
 
 // disks names what an erase must cover as it is known now: the permit of a delete is made
-// long after the delete was asked for, and the customer may have changed disks.
-func (t *turn) disks(c *protocol.Command, op *operation.Operation) error {
-	if op.Kind != operation.Delete {
-		return nil
-	}
+// long after the delete was asked for, and the customer may have changed disks. An erase covers the disks that it was asked
+// for, with what they have given back of their ends meanwhile.
+func (t *turn) disks(op *operation.Operation) error {
 	f, err := store.Facts.Get(t.tx, op.Server)
 	if err != nil {
 		return err
+	}
+	if op.Kind != operation.Delete {
+		op.Params.Disks = fleet.Grown(op.Params.Disks, &f.Inventory)
+		return nil
 	}
 	s := t.server
 	if p, ok := store.Presences.View(t.r.store, op.Server); ok {
@@ -122,7 +123,6 @@ func (t *turn) disks(c *protocol.Command, op *operation.Operation) error {
 	if op.Deadline.Before(step.Deadline) {
 		op.Deadline = step.Deadline
 	}
-	c.Deadline = step.Deadline
 	return nil
 }
 

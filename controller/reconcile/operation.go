@@ -105,7 +105,7 @@ func (t *turn) input() operation.Input {
 	}
 	boot := ""
 	if p, ok := store.Presences.View(t.r.store, t.op.Server); ok && in.Connected {
-		in.Environment, boot = cmp.Or(p.Environment, t.server.Environment), p.BootID
+		in.Environment, in.Since, boot = cmp.Or(p.Environment, t.server.Environment), p.Since, p.BootID
 	}
 	in.System = in.Connected && in.Environment == protocol.EnvInstalled && t.server.Installed == t.op.ID
 	if t.replaced != nil {
@@ -239,12 +239,13 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 	case protocol.CommandDiagnose:
 		c.Diagnose = &protocol.DiagnoseCommand{Profile: op.Params.Profile}
 	case protocol.CommandErase:
-		if err := t.disks(c, op); err != nil {
+		if err := t.disks(op); err != nil {
 			return err
 		}
+		c.Deadline = time.Time{} // what gets on is not cut off by a clock: an erase ends when it is over, stuck or canceled
 		permit := protocol.Permit{
 			ID: c.ID, Server: op.Server, Operation: op.ID, Epoch: op.Epoch,
-			Identity: t.server.Identity, Disks: op.Params.Disks, NotAfter: c.Deadline,
+			Identity: t.server.Identity, Disks: op.Params.Disks, NotAfter: t.now.Add(operation.PermitAllowed(op.Params.Disks)),
 		}
 		signed, signature, err := protocol.Sign(permit, t.r.signer.Sign)
 		if err != nil {
@@ -324,9 +325,16 @@ func (t *turn) erased() error {
 	if len(t.result.Erasures) == 0 {
 		return nil
 	}
-	f, _, err := store.Facts.Find(t.tx, t.server.ID)
+	f, known, err := store.Facts.Find(t.tx, t.server.ID)
 	if err != nil {
 		return err
+	}
+	if fleet.Regain(&f.Inventory, t.result.Erasures) && known {
+		f.At, f.Digest, f.Configuration = t.now, f.Inventory.Digest(), f.Inventory.Configuration()
+		f.Key = f.Configuration.Key()
+		if err := store.Facts.Put(t.tx, t.server.ID, f); err != nil {
+			return err
+		}
 	}
 	// A disk that came after the permit was signed is erased by the next one. What could not be
 	// proven now is not clean, whatever was proven before (rule B41).

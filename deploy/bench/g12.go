@@ -250,7 +250,7 @@ func (w *watch) Report(done, _ uint64, _, note string) {
 }
 
 func (*watch) Parts(func() []protocol.Part)      {}
-func (*watch) Final() func()                     { return func() {} }
+func (*watch) Final(time.Duration) func()        { return func() {} }
 func (*watch) UsePermit(string, time.Time) error { return nil }
 func (*watch) Recall(any) (bool, error)          { return false, nil }
 

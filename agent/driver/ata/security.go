@@ -38,8 +38,8 @@ func (d Drive) Rungs() ([]driver.Rung, error) {
 		lacking = "the drive does not have it"
 	}
 	return []driver.Rung{
-		{Method: enhanced, Unfit: lacking, Run: func(ctx context.Context, tell func(float64)) error { return d.erase(ctx, true, s.EnhancedTime, tell) }},
-		{Method: normal, Unfit: why, Run: func(ctx context.Context, tell func(float64)) error { return d.erase(ctx, false, s.Time, tell) }},
+		{Method: enhanced, Unfit: lacking, Silent: bound(s.EnhancedTime), Run: func(ctx context.Context, tell func(float64)) error { return d.erase(ctx, true, s.EnhancedTime, tell) }},
+		{Method: normal, Unfit: why, Silent: bound(s.Time), Run: func(ctx context.Context, tell func(float64)) error { return d.erase(ctx, false, s.Time, tell) }},
 	}, nil
 }
 
@@ -108,10 +108,6 @@ func (d Drive) eraseUnit(ctx context.Context, enhanced bool, estimate time.Durat
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	limit := unknownTime
-	if estimate > 0 {
-		limit = max(leastTime, 3*estimate)
-	}
 	if _, err := d.do(Taskfile{Command: cmdErasePrepare}, nonData, nil, quick); err != nil {
 		return fmt.Errorf("prepare the erase: %w", err)
 	}
@@ -121,10 +117,18 @@ func (d Drive) eraseUnit(ctx context.Context, enhanced bool, estimate time.Durat
 	}
 	stop := clock(estimate, tell)
 	defer stop()
-	if _, err := d.do(Taskfile{Command: cmdEraseUnit, Count: 1}, pioOut, passwordBlock(control), limit); err != nil {
+	if _, err := d.do(Taskfile{Command: cmdEraseUnit, Count: 1}, pioOut, passwordBlock(control), bound(estimate)); err != nil {
 		return fmt.Errorf("erase: %w", err)
 	}
 	return nil
+}
+
+// bound is how long an erase may take that the drive says takes so long.
+func bound(estimate time.Duration) time.Duration {
+	if estimate <= 0 {
+		return unknownTime
+	}
+	return max(leastTime, 3*estimate)
 }
 
 // clock tells the share of the estimate that is over, until it is stopped.

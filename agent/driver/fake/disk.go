@@ -42,6 +42,7 @@ type Disk struct {
 	// SelfErase are the commands with which the drive empties itself; nil: it has none.
 	SelfErase func() ([]driver.Rung, error)
 	Clip      *driver.Clip // the end that the drive hides
+	Free      uint64       // bytes of the drive that no disk shows
 	// Fault is asked before each access; its error is what the access returns.
 	Fault func(op Op, off, n int64) error
 
@@ -310,6 +311,13 @@ func (h *handle) Rungs(ctx context.Context) ([]driver.Rung, error) {
 		return nil, ctx.Err()
 	}
 	return h.disk.SelfErase()
+}
+
+// Unallocated is the Free of the disk.
+func (h *handle) Unallocated(ctx context.Context) (uint64, error) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	return h.disk.Free, ctx.Err()
 }
 
 // Clipped is the Clip of the disk.

@@ -8,12 +8,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/agent/driver/ata"
 	"github.com/steelyard/steelyard/agent/driver/nvme"
 	"github.com/steelyard/steelyard/agent/driver/scsi"
+	wait "github.com/steelyard/steelyard/pkg/pause"
 )
 
 // drive is an open block device with a drive behind it that takes commands.
@@ -44,6 +48,15 @@ func (d *drive) Rungs(context.Context) ([]driver.Rung, error) {
 	return scsi.Drive{Send: sendSCSI(d.file)}.Rungs()
 }
 
+// Unallocated is what an NVMe drive has in no namespace. Others have no such thing.
+func (d *drive) Unallocated(context.Context) (uint64, error) {
+	if !strings.HasPrefix(d.name, "nvme") {
+		return 0, nil
+	}
+	c, err := nvme.Drive{Send: sendNVMe(d.file)}.Controller()
+	return c.Free, err
+}
+
 // takesSCSI tells whether the device takes SCSI commands: SG_GET_VERSION_NUM.
 func (d *drive) takesSCSI() bool {
 	var version int32
@@ -69,12 +82,51 @@ func (d *drive) Clipped(context.Context) (*driver.Clip, error) {
 	return ata.Drive{Send: sendSCSI(d.file)}.Clipped()
 }
 
-// Unclip gives the end back and lets the kernel look at the size again.
-func (d *drive) Unclip(context.Context) error {
+// How long the kernel may take to see that a disk has another size.
+const (
+	resizeWithin = 30 * time.Second
+	resizeGlance = 100 * time.Millisecond
+)
+
+// Unclip gives the end back and waits until the kernel sees the size that the disk has then.
+func (d *drive) Unclip(ctx context.Context) error {
 	if err := (ata.Drive{Send: sendSCSI(d.file)}).Unclip(); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(d.machine.sys, "block", d.name, "device", "rescan"), []byte("1"), 0)
+	if err := d.lookAgain(); err != nil {
+		return err
+	}
+	for until := time.Now().Add(resizeWithin); ; {
+		var now uint64
+		if err := d.ioctl(unix.BLKGETSIZE64, unsafe.Pointer(&now)); err != nil {
+			return err
+		}
+		if int64(now) > d.size {
+			return nil
+		}
+		if time.Now().After(until) {
+			return errors.New("the drive took the command, and the kernel still sees the old size; start the server anew, then erase")
+		}
+		if err := wait.For(ctx, resizeGlance); err != nil {
+			return err
+		}
+	}
+}
+
+// lookAgain lets the kernel read the size again. One that translates for an ATA port itself keeps the size that it found
+// when it found the disk, and asks the disk anew only when the port is scanned.
+func (d *drive) lookAgain() error {
+	device := filepath.Join(d.machine.sys, "block", d.name, "device")
+	where, err := filepath.EvalSymlinks(device)
+	if err != nil {
+		return err
+	}
+	if hosts, _ := filepath.Glob(filepath.Join(where, "..", "..", "scsi_host", "host*", "scan")); len(hosts) == 1 && strings.Contains(where, "/ata") {
+		if err := os.WriteFile(hosts[0], []byte("- - -"), 0); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(device, "rescan"), []byte("1"), 0)
 }
 
 // looseSpaces names the NVMe namespaces that exist and are no disk here.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // page is the length of an identify structure.
@@ -126,7 +127,8 @@ const (
 type Sanitize struct {
 	Share  float64 // that is done of the one in progress
 	State  int
-	Action uint32 // of the most recent one
+	Action uint32                       // of the most recent one
+	Takes  [actCrypto + 1]time.Duration // what the drive says that each action takes; 0: it does not say
 }
 
 // ParseSanitize reads a sanitize status log page.
@@ -134,9 +136,15 @@ func ParseSanitize(b []byte) (Sanitize, error) {
 	if len(b) < 20 {
 		return Sanitize{}, fmt.Errorf("the sanitize log has %d bytes", len(b))
 	}
-	return Sanitize{
+	s := Sanitize{
 		Share:  float64(binary.LittleEndian.Uint16(b)) / 65536,
 		State:  int(b[2] & 0x07),
 		Action: binary.LittleEndian.Uint32(b[4:]) & 0x07,
-	}, nil
+	}
+	for action, at := range map[int]int{actOverwrite: 8, actBlock: 12, actCrypto: 16} {
+		if seconds := binary.LittleEndian.Uint32(b[at:]); seconds != math.MaxUint32 {
+			s.Takes[action] = time.Duration(seconds) * time.Second
+		}
+	}
+	return s, nil
 }

@@ -73,7 +73,7 @@ func (d Drive) sanitizes(c Controller, others string) ([]driver.Rung, error) {
 		if c.Sanicap&s.bit == 0 {
 			continue
 		}
-		r := driver.Rung{Method: "nvme sanitize: " + s.name, Unfit: others, Scrambles: s.action == actCrypto}
+		r := driver.Rung{Method: "nvme sanitize: " + s.name, Unfit: others, Whole: true, Scrambles: s.action == actCrypto, Silent: silent(log.Takes[s.action])}
 		r.Running = log.State == sanitizeRunning && log.Action == s.action
 		r.Run = func(ctx context.Context, tell func(float64)) error { return d.sanitize(ctx, s.action, r.Running, tell) }
 		if r.Running { // it is too late to ask whether it may
@@ -83,6 +83,20 @@ func (d Drive) sanitizes(c Controller, others string) ([]driver.Rung, error) {
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// Bounds of a sanitize that tells nothing new.
+const (
+	leastSilence   = time.Hour
+	unknownSilence = 24 * time.Hour
+)
+
+// silent is how long a sanitize may tell nothing new that the drive says takes so long.
+func silent(takes time.Duration) time.Duration {
+	if takes <= 0 {
+		return unknownSilence
+	}
+	return max(leastSilence, 3*takes)
 }
 
 // sanitize starts a sanitize, unless it runs, and waits for its end. It goes on in the drive when ctx ends, through
@@ -148,7 +162,7 @@ func (d Drive) formats(c Controller, n Namespace, namespace uint32, others strin
 
 // format keeps block size and protection as they are, so that the disk stays the one that the permit names.
 func (d Drive) format(n Namespace, namespace, ses uint32, method, unfit string) driver.Rung {
-	return driver.Rung{Method: method, Unfit: unfit, Scrambles: ses == sesCrypto, Run: func(context.Context, func(float64)) error {
+	return driver.Rung{Method: method, Unfit: unfit, Scrambles: ses == sesCrypto, Silent: formatTime, Run: func(context.Context, func(float64)) error {
 		err := d.Send(&Command{Opcode: opFormat, Namespace: namespace, CDW10: n.formatWord(ses), TimeoutMS: millis(formatTime)}, nil)
 		if unsupported(err) {
 			return fmt.Errorf("%w: %w", driver.ErrUnsupported, err)

@@ -26,6 +26,8 @@ const (
 const (
 	quick  = 30 * time.Second
 	glance = time.Second
+
+	silence = 24 * time.Hour // of a sanitize that does not tell how far it is
 )
 
 // Drive is a disk that commands can be sent to.
@@ -41,14 +43,14 @@ func (d Drive) Rungs() ([]driver.Rung, error) {
 	}
 	if now.sanitizing() {
 		run := func(ctx context.Context, tell func(float64)) error { return d.wait(ctx, tell) }
-		return []driver.Rung{{Method: "scsi sanitize: already in progress", Running: true, Run: run}}, nil
+		return []driver.Rung{{Method: "scsi sanitize: already in progress", Running: true, Silent: silence, Run: run}}, nil
 	}
 	var list []driver.Rung
 	for _, s := range []struct {
 		action byte
 		name   string
 	}{{actCrypto, "crypto erase"}, {actBlock, "block erase"}, {actOverwrite, "overwrite"}} {
-		list = append(list, driver.Rung{Method: "scsi sanitize: " + s.name, Scrambles: s.action == actCrypto, Run: func(ctx context.Context, tell func(float64)) error {
+		list = append(list, driver.Rung{Method: "scsi sanitize: " + s.name, Scrambles: s.action == actCrypto, Silent: silence, Run: func(ctx context.Context, tell func(float64)) error {
 			return d.sanitize(ctx, s.action, tell)
 		}})
 	}

@@ -55,6 +55,8 @@ type Disk struct {
 type Verification struct {
 	Bytes      uint64 `json:"bytes" doc:"Read back and found empty."`
 	Confidence string `json:"confidence,omitempty"`
+	// Unallocated is in no namespace of the NVMe drive, and was not reached.
+	Unallocated uint64 `json:"unallocated_bytes,omitempty" doc:"What the drive has in no namespace: no disk shows it, and the method did not reach it."`
 }
 
 // Erasure is a certificate as it is kept.
@@ -89,7 +91,7 @@ func Touched(e protocol.Erasure) bool { return e.Proven || len(e.Attempts) > 0 }
 func Certify(id string, c Case, e protocol.Erasure, sign func([]byte) []byte) (Erasure, error) {
 	cert := Certificate{
 		Format: Format, ID: id, Operation: c.Operation, RequestedBy: c.RequestedBy, Server: c.Server, Disk: diskOf(c.Inventory, e.Disk),
-		Proven: e.Proven, Method: e.Method, Attempts: e.Attempts, Verification: Verification{Bytes: e.VerifiedBytes, Confidence: e.Confidence},
+		Proven: e.Proven, Method: e.Method, Attempts: e.Attempts, Verification: Verification{Bytes: e.VerifiedBytes, Confidence: e.Confidence, Unallocated: e.Unallocated},
 		StartedAt: e.StartedAt.UTC(), EndedAt: e.EndedAt.UTC(), IssuedAt: c.Now.UTC(),
 		AgentVersion: c.AgentVersion, ControllerVersion: c.ControllerVersion, Error: e.Error,
 	}

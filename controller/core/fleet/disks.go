@@ -128,6 +128,37 @@ func EraseRefs(s *Server, inv *hardware.Inventory) ([]protocol.DiskRef, error) {
 	return refs, nil
 }
 
+// Regain notes in an inventory what disks have given back of themselves during an erase. It reports whether there was any.
+func Regain(inv *hardware.Inventory, list []protocol.Erasure) (changed bool) {
+	for _, e := range list {
+		for i, d := range inv.Disks {
+			if e.Regained == 0 || e.Disk.Serial != d.Serial || e.Disk.WWN != d.WWN || e.Disk.SizeBytes != d.SizeBytes {
+				continue
+			}
+			if !changed {
+				inv.Disks, changed = slices.Clone(inv.Disks), true
+			}
+			inv.Disks[i].SizeBytes += e.Regained
+		}
+	}
+	return changed
+}
+
+// Grown is refs with the sizes that the same disks have now, where those are bigger: a drive that hid its end has given it back,
+// and the next permit names the whole of it. Nothing else about a disk may change between two permits of one erase.
+func Grown(refs []protocol.DiskRef, inv *hardware.Inventory) []protocol.DiskRef {
+	refs = slices.Clone(refs)
+	for i := range refs {
+		same := func(d hardware.Disk) bool { return d.Serial == refs[i].Serial && d.WWN == refs[i].WWN }
+		n := slices.IndexFunc(inv.Disks, same)
+		if n < 0 || inv.Disks[n].Type == hardware.DiskNVMe || slices.ContainsFunc(inv.Disks[n+1:], same) {
+			continue
+		}
+		refs[i].SizeBytes = max(refs[i].SizeBytes, inv.Disks[n].SizeBytes)
+	}
+	return refs
+}
+
 // InstallTarget chooses the disk that gets the operating system: the smallest
 // without rotation that is large enough, else the smallest with; ties by serial.
 func InstallTarget(environment string, inv *hardware.Inventory, need uint64) (protocol.DiskRef, error) {

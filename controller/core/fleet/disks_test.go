@@ -60,3 +60,24 @@ func TestB44_TwoDisksOfOneSerialAreTwoDisks(t *testing.T) {
 		t.Error("a kernel name counts")
 	}
 }
+
+// TestB44_OnlyWhatADriveHidGrows: the next permit of an erase names the whole disk, and nothing else that changed.
+func TestB44_OnlyWhatADriveHidGrows(t *testing.T) {
+	sata := func(serial string, size uint64) hardware.Disk {
+		return hardware.Disk{Name: "sda", Type: hardware.DiskSATA, Serial: serial, SizeBytes: size}
+	}
+	inv := hardware.Inventory{Disks: []hardware.Disk{sata("A", 8), sata("B", 8), sata("D", 9), sata("D", 9), {Type: hardware.DiskNVMe, Serial: "N", SizeBytes: 9}}}
+	before := inv
+	if !Regain(&inv, []protocol.Erasure{{Disk: protocol.DiskRef{Serial: "A", SizeBytes: 8}, Regained: 4}, {Disk: protocol.DiskRef{Serial: "B", SizeBytes: 7}, Regained: 4}}) {
+		t.Error("nothing was regained")
+	}
+	if before.Disks[0].SizeBytes != 8 || inv.Disks[0].SizeBytes != 12 || inv.Disks[1].SizeBytes != 8 {
+		t.Errorf("%+v", inv.Disks)
+	}
+	got := Grown([]protocol.DiskRef{{Serial: "A", SizeBytes: 8}, {Serial: "B", SizeBytes: 9}, {Serial: "C", SizeBytes: 8}, {Serial: "D", SizeBytes: 8}, {Serial: "N", SizeBytes: 8}}, &inv)
+	for i, want := range []uint64{12, 9, 8, 8, 8} {
+		if got[i].SizeBytes != want {
+			t.Errorf("%s has %d bytes, want %d", got[i].Serial, got[i].SizeBytes, want)
+		}
+	}
+}

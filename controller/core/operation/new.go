@@ -19,15 +19,21 @@ const (
 // inner tracks, halved for the read-back.
 const slowestErase = 40 * unit.MB // per second
 
-// EraseAllowed is derived from the largest disk, since disks are erased side by
-// side (rule B16): write and read back at the slowest rate, doubled, and ten minutes.
+// EraseAllowed is what an erase has before it is first heard of, derived from the largest disk, since disks are erased side by
+// side (rule B16): write and read back at the slowest rate, doubled, and half an hour. Its progress gives it more ([Heard]).
 func EraseAllowed(disks []protocol.DiskRef) time.Duration {
 	var largest uint64
 	for _, d := range disks {
 		largest = max(largest, d.SizeBytes)
 	}
 	seconds := 2 * largest / uint64(slowestErase)
-	return 10*time.Minute + time.Duration(min(seconds, 30*24*3600))*time.Second
+	return 30*time.Minute + time.Duration(min(seconds, 30*24*3600))*time.Second
+}
+
+// PermitAllowed is how long a permit to erase the disks is good for: it is looked at again when the agent is started anew in
+// the middle of an erase that takes longer than anybody thought.
+func PermitAllowed(disks []protocol.DiskRef) time.Duration {
+	return EraseAllowed(disks) + 7*24*time.Hour
 }
 
 // New makes a running operation. The caller gives it the server's new epoch and

@@ -37,6 +37,7 @@ type Input struct {
 	Result      *protocol.Result // of the current step's command, if it is there
 	Asked       bool             // a person was asked to do the current step, alone or beside a hand, and has not said that it is done
 	Connected   bool
+	Since       time.Time // when the agent connected
 	Environment string    // of the agent that is connected
 	Rebooted    bool      // the agent came back with another boot id than when the command was sent
 	RecalledAt  time.Time // when the current command was asked to stop; zero: it was not
@@ -241,12 +242,12 @@ func start(op Operation, in Input, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	switch {
 	case !now.Before(op.Deadline):
-		return late(op, in, now)
+		return late(op, in, overdue(op, in), now)
 	case now.Before(s.NotBefore):
 		return Decision{Verb: None, Op: op, Until: earlier(s.NotBefore, op.Deadline)}
 	}
 	s.Attempt++
-	s.State, s.StartedAt, s.Progress = StepSent, now, nil
+	s.State, s.StartedAt, s.Progress, s.ProgressAt = StepSent, now, nil, time.Time{}
 	s.CommandID = fmt.Sprintf("%s-%d-%d", op.ID, op.Current, s.Attempt)
 	s.Deadline = earlier(now.Add(s.Allowed), op.Deadline)
 	return say(op, Send, waitingFor(s, in), now)
@@ -287,11 +288,18 @@ func answered(op Operation, in Input, now time.Time) Decision {
 	case in.Result != nil && in.Result.Fault != nil:
 		return failed(op, in.Result.Fault, now)
 	case !now.Before(op.Deadline):
-		return late(op, in, now)
+		return late(op, in, overdue(op, in), now)
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not answered within %s", s.Name, s.Allowed), now)
 	}
-	return Decision{Verb: None, Op: op, Until: earlier(s.Deadline, op.Deadline)}
+	until := earlier(s.Deadline, op.Deadline)
+	if silent := silentUntil(s, in); !silent.IsZero() {
+		if !now.Before(silent) {
+			return late(op, in, stuck(s, now), now)
+		}
+		until = earlier(until, silent)
+	}
+	return Decision{Verb: None, Op: op, Until: until}
 }
 
 // finished tells whether what an agent answered before the deed has come true.
@@ -326,22 +334,27 @@ func failed(op Operation, f *fault.Fault, now time.Time) Decision {
 	return say(op, Hold, message, now)
 }
 
-// late ends an operation whose time is over. A command in work is asked to stop first, so that
+// overdue is the fault of an operation whose time is over.
+func overdue(op Operation, in Input) *fault.Fault {
+	s, allowed := op.Steps[op.Current], op.Deadline.Sub(op.CreatedAt).Round(time.Second)
+	if !in.Connected {
+		return fault.Unavailable("%s did not finish within %s; the last step was %s, and the agent is away: it is told when it comes back", op.Kind, allowed, s.Name)
+	}
+	return fault.Unavailable("%s did not finish within %s; the last step was %s", op.Kind, allowed, s.Name)
+}
+
+// late ends an operation whose time is over, or that does not get on. A command in work is asked to stop first, so that
 // it does not go on behind the next operation; an agent that is away stops it when it comes back
 // and hears of the newer epoch (rule B16).
-func late(op Operation, in Input, now time.Time) Decision {
+func late(op Operation, in Input, f *fault.Fault, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	if s.State == StepSent && s.Hand == HandAgent && in.Connected {
 		if in.RecalledAt.IsZero() {
-			return say(op, Recall, "its time is over; waiting for the agent to stop "+s.Name, now)
+			return say(op, Recall, f.Message+"; waiting for the agent to stop", now)
 		}
 		if until := in.RecalledAt.Add(recallGrace); now.Before(until) {
 			return Decision{Verb: None, Op: op, Until: until}
 		}
-	}
-	f := fault.Unavailable("%s did not finish within %s; the last step was %s", op.Kind, op.Allowed, s.Name)
-	if !in.Connected {
-		f = fault.Unavailable("%s did not finish within %s; the last step was %s, and the agent is away: it is told when it comes back", op.Kind, op.Allowed, s.Name)
 	}
 	s.State, s.FinishedAt, s.Fault, op.Fault = StepFailed, now, f, f
 	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume {

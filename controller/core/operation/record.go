@@ -150,6 +150,7 @@ type Step struct {
 	Deadline   time.Time          `json:"deadline,omitzero"`
 	FinishedAt time.Time          `json:"finished_at,omitzero"`
 	Progress   *protocol.Progress `json:"progress,omitempty"`
+	ProgressAt time.Time          `json:"progress_at,omitzero"` // when it told something new
 	Fault      *fault.Fault       `json:"fault,omitempty"`
 	Skipped    *Ask               `json:"skipped,omitempty"`
 }

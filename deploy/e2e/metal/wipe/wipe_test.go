@@ -66,7 +66,7 @@ type job struct {
 
 func (*job) Report(uint64, uint64, string, string) {}
 func (*job) Parts(func() []protocol.Part)          {}
-func (*job) Final() func()                         { return func() {} }
+func (*job) Final(time.Duration) func()            { return func() {} }
 func (*job) UsePermit(string, time.Time) error     { return nil }
 
 func (j *job) Remember(note any) (err error) {
