@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,11 +17,12 @@ import (
 func TestB43_AMachineStartsFromTheNetwork(t *testing.T) {
 	for name, row := range map[string]struct {
 		firmware qemu.Firmware
-		plain    bool // the firmware's own PXE, and iPXE by TFTP
-	}{"BIOS": {qemu.BIOS, false}, "UEFI": {qemu.UEFI, true}} {
+		plain    bool     // the firmware's own PXE, and iPXE by TFTP
+		extra    []string // for QEMU
+	}{"BIOS": {qemu.BIOS, false, nil}, "UEFI": {qemu.UEFI, true, nil}, "UEFI by HTTP": {qemu.UEFI, true, withoutPXE}} {
 		t.Run(name, func(t *testing.T) {
 			c, m := bare(t, row.firmware, "dhcp:10.77.0.100-10.77.0.200")
-			m.NICs[0].Plain = row.plain
+			m.NICs[0].Plain, m.Extra = row.plain, row.extra
 			id := boots(t, c, m)
 			c.must("POST", "/v1/servers/"+id+"/approve", object{"reason": "it is ours"}, nil)
 			if again := boots(t, c, m); again != id {
@@ -44,12 +46,21 @@ func TestB43_AMachineStartsFromTheNetwork(t *testing.T) {
 			if len(tokens.Items) != 2 || tokens.Items[0].Uses != 1 || tokens.Items[1].Uses != 1 {
 				t.Errorf("boot tokens: %+v", tokens.Items)
 			}
+			if tftp := sentByTFTP.MatchString(c.out.String()); tftp != (row.plain && row.extra == nil) {
+				t.Errorf("a file was sent by TFTP: %v", tftp)
+			}
 			if text := c.out.String(); strings.Contains(text, "syj1.") || strings.Contains(text, "steelyard.token") {
 				t.Error("the controller's log holds a boot token (rule X9)")
 			}
 		})
 	}
 }
+
+// sentByTFTP is how dnsmasq tells it.
+var sentByTFTP = regexp.MustCompile(`sent \S+ to 10\.77\.0\.`)
+
+// withoutPXE switches the firmware's PXE off, so that it starts by HTTP (OVMF, OvmfPkg/README).
+var withoutPXE = []string{"-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n", "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"}
 
 // TestB43_ARejectedMachineStartsItsDisk: its BIOS comes back from iPXE, and a token is not made for it.
 func TestB43_ARejectedMachineStartsItsDisk(t *testing.T) {
