@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/agent/driver/fake"
 	"github.com/steelyard/steelyard/agent/driver/linux"
 	"github.com/steelyard/steelyard/agent/smart"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -70,7 +71,7 @@ func TestB46_AHealthyMachinePassesEveryCheck(t *testing.T) {
 	for _, name := range []string{
 		"cpu", "memory", "memory errors", "machine checks", "disk sda read", "disk sda random", "disk sda surface", "disk sda smart",
 		"disk sda temperature", "disk sdb read", "disk sdb random", "disk sdb surface", "disk sdb smart", "nic eth0 link", "nic eth0 gateway",
-		"nic eth1 link", "temperature", "fans", "bmc",
+		"nic eth1 link", "temperature", "fans", "bmc", "bmc sensors",
 	} {
 		if c := find(t, d, name); c.Verdict != protocol.VerdictOK {
 			t.Errorf("%+v", c)
@@ -186,6 +187,12 @@ func TestB46_EveryFaultIsFoundWithValueAndLimit(t *testing.T) {
 		{count(driver.Counters{Changes: 2}), "nic eth0 errors", "warning"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.Lost = 2 }, "nic eth0 gateway", "warning"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.BadBMC = errors.New("no answer in time") }, "bmc", "warning"},
+		{func(m *fake.Machine, _ *hardware.Inventory) {
+			m.Chassis = []bmc.Sensor{{Name: "Fan 3", Value: 300, Unit: "rpm", State: bmc.StateWarning}}
+		}, "bmc sensors", "warning"},
+		{func(m *fake.Machine, _ *hardware.Inventory) {
+			m.Chassis = []bmc.Sensor{{Name: "PSU 2", Unit: "V", State: bmc.StateCritical}, {Name: "Fan 3", Value: 300, Unit: "rpm", State: bmc.StateWarning}}
+		}, "bmc sensors", "error"},
 	} {
 		got := find(t, run(t, c.change), c.check)
 		if got.Verdict != c.verdict || got.Value == "" && got.Detail == "" || got.Limit == "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -197,6 +198,26 @@ func (d *diagnosing) bmc(ctx context.Context, out *protocol.Diagnosis) {
 		}
 	}
 	d.add(c)
+	if len(b.Sensors) > 0 {
+		d.add(chassis(b.Sensors))
+	}
+}
+
+// chassis judges what the management controller measures, by its own thresholds: supplies, voltages, air, fans.
+func chassis(list []bmc.Sensor) protocol.Check {
+	c := protocol.Check{Name: "bmc sensors", Verdict: protocol.VerdictOK, Value: fmt.Sprintf("%d read", len(list)), Limit: "each within its own thresholds"}
+	for _, s := range list {
+		if v := verdict(s.State == bmc.StateCritical, s.State == bmc.StateWarning); v != protocol.VerdictOK {
+			c.Detail = join(c.Detail, strings.TrimSpace(fmt.Sprintf("%s is at %.4g %s (%s)", s.Name, s.Value, s.Unit, s.State)))
+			if worse(v, c.Verdict) {
+				c.Verdict = v
+			}
+		}
+		if len(c.Figures) < protocol.MaxFigures {
+			c.Figures = append(c.Figures, figure(s.Name, s.Value, s.Unit))
+		}
+	}
+	return c
 }
 
 var order = []string{protocol.VerdictOK, protocol.VerdictWarning, protocol.VerdictError}

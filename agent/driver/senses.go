@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/agent/smart"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -137,4 +138,5 @@ type BMC struct {
 	SelfTest     string   // "" passed or unknown; else what it found
 	Addresses    []string // of its LAN ports (IPv4)
 	MAC          string   // of the first of them
+	Sensors      []bmc.Sensor
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/agent/smart"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -23,6 +24,7 @@ type Machine struct {
 	Hot       bool              // one sensor is above its limit
 	BadTest   bool              // drives fail their self-tests
 	BadBMC    error             // what asking the management controller gives
+	Chassis   []bmc.Sensor      // of the management controller; a good one when empty
 	Lost      int               // echo requests that the gateway does not answer
 	Hides     []string          // what Hidden answers
 	Buses     map[string]string // of disks, by name
@@ -218,7 +220,11 @@ func (m *Machine) BMC(context.Context) (driver.BMC, error) {
 	if m.BadBMC != nil {
 		return driver.BMC{}, m.BadBMC
 	}
-	return driver.BMC{Firmware: "2.81", IPMI: "2.0", Manufacturer: 10876}, nil
+	sensors := m.Chassis
+	if sensors == nil {
+		sensors = []bmc.Sensor{{Name: "Inlet", Value: 24, Unit: "°C", State: bmc.StateOK}, {Name: "PSU 1", Value: 231, Unit: "V", State: bmc.StateOK}}
+	}
+	return driver.BMC{Firmware: "2.81", IPMI: "2.0", Manufacturer: 10876, Sensors: sensors}, nil
 }
 
 // BootID answers what Boot says.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard/steelyard/agent/driver"
+	"github.com/steelyard/steelyard/pkg/bmc"
 )
 
 // Commands of IPMI 2.0: of the application (section 20) and of the transport (section 23).
@@ -65,6 +66,10 @@ func (m *Machine) BMC(ctx context.Context) (driver.BMC, error) {
 			b.MAC = net.HardwareAddr(answer[1:7]).String()
 		}
 	}
+	// What was read before it fell silent is told all the same: it answered, so it is there.
+	b.Sensors, _ = bmc.Sensors(ctx, func(ctx context.Context, net, command uint8, data ...byte) ([]byte, error) {
+		return ipmi(ctx, f, net, command, data)
+	})
 	return b, ctx.Err()
 }
 
@@ -180,16 +185,16 @@ func ipmi(ctx context.Context, f *os.File, net, command byte, data []byte) ([]by
 		if answer.id != id { // an event, or the answer to one that was given up
 			continue
 		}
-		return completed(buf[:min(int(answer.message.length), len(buf))])
+		return completed(net, command, buf[:min(int(answer.message.length), len(buf))])
 	}
 }
 
-func completed(answer []byte) ([]byte, error) {
+func completed(net, command byte, answer []byte) ([]byte, error) {
 	if len(answer) == 0 {
 		return nil, errors.New("an empty answer")
 	}
 	if answer[0] != 0 {
-		return nil, fmt.Errorf("completion code %#x", answer[0])
+		return nil, &bmc.Completion{Code: answer[0], NetFn: net, Command: command}
 	}
 	return answer[1:], nil
 }

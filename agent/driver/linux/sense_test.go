@@ -217,7 +217,7 @@ func FuzzAnswersOfManagementControllers(f *testing.F) {
 		b, _ := deviceID(a)
 		lan(&b, a)
 		selfTest(a)
-		_, _ = completed(a)
+		_, _ = completed(netApp, getDeviceID, a)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/outofband/power/rmcp"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/pause"
 )
@@ -62,11 +63,11 @@ func (c *ipmi) command(ctx context.Context, netFn, command uint8, data ...byte) 
 	const tries = 3
 	for try := 1; ; try++ {
 		out, err := c.session.Command(ctx, netFn, command, data...)
-		var answer *rmcp.Completion
+		var answer *bmc.Completion
 		if !errors.As(err, &answer) {
 			return out, err
 		}
-		if answer.Code != rmcp.CodeBusy {
+		if answer.Code != bmc.CodeBusy {
 			return nil, fault.Refused("%w", answer)
 		}
 		if try == tries || pause.For(ctx, firstLook) != nil {
@@ -77,7 +78,7 @@ func (c *ipmi) command(ctx context.Context, netFn, command uint8, data ...byte) 
 
 // completed reports whether err is the controller's answer with the code.
 func completed(err error, code uint8) bool {
-	var answer *rmcp.Completion
+	var answer *bmc.Completion
 	return errors.As(err, &answer) && answer.Code == code
 }
 
@@ -104,7 +105,7 @@ func (c *ipmi) HardOff(ctx context.Context) error { return c.control(ctx, contro
 
 func (c *ipmi) control(ctx context.Context, what byte) error {
 	_, err := c.command(ctx, netChassis, cmdControl, what)
-	if completed(err, rmcp.CodeNotNow) { // some answer so when there is nothing to do; Status tells
+	if completed(err, bmc.CodeNotNow) { // some answer so when there is nothing to do; Status tells
 		return nil
 	}
 	return err

@@ -11,18 +11,16 @@ import (
 	"github.com/bougou/go-ipmi/pkg/types"
 
 	"github.com/steelyard/steelyard/controller/core/outofband"
-	"github.com/steelyard/steelyard/controller/outofband/power/internal/line"
-	"github.com/steelyard/steelyard/controller/outofband/power/rmcp"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/line"
 )
 
 // Commands of the inventory (sections 20, 23, 31, 33, 34 and 35).
 const (
-	netSensor, cmdReading             = 0x04, 0x2d
 	netApp, cmdDeviceID, cmdGUID      = 0x06, 0x01, 0x37
 	netStorage                        = 0x0a
 	cmdFRUInfo, cmdFRURead            = 0x10, 0x11
-	cmdSDRReserve, cmdSDRGet          = 0x22, 0x23
 	cmdSELInfo, cmdSELEntry           = 0x40, 0x43
 	netTransport, cmdLAN, paramLANMAC = 0x0c, 0x02, 0x05
 )
@@ -110,7 +108,7 @@ func (c *ipmi) fru(ctx context.Context, seen *outofband.Chassis) error {
 		}
 		data = append(data, out[1:]...)
 	}
-	return guard("the FRU data", func() error { return identify(data, seen) })
+	return bmc.Guard("the FRU data", func() error { return identify(data, seen) })
 }
 
 // identify takes manufacturer, model and serial from FRU data: the product's, else the board's.
@@ -120,25 +118,16 @@ func identify(data []byte, seen *outofband.Chassis) error {
 		return fault.Refused("read FRU data: %w", err)
 	}
 	if p := f.ProductInfoArea; p != nil {
-		seen.Manufacturer = chars(p.ManufacturerTypeLength, p.Manufacturer)
-		seen.Model = chars(p.NameTypeLength, p.Name)
-		seen.Serial = chars(p.SerialNumberTypeLength, p.SerialNumber)
+		seen.Manufacturer = bmc.Chars(p.ManufacturerTypeLength, p.Manufacturer)
+		seen.Model = bmc.Chars(p.NameTypeLength, p.Name)
+		seen.Serial = bmc.Chars(p.SerialNumberTypeLength, p.SerialNumber)
 	}
 	if b := f.BoardInfoArea; b != nil {
-		seen.Manufacturer = cmp.Or(seen.Manufacturer, chars(b.ManufacturerTypeLength, b.Manufacturer))
-		seen.Model = cmp.Or(seen.Model, chars(b.ProductNameTypeLength, b.ProductName))
-		seen.Serial = cmp.Or(seen.Serial, chars(b.SerialNumberTypeLength, b.SerialNumber))
+		seen.Manufacturer = cmp.Or(seen.Manufacturer, bmc.Chars(b.ManufacturerTypeLength, b.Manufacturer))
+		seen.Model = cmp.Or(seen.Model, bmc.Chars(b.ProductNameTypeLength, b.ProductName))
+		seen.Serial = cmp.Or(seen.Serial, bmc.Chars(b.SerialNumberTypeLength, b.SerialNumber))
 	}
 	return nil
-}
-
-// chars decodes a field of FRU data or an SDR.
-func chars(kind types.TypeLength, raw []byte) string {
-	out, err := kind.Chars(raw)
-	if err != nil {
-		out = raw
-	}
-	return line.Clean(string(out))
 }
 
 // mac asks the channel that carries this session.
@@ -157,136 +146,13 @@ func (c *ipmi) mac(ctx context.Context, seen *outofband.Chassis) error {
 	return nil
 }
 
-// sensors walks the sensor data records and reads each sensor that has a number for a value.
+// sensors reads each sensor that has a number for a value.
 func (c *ipmi) sensors(ctx context.Context, seen *outofband.Chassis) error {
-	for id, n := uint16(0), 0; id != 0xffff && n < maxRecords; n++ {
-		record, next, err := c.record(ctx, id)
-		if err != nil {
-			return err
-		}
-		if next == id {
-			return nil // a controller that runs in circles
-		}
-		id = next
-		s, ok, err := c.sensor(ctx, record)
-		if err != nil {
-			return err
-		}
-		if ok {
-			seen.Sensors = append(seen.Sensors, s)
-		}
+	list, err := bmc.Sensors(ctx, c.command)
+	for _, s := range list {
+		seen.Sensors = append(seen.Sensors, outofband.Sensor(s))
 	}
-	return nil
-}
-
-// record reads one sensor data record in chunks, under a reservation of its own.
-func (c *ipmi) record(ctx context.Context, id uint16) (data []byte, next uint16, err error) {
-	const header, tries = 5, 3
-	for range tries {
-		data, next, err = c.recordOnce(ctx, id, header)
-		if !completed(err, rmcp.CodeReservation) {
-			break
-		}
-	}
-	return data, next, err
-}
-
-func (c *ipmi) recordOnce(ctx context.Context, id uint16, header int) (data []byte, next uint16, err error) {
-	out, err := c.command(ctx, netStorage, cmdSDRReserve)
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(out) < 2 {
-		return nil, 0, errShort
-	}
-	reservation := out[:2]
-	for size := header; len(data) < size; {
-		ask := min(chunk, size-len(data))
-		out, err := c.command(ctx, netStorage, cmdSDRGet, reservation[0], reservation[1], byte(id), byte(id>>8), byte(len(data)), byte(ask))
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(out) < 3 {
-			return nil, 0, errShort
-		}
-		next = binary.LittleEndian.Uint16(out)
-		data = append(data, out[2:]...)
-		if size == header && len(data) >= header {
-			size = header + int(data[4])
-		}
-	}
-	return data, next, nil
-}
-
-// sensor reads the sensor that a record describes; ok is false when there is no number to show.
-func (c *ipmi) sensor(ctx context.Context, record []byte) (s outofband.Sensor, ok bool, err error) {
-	full, s, ok := parseSensor(record)
-	if !ok {
-		return s, false, nil
-	}
-	out, err := c.command(ctx, netSensor, cmdReading, byte(full.SensorNumber))
-	if err != nil && !fault.Is(err, fault.KindRefused) {
-		return s, false, err
-	}
-	if len(out) < 2 {
-		return s, false, nil
-	}
-	const scanning, notYet = 0x40, 0x20
-	if out[1]&scanning == 0 || out[1]&notYet != 0 {
-		return s, false, nil
-	}
-	if len(out) > 2 {
-		s.State = threshold(out[2])
-	}
-	err = guard("a sensor", func() error { s.Value = full.ConvertReading(out[0]); return nil })
-	return s, err == nil && finite(s.Value), nil
-}
-
-// parseSensor understands a full sensor record with a number for a value.
-func parseSensor(record []byte) (full *types.SDRFull, s outofband.Sensor, ok bool) {
-	err := guard("a sensor record", func() error {
-		sdr, err := types.ParseSDR(record, 0)
-		if err != nil || sdr.Full == nil || !sdr.Full.HasAnalogReading() {
-			return fault.Refused("read a sensor record: it has no number")
-		}
-		full = sdr.Full
-		s = outofband.Sensor{Name: chars(full.IDStringTypeLength, full.IDStringBytes), Unit: unitOf(full.SensorUnit), State: "ok"}
-		return nil
-	})
-	return full, s, err == nil && s.Name != ""
-}
-
-func finite(f float64) bool { return f-f == 0 }
-
-// threshold reads the comparison of a value with its thresholds (section 35.14).
-func threshold(bits byte) string {
-	const critical, nonCritical = 0x36, 0x09 // upper and lower critical and non-recoverable; upper and lower non-critical
-	switch {
-	case bits&critical != 0:
-		return "critical"
-	case bits&nonCritical != 0:
-		return "warning"
-	default:
-		return "ok"
-	}
-}
-
-// unitOf is the short name of a unit.
-func unitOf(u types.SensorUnit) string {
-	short := map[types.SensorUnitType]string{
-		types.SensorUnitType_DegreesC: "°C", types.SensorUnitType_DegreesF: "°F", types.SensorUnitType_RPM: "rpm",
-		types.SensorUnitType_Watts: "W", types.SensorUnitType_Volts: "V", types.SensorUnitType_Amps: "A",
-	}
-	if u.Percentage {
-		return "%"
-	}
-	if s, ok := short[u.BaseUnit]; ok {
-		return s
-	}
-	if u.BaseUnit == types.SensorUnitType_Unspecified {
-		return ""
-	}
-	return u.BaseUnit.String()
+	return err
 }
 
 // events digests the event log: how many entries, and of the newest ones what is critical.
@@ -302,7 +168,7 @@ func (c *ipmi) events(ctx context.Context, seen *outofband.Chassis) error {
 	const newest = 0xffff
 	for id, n := uint16(newest), 0; n < min(maxEvents, seen.Log.Entries); n++ {
 		entry, err := c.event(ctx, id)
-		if completed(err, rmcp.CodeAbsent) {
+		if completed(err, bmc.CodeAbsent) {
 			return nil
 		}
 		if err != nil {
@@ -338,7 +204,7 @@ func (c *ipmi) event(ctx context.Context, id uint16) (event, error) {
 		return event{}, errShort
 	}
 	var e event
-	return e, guard("an event", func() error {
+	return e, bmc.Guard("an event", func() error {
 		var err error
 		e, err = readEvent(out[2:18])
 		return err

@@ -72,13 +72,3 @@ func Open(ctx context.Context, t Target) (Controller, error) {
 		return nil, fault.Invalid("driver %q has no management controller; use ipmi, redfish or wol", t.Driver)
 	}
 }
-
-// guard turns a panic over malformed bytes in a decoder of somebody else into an error.
-func guard(what string, decode func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Refused("read %s: the management controller sent something malformed (%v)", what, p)
-		}
-	}()
-	return decode()
-}

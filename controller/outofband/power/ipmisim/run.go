@@ -24,6 +24,7 @@ type Options struct {
 	Model, Serial      string // in the FRU data
 	Machine            machine.Machine
 	Chassis            []string // program and first arguments; socket path and ipmi_sim's words follow, for [Chassis]
+	System             string   // host:port, TCP: where a virtual machine's system interface finds it; "" without one
 	Dir                string   // configuration, state and log; made when it is not there
 }
 
@@ -134,9 +135,13 @@ func (o Options) lan(host, port, socket string) string {
 	for _, s := range append(append([]string(nil), o.Chassis...), socket) {
 		chassis = append(chassis, "'"+s+"'")
 	}
+	system := ""
+	if host, port, err := net.SplitHostPort(o.System); err == nil {
+		system = fmt.Sprintf("  serial 15 %s %s codec VM\n", host, port)
+	}
 	return fmt.Sprintf(`name "machine"
 set_working_mc 0x20
-  startlan 1
+%s  startlan 1
     addr %s %s
     priv_limit admin
     allowed_auths_admin none md2 md5 straight
@@ -144,7 +149,7 @@ set_working_mc 0x20
   endlan
   chassis_control "%s"
   user 2 true "%s" "%s" operator 10 none md2 md5 straight
-`, host, port, len(o.Serial), strings.Join(chassis, " "), o.Username, o.Password)
+`, system, host, port, len(o.Serial), strings.Join(chassis, " "), o.Username, o.Password)
 }
 
 // emulation is the file that ipmi_sim_cmd(5) describes: one controller with an event log, FRU data

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/steelyard/steelyard/controller/outofband/power/internal/line"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/line"
 )
 
 // Refusal is an answer other than 2xx.

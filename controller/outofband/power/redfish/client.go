@@ -14,8 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/steelyard/steelyard/controller/outofband/power/internal/line"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/line"
 	"github.com/steelyard/steelyard/pkg/pause"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/steelyard/steelyard/controller/outofband/power/internal/line"
+	"github.com/steelyard/steelyard/pkg/line"
 )
 
 // Text is a string. Services send numbers, null or worse where the schema has a string: what is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bougou/go-ipmi/pkg/types"
 
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -102,7 +103,7 @@ func (s *Session) Command(ctx context.Context, netFn, command uint8, data ...byt
 			if body[0] == 0 {
 				return nil
 			}
-			return &Completion{Code: body[0], NetFn: netFn, Command: command}
+			return &bmc.Completion{Code: body[0], NetFn: netFn, Command: command}
 		},
 	)
 	if err != nil {

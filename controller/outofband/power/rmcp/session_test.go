@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/steelyard/steelyard/controller/outofband/power/rmcp/rmcptest"
+	"github.com/steelyard/steelyard/pkg/bmc"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -222,7 +223,7 @@ func TestCompletionCodesReachTheCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Command(t.Context(), 0x2e, 0x01) // a function of another vendor
-	answer, ok := err.(*Completion)
+	answer, ok := err.(*bmc.Completion)
 	if !ok || answer.Code == 0 || answer.NetFn != 0x2e {
 		t.Fatalf("got %v", err)
 	}

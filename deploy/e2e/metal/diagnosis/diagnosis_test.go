@@ -2,8 +2,10 @@ package diagnosis
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"github.com/steelyard/steelyard/agent/diagnose"
 	"github.com/steelyard/steelyard/agent/driver/linux"
 	"github.com/steelyard/steelyard/agent/smart"
+	"github.com/steelyard/steelyard/controller/outofband/power/ipmisim"
+	machines "github.com/steelyard/steelyard/controller/outofband/power/machine"
 	"github.com/steelyard/steelyard/deploy/e2e/metal/qemu"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -87,6 +91,65 @@ func TestB46_DiagnosticsInAMachine(t *testing.T) {
 	} {
 		if c := got[check]; !strings.Contains(c.Value, want) {
 			t.Errorf("%s: %q does not tell %q", check, c.Value, want)
+		}
+	}
+}
+
+// TestB46_TheSensorsOfTheManagementControllerAreRead from inside: ipmi_sim is the controller of the machine.
+func TestB46_TheSensorsOfTheManagementControllerAreRead(t *testing.T) {
+	if !qemu.Inside() {
+		qemu.Need(t, "ipmi_sim")
+		const system = "127.0.83.1:9383"
+		simulate(t, ipmisim.Options{Address: "127.0.83.1:6230", Username: "admin", Password: "secret", Model: "P1", Serial: "SN1", System: system})
+		qemu.RunTest(t, qemu.Machine{
+			Extra: []string{
+				"-chardev", "socket,id=bmc,host=127.0.83.1,port=9383,reconnect=1", "-device", "ipmi-bmc-extern,id=bmc0,chardev=bmc", "-device", "isa-ipmi-kcs,bmc=bmc0",
+			},
+			Modules: []string{"ipmi_si", "ipmi_devintf"},
+		})
+		return
+	}
+	await(t, "/dev/ipmi0")
+	p := diagnose.Quick
+	d, err := diagnose.Run(t.Context(), machine(), p, func(uint64, uint64, string, string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range d.Checks {
+		if c.Name != "bmc sensors" {
+			continue
+		}
+		t.Logf("%+v", c)
+		want := []protocol.Figure{{Name: "CPU 1", Value: 41, Unit: "°C"}, {Name: "Fan 1", Value: 6400, Unit: "rpm"}}
+		if c.Verdict != protocol.VerdictOK || c.Value != "2 read" || !reflect.DeepEqual(c.Figures, want) {
+			t.Errorf("%+v", c)
+		}
+		return
+	}
+	t.Errorf("no sensors of the management controller: %+v", d.Checks)
+}
+
+// simulate runs ipmi_sim until the test ends, and waits until the machine can find it. Nobody switches the machine by it.
+func simulate(t *testing.T, o ipmisim.Options) {
+	t.Helper()
+	o.Machine, o.Chassis, o.Dir = &machines.Slow{}, []string{"true"}, t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- ipmisim.Run(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		c, err := net.Dial("tcp", o.System)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
 		}
 	}
 }
