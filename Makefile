@@ -36,9 +36,9 @@ test: ## install what the tests need, then run all of them
 	deploy/install-test-deps.sh
 	deploy/test.sh "$(RACE)"
 
-test-metal: ## the tests in virtual machines alone, one after the other, with their times
+test-metal: ## the tests in virtual machines alone, with their times
 	deploy/install-test-deps.sh
-	CGO_ENABLED=0 go test -v -p 1 -count=1 -timeout 60m ./deploy/e2e/metal/...
+	CGO_ENABLED=0 go test -v -p 2 -count=1 -timeout 60m ./deploy/e2e/metal/...
 
 check-fast: ## format, vet, machine paths: what needs no tools
 	deploy/check.sh fast

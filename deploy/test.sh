@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs all tests but those in virtual machines; with the race detector for the package patterns of $1 (when a C
-# compiler is there), without it for the rest. The last lines tell the result.
+# Runs all tests; with the race detector for the package patterns of $1 (when a C compiler is there), without it for the
+# rest, and those in virtual machines last. The last lines tell the result.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.cache/bin
@@ -10,7 +10,6 @@ race=()
 if command -v gcc >/dev/null; then
   mapfile -t race < <(go list $1 2>/dev/null)
 fi
-# The virtual machines have a target of their own, make test-metal, until a whole run of them was seen on a fresh clone.
 mapfile -t metal < <(go list ./deploy/e2e/metal/...)
 mapfile -t plain < <(go list ./... | grep -vxF -f <(printf '%s\n' "${race[@]:-none}" "${metal[@]}"))
 
@@ -31,6 +30,8 @@ CGO_ENABLED=0 run -timeout 10m "${plain[@]}" || status=1
 if [[ ${#race[@]} -gt 0 ]]; then
   CGO_ENABLED=1 run -race -timeout 15m "${race[@]}" || status=1
 fi
+# An emulated processor takes one of the machine's: two packages at a time, and nothing beside them.
+CGO_ENABLED=0 run -p 2 -timeout 50m "${metal[@]}" || status=1
 words=(passed FAILED)
-echo "tests ${words[$status]}: ${#plain[@]} packages, and ${#race[@]} with the race detector"
+echo "tests ${words[$status]}: ${#plain[@]} packages, ${#race[@]} with the race detector, and ${#metal[@]} in virtual machines"
 exit $status
