@@ -113,6 +113,9 @@ func (b *bench) open() (err error) {
 	if b.root, err = findRoot(); err != nil {
 		return err
 	}
+	if err := os.Chdir(b.root); err != nil { // programs are built as a part of the product's module
+		return err
+	}
 	b.dir, err = os.MkdirTemp("", "steelyard-bench-")
 	return err
 }
