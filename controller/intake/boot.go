@@ -74,6 +74,39 @@ func (in *Intake) AdmitBoot(ctx context.Context, b Boot) (t access.Token, secret
 	return t, secret, err
 }
 
+// Mixed quarantines the servers that a machine which starts from the network has parts of: cards or boards were swapped, and an
+// operation that works on one of them would work on another (rule X1).
+func (in *Intake) Mixed(ctx context.Context, servers []string, b Boot) error {
+	servers = slices.DeleteFunc(slices.Clone(servers), func(id string) bool {
+		s, ok := store.Servers.View(in.store, id)
+		return !ok || s.Quarantine != nil || s.Approval == fleet.Retired
+	})
+	if len(servers) == 0 {
+		return nil
+	}
+	now := in.now()
+	return in.change(ctx, func(tx *store.Tx) error {
+		for _, id := range servers {
+			if err := mix(tx, id, b, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func mix(tx *store.Tx, server string, b Boot, now time.Time) error {
+	s, ok, err := store.Servers.Find(tx, server)
+	if err != nil || !ok || s.Quarantine != nil {
+		return err
+	}
+	before, reason := s, "a machine with parts of several servers started from the network (network card "+b.MAC+", UUID "+cmp.Or(b.UUID, "none")+")"
+	s.Quarantine = &fleet.Note{Reason: reason, Actor: access.System.Name, At: now}
+	return cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, access.System, "server.quarantine", "servers/"+s.ID, before, s, reason, now),
+		conflictTask(tx, s.ID, "Server "+s.Name+" has parts of another server, or another one has its parts", "At "+now.UTC().Format(time.RFC3339)+" "+reason+
+			". Nothing is written to the disks of these servers. Look at network cards and boards; put them back, or start every machine so that it reports what it has; then end the quarantine and retry what is held.", now))
+}
+
 // supersede voids the earlier tokens of a machine.
 func supersede(tx *store.Tx, b Boot) error {
 	for _, key := range b.keys() {

@@ -58,19 +58,14 @@ func one(st Standing) Decision {
 		return Decision{Boot: Disk, Why: "it was retired", Next: "enrol it anew with a join token: steelyard token create --join"}
 	case s.Approval == fleet.Pending:
 		return Decision{Boot: RAM, Why: "it waits to be approved", Next: "steelyard server approve " + s.ID}
-	case wants && op.Kind == operation.Power && owned(s):
+	case wants && op.Kind == operation.Power && s.Claim.Owned():
 		return Decision{Boot: RAM, Mode: ModeRescue, Why: "operation " + op.ID + " asked for the RAM environment; the system on the disk stays as it is"}
 	case wants:
 		return Decision{Boot: RAM, Why: "operation " + op.ID + " (" + op.Kind + ") works on it: " + op.Message, Next: "steelyard operation show " + op.ID}
 	case op != nil && op.Kind == operation.Install && !operation.Final(op.State):
 		return Decision{Boot: Disk, Why: "operation " + op.ID + " has written its system", Next: "steelyard operation show " + op.ID}
-	case !owned(s):
+	case !s.Claim.Owned():
 		return Decision{Boot: RAM, Why: "it is nobody's", Next: "steelyard server why " + s.ID}
 	}
 	return Decision{Boot: Disk, Why: "it is in use", Next: "for the RAM environment: steelyard server power " + s.ID + " --action boot-ram"}
-}
-
-// owned tells whether somebody's data may be on a server's disks.
-func owned(s *fleet.Server) bool {
-	return s.Claim.Kind != "" && s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != fleet.ClaimHeld
 }

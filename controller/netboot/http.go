@@ -101,6 +101,9 @@ func (n *Netboot) answer(ctx context.Context, m Machine, remote string, local ne
 	of := m.standings(n.opt.Store.Snapshot())
 	d := Decide(of)
 	n.log.Info("a machine starts from the network", "mac", m.MAC, logging.KeyServer, idOf(of), "boot", d.Boot, "why", d.Why, logging.KeyRemote, remote)
+	if len(of) > 1 {
+		n.mixed(ctx, m, of, remote)
+	}
 	if d.Boot == Disk {
 		return screen(m, of, d) + disk(m), Disk, nil
 	}
@@ -109,6 +112,19 @@ func (n *Netboot) answer(ctx context.Context, m Machine, remote string, local ne
 		return "", "", err
 	}
 	return screen(m, of, d) + memory(digest, args), RAM, nil
+}
+
+// mixed tells of a machine that has parts of several servers. It is answered all the same.
+func (n *Netboot) mixed(ctx context.Context, m Machine, of []Standing, remote string) {
+	var ids []string
+	for _, st := range of {
+		ids = append(ids, st.Server.ID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience/2)
+	defer cancel()
+	if err := n.opt.Intake.Mixed(ctx, ids, intake.Boot{MAC: m.MAC, UUID: m.UUID, Remote: remote}); err != nil {
+		n.log.Warn("it cannot be recorded that a machine has parts of several servers", "mac", m.MAC, logging.KeyError, err)
+	}
 }
 
 // idOf is the server that the machine is; "" when nobody knows, or nobody can know.

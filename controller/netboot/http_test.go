@@ -1,6 +1,7 @@
 package netboot
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -127,6 +128,31 @@ func TestB43_AServerThatIsSomebodysStartsItsDisk(t *testing.T) {
 	d.put(s, at(operation.Power, "power-on", operation.Params{Action: operation.PowerBootRAM}))
 	if _, text := d.do("GET", asks); word(text, "steelyard.mode") != ModeRescue || len(d.tokens()) != 1 || d.tokens()[0].Server != "srv-1" {
 		t.Errorf("rescue: %s", text)
+	}
+}
+
+// TestX1_AMachineWithPartsOfTwoServersPutsBothInQuarantine, and starts the disk that is somebody's.
+func TestX1_AMachineWithPartsOfTwoServersPutsBothInQuarantine(t *testing.T) {
+	d := newDesk(t)
+	d.put(fleet.Server{ID: "srv-1", Name: "web1", Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimClient, Ref: "svc-1"}}, nil)
+	_, err := d.store.Change(t.Context(), func(tx *store.Tx) error {
+		return cmp.Or(store.Identities.Put(tx, "uuid:"+clientUUID, store.Holders{Servers: []string{"srv-2"}}),
+			store.Servers.Put(tx, "srv-2", fleet.Server{ID: "srv-2", Name: "web2", Approval: fleet.Approved}))
+	})
+	must(t, err)
+	for range 2 { // the second question changes nothing
+		if _, text := d.do("GET", asks); !strings.HasSuffix(text, "\nexit 1\n") || !strings.Contains(text, "parts of 2 servers") {
+			t.Errorf("it starts: %s", text)
+		}
+	}
+	for _, id := range []string{"srv-1", "srv-2"} {
+		s, _ := store.Servers.View(d.store, id)
+		if s.Quarantine == nil || !strings.Contains(s.Quarantine.Reason, clientMAC) || !strings.Contains(s.Quarantine.Reason, clientUUID) {
+			t.Errorf("server %s: %+v", id, s.Quarantine)
+		}
+	}
+	if n := store.Tasks.Len(d.store.Snapshot()); n != 2 || len(d.tokens()) != 0 {
+		t.Errorf("%d tasks, %d tokens", n, len(d.tokens()))
 	}
 }
 

@@ -25,9 +25,10 @@ import (
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
-// Intake makes boot tokens, and asks a person when dnsmasq does not run.
+// Intake makes boot tokens, and asks a person when dnsmasq does not run or a machine is not what it was.
 type Intake interface {
 	AdmitBoot(ctx context.Context, b intake.Boot) (t access.Token, secret string, err error)
+	Mixed(ctx context.Context, servers []string, b intake.Boot) error
 	NetbootTrouble(ctx context.Context, host, reason string) error
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // act does a step that is the controller's own, in the commit that records it.
@@ -114,14 +116,42 @@ func (t *turn) disks(op *operation.Operation) error {
 	if p, ok := store.Presences.View(t.r.store, op.Server); ok {
 		s.Environment = p.Environment
 	}
-	if op.Params.Disks, err = fleet.EraseRefs(&s, &f.Inventory); err != nil {
+	refs, err := fleet.EraseRefs(&s, &f.Inventory)
+	if err != nil {
 		return err
 	}
+	if len(op.Params.Disks) > 0 { // an erase was begun: what came since was never in the customer's server
+		if fresh := fleet.Beyond(op.Params.Disks, refs); len(fresh) > 0 {
+			return fault.Refused("disk %s (serial %q) came into server %s while it was being erased; find out whose it is. Take it out and retry; or, if it belongs there, cancel and put the server into service again, which erases all its disks", fresh[0].Name, fresh[0].Serial, t.server.Name)
+		}
+	}
+	op.Params.Disks = refs
 	step := &op.Steps[op.Current]
 	step.Allowed = operation.EraseAllowed(op.Params.Disks)
 	step.Deadline = t.now.Add(step.Allowed)
 	if op.Deadline.Before(step.Deadline) {
 		op.Deadline = step.Deadline
+	}
+	return nil
+}
+
+// foreign refuses disks that the records know in another server too: somebody swapped disks between servers, or one machine is known
+// twice. What is on them may be another customer's (rule B44). Names of simulated disks and loop files repeat.
+func (t *turn) foreign(refs []protocol.DiskRef) error {
+	if t.server.Environment != protocol.EnvRAM && t.server.Environment != protocol.EnvInstalled {
+		return nil
+	}
+	for i := range store.Facts.Items(t.r.store.Snapshot()) {
+		d, holds := fleet.Holds(&i.Value.Inventory, refs)
+		if !holds || i.ID == t.server.ID {
+			continue
+		}
+		other, ok := store.Servers.View(t.r.store, i.ID)
+		if !ok || other.Approval == fleet.Retired || other.Environment == protocol.EnvSimulated || other.Environment == protocol.EnvSandbox {
+			continue
+		}
+		return fault.Refused("disk %s (serial %q) is known in server %s (%s) too; nothing is written to it here. Put it back; or, if it was moved for good, start that server, so that it reports what it has now, or retire it",
+			d.Name, d.Serial, other.Name, other.ID)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -108,6 +109,7 @@ func (t *turn) input() operation.Input {
 		in.Environment, in.Since, boot = cmp.Or(p.Environment, t.server.Environment), p.Since, p.BootID
 	}
 	in.System = in.Connected && in.Environment == protocol.EnvInstalled && t.server.Installed == t.op.ID
+	in.Off, in.Doubt, in.Free = t.off(), t.doubt(), !t.server.Claim.Owned()
 	if t.replaced != nil {
 		in.Replaced, in.StopAsked, in.Busy = t.replaced.State, t.replaced.CancelAsked != nil, operation.Outside(t.replaced)
 	}
@@ -126,6 +128,31 @@ func (t *turn) input() operation.Input {
 		in.Result = &judged
 	}
 	return in
+}
+
+// off reports whether the server was seen to be off since the current step began, while its agent is not connected.
+func (t *turn) off() bool {
+	since := t.since()
+	seen, ok := store.Observations.View(t.r.store, t.op.Server)
+	return ok && !since.IsZero() && seen.Power == outofband.Off && seen.PowerAt.After(since) && !t.r.stock.Connected(t.op.Server)
+}
+
+// doubt tells what came up about the machine since the current step began, while its agent is away: who comes back may be another one.
+func (t *turn) doubt() string {
+	since := t.since()
+	q, p := t.server.Quarantine, t.server.PendingIdentity
+	if since.IsZero() || t.r.stock.Connected(t.op.Server) || (q == nil || !q.At.After(since)) && (p == nil || !p.Seen.After(since)) {
+		return ""
+	}
+	return t.server.Unsettled()
+}
+
+// since is when the current step began; zero when it did not.
+func (t *turn) since() time.Time {
+	if t.op.Current >= len(t.op.Steps) {
+		return time.Time{}
+	}
+	return t.op.Steps[t.op.Current].StartedAt
 }
 
 // verdict does not take an agent's word for it: an erase is done when every disk
@@ -243,6 +270,9 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 			return err
 		}
 		c.Deadline = time.Time{} // what gets on is not cut off by a clock: an erase ends when it is over, stuck or canceled
+		if err := t.foreign(op.Params.Disks); err != nil {
+			return err
+		}
 		permit := protocol.Permit{
 			ID: c.ID, Server: op.Server, Operation: op.ID, Epoch: op.Epoch,
 			Identity: t.server.Identity, Disks: op.Params.Disks, NotAfter: t.now.Add(operation.PermitAllowed(op.Params.Disks)),
@@ -253,6 +283,9 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 		}
 		c.Erase = &protocol.EraseCommand{SignedPermit: signed, Signature: signature}
 	case protocol.CommandImage, protocol.CommandConfirm:
+		if err := t.foreign([]protocol.DiskRef{op.Params.Disk}); err != nil {
+			return err
+		}
 		img, err := store.Images.Get(t.tx, op.Params.Image)
 		if err != nil {
 			return err

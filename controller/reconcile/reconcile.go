@@ -77,13 +77,18 @@ func (r *Reconciler) noticed(table, id string) {
 		if op, ok := store.Operations.View(r.store, id); ok && op.ReplacedBy != "" {
 			r.queue.add(table + "/" + op.ReplacedBy)
 		}
-	case store.Orders.Name(), store.Servers.Name():
+	case store.Orders.Name():
 		r.queue.add(table + "/" + id)
+	case store.Servers.Name():
+		r.queue.add(table + "/" + id)
+		if s, ok := store.Servers.View(r.store, id); ok && s.Unsettled() != "" {
+			r.waitingOn(id)
+		}
 	case store.Results.Name(), store.Commands.Name():
 		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
-	case store.Facts.Name(), store.Observations.Name(), store.BMCs.Name():
+	case store.Facts.Name(), store.BMCs.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
-	case store.Presences.Name():
+	case store.Presences.Name(), store.Observations.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
 		r.waitingOn(id)
 	case store.Services.Name():
@@ -103,7 +108,7 @@ func (r *Reconciler) noticed(table, id string) {
 	}
 }
 
-// waitingOn looks at the operation of a server whose agent came or went.
+// waitingOn looks at the operation of a server about which doubts came up, or whose agent or power came or went.
 func (r *Reconciler) waitingOn(server string) {
 	if s, ok := store.Servers.View(r.store, server); ok && s.Operation != "" {
 		r.queue.add(store.Operations.Name() + "/" + s.Operation)

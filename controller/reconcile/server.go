@@ -76,7 +76,7 @@ func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at ti
 	if s.Approval != fleet.Approved || s.Operation != "" || s.Unsettled() != "" || s.Maintenance != nil || !reachable || f == nil {
 		return "", at
 	}
-	owned := s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "" && s.Claim.Kind != fleet.ClaimHeld
+	owned := s.Claim.Owned()
 	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled {
 		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
 			return "", at

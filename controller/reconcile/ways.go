@@ -62,8 +62,11 @@ func (t *turn) readWays() (err error) {
 
 func (t *turn) outside() bool {
 	for _, s := range t.op.Steps[min(t.op.Current, len(t.op.Steps)):] {
-		if s.Hand == operation.HandPower || s.Hand == operation.HandPorts || s.Command == operation.ActAwaitSystem {
-			return true // a system that does not report is started again
+		switch {
+		case s.Hand == operation.HandPower, s.Hand == operation.HandPorts:
+			return true
+		case s.Command == operation.ActAwaitSystem, s.Hand == operation.HandAgent && s.State == operation.StepPending && s.Attempt > 0:
+			return true // a server that does not report may be started again
 		}
 	}
 	return false

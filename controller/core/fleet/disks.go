@@ -106,6 +106,28 @@ func Covers(erased []protocol.DiskRef, environment string, inv *hardware.Invento
 	})
 }
 
+// Beyond lists what is in now and was not in before, whatever the system calls it. A disk may have given back what it hid of its end.
+func Beyond(before, now []protocol.DiskRef) []protocol.DiskRef {
+	return slices.DeleteFunc(slices.Clone(now), func(n protocol.DiskRef) bool {
+		return slices.ContainsFunc(before, func(b protocol.DiskRef) bool { return b.Serial == n.Serial && b.WWN == n.WWN })
+	})
+}
+
+// Holds reports whether a machine reported a disk that is in refs, and which one. A disk without serial number and WWN is like
+// any other one.
+func Holds(inv *hardware.Inventory, refs []protocol.DiskRef) (hardware.Disk, bool) {
+	for _, d := range inv.Disks {
+		if d.Serial == "" && d.WWN == "" {
+			continue
+		}
+		mine := nameless(d)
+		if slices.ContainsFunc(refs, func(r protocol.DiskRef) bool { r.Name = ""; return r == mine }) {
+			return d, true
+		}
+	}
+	return hardware.Disk{}, false
+}
+
 // Ref names a disk in commands and permits.
 func Ref(d hardware.Disk) protocol.DiskRef {
 	return protocol.DiskRef{Name: d.Name, Serial: d.Serial, WWN: d.WWN, SizeBytes: d.SizeBytes}

@@ -32,6 +32,9 @@ type Claim struct {
 	Since time.Time `json:"since"`
 }
 
+// Owned reports whether somebody's data may be on the server's disks.
+func (c Claim) Owned() bool { return c.Kind != "" && c.Kind != ClaimNone && c.Kind != ClaimHeld }
+
 // Cleanliness of a server's disks.
 const (
 	Clean = "clean"

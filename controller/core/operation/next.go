@@ -47,6 +47,9 @@ type Input struct {
 	StopAsked   bool      // that operation was asked to end
 	System      bool      // the agent that is connected is that of the system that this operation wrote
 	Busy        string    // step of that operation that a hand other than the agent is at; "" none
+	Off         bool      // since the current step began the server was seen to be off, and its agent is not connected
+	Doubt       string    // since the current step began, and while the agent is away, doubts came up whether this is the machine; "" none
+	Free        bool      // the server is nobody's: it may be started in the RAM environment at any time
 }
 
 // Capable reports whether an agent of the environment may erase and install.
@@ -121,7 +124,7 @@ func wakeAgain(op Operation, in Input) Operation {
 			return op
 		}
 	}
-	if in.Connected || op.Current >= len(op.Steps) || !outofband.Switched(in.Driver) || op.Kind != Delete && op.Kind != Install {
+	if in.Connected || op.Current >= len(op.Steps) || !outofband.Switched(in.Driver) || !belongsInRAM(op, in) {
 		return op
 	}
 	s := op.Steps[op.Current]
@@ -136,6 +139,12 @@ func wakeAgain(op Operation, in Input) Operation {
 	}
 	op.Steps = slices.Insert(op.Steps, op.Current, again...)
 	return op
+}
+
+// belongsInRAM reports whether what an operation still wants of an agent is wanted in the RAM environment. Only diagnostics run beside a
+// customer's system too, which is not cut off for them.
+func belongsInRAM(op Operation, in Input) bool {
+	return op.Kind == Delete || op.Kind == Install || op.Kind == Erase || op.Kind == Diagnose && in.Free
 }
 
 // needless tells why there is nothing to do in a step.
@@ -172,6 +181,11 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 	case s.Command == ActRemoveAddresses, s.Command == ActRemoveOwner, s.Command == ActStopRunning && (in.Replaced == "" || Final(in.Replaced)):
 		s.State, s.FinishedAt = StepDone, now
 		return say(op, Act, "step "+s.Name+" is done", now), true
+	case in.Doubt != "" && s.Command == ActAwaitAgent:
+		return failed(op, doubted(in), now), true
+	case in.Off && (s.Command == ActAwaitAgent || s.Command == ActAwaitSystem) && s.Attempt <= outsideRetries:
+		s.StartedAt = time.Time{} // started again, by wakeAgain
+		return say(op, Advance, "the server was turned off while it started; it is started again", now), true
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not done within %s; %s", s.Name, s.Allowed, awaited(s)), now), true
 	}
@@ -289,6 +303,10 @@ func answered(op Operation, in Input, now time.Time) Decision {
 		return failed(op, in.Result.Fault, now)
 	case !now.Before(op.Deadline):
 		return late(op, in, overdue(op, in), now)
+	case in.Doubt != "" && s.Hand == HandAgent:
+		return failed(op, doubted(in), now)
+	case in.Off && s.Hand == HandAgent && s.Command != protocol.CommandReboot:
+		return failed(op, fault.Unavailable("the server was turned off during step %s", s.Name), now)
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not answered within %s", s.Name, s.Allowed), now)
 	}
@@ -300,6 +318,11 @@ func answered(op Operation, in Input, now time.Time) Decision {
 		until = earlier(until, silent)
 	}
 	return Decision{Verb: None, Op: op, Until: until}
+}
+
+// doubted refuses to go on with a machine that may be another one: a person has to look first (rules X1, B44).
+func doubted(in Input) *fault.Fault {
+	return fault.Refused("%s. Nothing more is done to it before a person has looked: put right what was changed, end its quarantine, then retry", in.Doubt)
 }
 
 // finished tells whether what an agent answered before the deed has come true.

@@ -64,6 +64,9 @@ func (c *controller) serve() {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
+	if c.http != nil { // the same authority
+		return
+	}
 	c.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DialContext: c.rack.Dial, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 	}}
@@ -104,9 +107,16 @@ func (c *controller) try(method, path string, body, into any) (status int, text 
 	return resp.StatusCode, string(answer)
 }
 
+// must asks, and is answered. A controller that is just being started again is waited for.
 func (c *controller) must(method, path string, body, into any) {
 	c.t.Helper()
-	if status, text := c.try(method, path, body, into); status < 200 || status > 299 {
-		c.t.Fatalf("%s %s: %d %.1000s", method, path, status, text)
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		status, text := c.try(method, path, body, into)
+		switch away := status == 0 && (method == "GET" || strings.Contains(text, "connection refused")); {
+		case status >= 200 && status <= 299:
+			return
+		case !away || time.Now().After(end):
+			c.t.Fatalf("%s %s: %d %.1000s", method, path, status, text)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long anything may take on a busy machine with an emulated processor.
-const patience = 150 * time.Second
+const patience = 7 * time.Minute
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

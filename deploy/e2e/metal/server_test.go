@@ -40,7 +40,7 @@ type server struct {
 	run    *qemu.Running
 }
 
-// newServer wires one; it is off. n tells it from the others of the rack.
+// newServer wires one; it is off. n tells it from the others of the rack. Its firmware keeps what it was told over all starts.
 func newServer(t *testing.T, r *rack.Rack, n int, m qemu.Machine) *server {
 	t.Helper()
 	s := &server{
@@ -48,7 +48,13 @@ func newServer(t *testing.T, r *rack.Rack, n int, m qemu.Machine) *server {
 		BMC: fmt.Sprintf("127.0.10.%d:6230", n), Port: r.Port(fmt.Sprintf("tap%d", n)),
 	}
 	s.m.NetNS, s.m.Reboots = r.Name, true
-	s.m.NICs = []qemu.NIC{{MAC: fmt.Sprintf("52:54:00:77:01:%02x", n), Tap: s.Port}}
+	s.m.Vars = filepath.Join(s.dir, "vars.fd")
+	card := qemu.NIC{}
+	if len(m.NICs) > 0 {
+		card = m.NICs[0]
+	}
+	card.MAC, card.Tap = fmt.Sprintf("52:54:00:77:01:%02x", n), s.Port
+	s.m.NICs = []qemu.NIC{card}
 	t.Cleanup(func() {
 		s.Stop(false)
 		if t.Failed() {

@@ -1,327 +1,149 @@
 package metal
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"io"
-	"os"
-	"path/filepath"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/outofband/power/machine"
 	"github.com/steelyard/steelyard/deploy/e2e/metal/qemu"
-	"github.com/steelyard/steelyard/deploy/e2e/metal/rack"
-	"github.com/steelyard/steelyard/deploy/e2e/metal/system"
 )
 
-// debian is the image that customers order, made once.
-var debian = sync.OnceValues(func() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	image := filepath.Join(scratch, "debian.img")
-	return image, system.Build(ctx, filepath.Dir(qemu.Cache()), image)
-})
-
-// house is a controller that boots, switches and installs the machines of a rack.
-type house struct {
-	*controller
-	location, module, swi, image string
-}
-
-// newHouse furnishes it.
-func newHouse(t *testing.T) *house {
-	t.Helper()
-	qemu.Need(t, append(system.Programs, "ipmi_sim", "snmpd", "ping")...)
-	ram := environment(t)
-	image, err := debian()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := rack.New(t)
-	newSwitch(t, r)
-	h := &house{controller: newController(t, r,
-		"--netboot", rack.Bridge+"=dhcp:10.77.0.100-10.77.0.200", "--netboot-http", rack.Address+":8081", "--ramenv", ram)}
-	var loc, mod, swi, img struct{ ID string }
-	h.must("POST", "/v1/locations", object{"name": "Hall", "external_id": "hall"}, &loc)
-	h.must("POST", "/v1/pools", object{"name": "hall", "location": loc.ID, "prefix": "10.77.0.0/24", "gateway": rack.Address, "reserved": []string{"10.77.0.100-10.77.0.200"}}, nil)
-	h.must("POST", "/v1/modules", object{
-		"name": "own", "kind": "local", "location": loc.ID, "department": "hall",
-		"diagtimeout": 30, "installtimeout_linux": 30, "installtimeout_windows": 60,
-	}, &mod)
-	h.must("POST", "/v1/switches", object{
-		"name": "switch", "location": loc.ID, "driver": "snmp", "version": "2c", "address": rack.Address + ":161", "community": community,
-	}, &swi)
-	h.upload(image, &img)
-	h.location, h.module, h.swi, h.image = loc.ID, mod.ID, swi.ID, img.ID
-	return h
-}
-
-// upload imports an image with the operator's own command.
-func (h *house) upload(image string, into *struct{ ID string }) {
-	h.t.Helper()
-	dir, err := bin()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	ca := between(h.out.String(), "authority: ", ")")
-	p := launch(h.t, h.rack.Command(filepath.Join(dir, "steelyard"), "image", "import", image, "--name", "debian"),
-		"STEELYARD_URL=https://127.0.0.1:8080", "STEELYARD_TOKEN="+h.token, "STEELYARD_CA="+ca)
-	eventually(h.t, "the image is imported", p.over)
-	var list struct{ Items []struct{ ID string } }
-	h.must("GET", "/v1/images", nil, &list)
-	if len(list.Items) != 1 {
-		h.t.Fatal(p.out.String())
-	}
-	into.ID = list.Items[0].ID
-}
-
-// known is what the API tells of a server.
-type known struct {
-	ID, Name, Approval, Environment, Cleanliness string
-	Connected, Available                         bool
-	Configuration                                json.RawMessage
-	Reasons                                      []struct{ Rule, Message string }
-}
-
-// find waits until a server of this name is connected from memory.
-func (h *house) find(name string) known {
-	h.t.Helper()
-	var list struct{ Items []known }
-	var found known
-	eventually(h.t, name+" has enrolled", func() bool {
-		h.try("GET", "/v1/servers?all=true", nil, &list)
-		for _, s := range list.Items {
-			if s.Name == name && s.Connected {
-				found = s
-				return true
-			}
-		}
-		return false
-	})
-	return found
-}
-
-// server reads one.
-func (h *house) server(id string) (s known) {
-	h.t.Helper()
-	h.must("GET", "/v1/servers/"+id, nil, &s)
-	return s
-}
-
-// operation is what the API tells of one.
-type step struct{ Name, State, Message string }
-
-type op struct {
-	ID, Kind, State, Message string
-	Current                  int
-	Steps                    []step
-}
-
-// done waits until an operation has succeeded; each new step is told.
-func (h *house) done(id string) op {
-	h.t.Helper()
-	var o op
-	last := ""
-	began := time.Now()
-	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if status, _ := h.try("GET", "/v1/operations/"+id, nil, &o); status != 200 {
-			continue
-		}
-		now := o.State + " " + o.Message
-		if o.Current < len(o.Steps) {
-			now = o.Steps[o.Current].Name + ": " + now
-		}
-		if now != last {
-			h.t.Logf("%6.1f s: %s %s", time.Since(began).Seconds(), o.Kind, now)
-			last = now
-		}
-		switch o.State {
-		case "done":
-			return o
-		case "failed", "held", "canceled":
-			var raw json.RawMessage
-			h.try("GET", "/v1/operations/"+id, nil, &raw)
-			h.t.Fatalf("%s is %s: %s", o.Kind, o.State, raw)
-		}
-	}
-	h.t.Fatalf("%s took too long: %s", o.Kind, last)
-	return o
-}
-
-// start begins an operation on a server by hand and waits for it.
-func (h *house) start(server, kind string) op {
-	h.t.Helper()
-	var o struct{ ID string }
-	h.must("POST", "/v1/servers/"+server+"/operations", object{"kind": kind}, &o)
-	return h.done(o.ID)
-}
-
-// latest waits for the newest operation of a kind on a server.
-func (h *house) latest(server, kind string) string {
-	h.t.Helper()
-	var list struct{ Items []op }
-	eventually(h.t, "there is an operation "+kind, func() bool {
-		status, _ := h.try("GET", "/v1/operations?all=true&kind="+kind+"&server="+server, nil, &list)
-		return status == 200 && len(list.Items) > 0
-	})
-	return list.Items[0].ID
-}
-
-// admit wires a server that has enrolled, approves it and makes it available.
-func (h *house) admit(s *server) known {
-	h.t.Helper()
-	k := h.find(s.Name)
-	if k.Approval != "pending" {
-		h.t.Fatalf("an unknown machine is %s", k.Approval)
-	}
-	if err := s.run.WaitLine("has to approve this machine", patience); err != nil {
-		h.t.Fatal(err)
-	}
-	h.must("POST", "/v1/servers/"+k.ID+"/approve", object{"commission": true, "reason": "delivered today"}, nil)
-	h.must("POST", "/v1/servers/"+k.ID+"/move", object{"location": h.location, "reason": "its place"}, nil)
-	h.must("PUT", "/v1/servers/"+k.ID+"/bmc", object{"driver": "ipmi", "address": s.BMC, "username": bmcUser, "password": bmcPassword}, nil)
-	h.must("PUT", "/v1/servers/"+k.ID+"/ports", object{"ports": []object{{"switch": h.swi, "by": "name", "value": s.Port}}}, nil)
-	return h.ready(k.ID)
-}
-
-// ready brings a server to where it can be ordered: whatever runs on it ends, and what keeps it from being available is done.
-func (h *house) ready(id string) known {
-	h.t.Helper()
-	for range 8 {
-		var list struct{ Items []op }
-		h.must("GET", "/v1/operations?all=true&server="+id, nil, &list)
-		running := slices.IndexFunc(list.Items, func(o op) bool { return !slices.Contains([]string{"done", "failed", "canceled"}, o.State) })
-		if running >= 0 {
-			h.done(list.Items[running].ID)
-			continue
-		}
-		k := h.server(id)
-		switch {
-		case k.Available:
-			return k
-		case k.fails("X3"):
-			h.start(id, "erase")
-		case k.fails("B18"):
-			h.start(id, "diagnose")
-		default:
-			h.t.Fatalf("%s is not available: %+v", k.Name, k.Reasons)
-		}
-	}
-	h.t.Fatalf("%s does not become available: %+v", id, h.server(id).Reasons)
-	return known{}
-}
-
-// fails tells whether a rule keeps the server from being available.
-func (k known) fails(rule string) bool {
-	return slices.ContainsFunc(k.Reasons, func(r struct{ Rule, Message string }) bool { return r.Rule == rule })
-}
-
-// order orders exactly this server's configuration and waits until the service is active.
-func (h *house) order(k known) (service, address string) {
-	h.t.Helper()
-	var tariff struct{ ID string }
-	h.must("POST", "/v1/tariffs", object{"name": k.Name, "configuration": k.Configuration, "modules": []string{h.module}}, &tariff)
-	var o struct{ ID, Server, Service string }
-	h.must("POST", "/v1/orders", object{"tariff": tariff.ID, "image": h.image, "customer": "ann", "hostname": k.Name + ".example.net"}, &o)
-	eventually(h.t, "the order has the server", func() bool {
-		h.try("GET", "/v1/orders/"+o.ID, nil, &o)
-		return o.Server != ""
-	})
-	if o.Server != k.ID {
-		h.t.Fatalf("the order got %s, not the one that fits exactly", o.Server)
-	}
-	h.done(h.latest(k.ID, "install"))
-	h.serviceIs(o.Service, "active")
-	var list struct {
-		Items []struct{ Address, Server string }
-	}
-	h.must("GET", "/v1/addresses?all=true", nil, &list)
-	for _, a := range list.Items {
-		if a.Server == k.ID {
-			address = a.Address
-		}
-	}
-	return o.Service, address
-}
-
-func (h *house) serviceIs(id, state string) {
-	h.t.Helper()
-	eventually(h.t, "the service is "+state, func() bool {
-		var s struct{ State string }
-		status, _ := h.try("GET", "/v1/services/"+id, nil, &s)
-		return status == 200 && s.State == state
-	})
-}
-
-// letter is what the installed system of a host writes on its disk when it starts; it is nowhere in the image.
-func letter(host string) string {
-	sum := sha256.Sum256([]byte("dear " + host + "\n"))
-	return hex.EncodeToString(sum[:])
-}
-
-// onDisk looks for bytes on a raw disk, from outside the machine.
-func onDisk(t *testing.T, d qemu.Disk, what string) bool {
-	t.Helper()
-	f, err := os.Open(d.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	window := make([]byte, 4<<20+len(what))
-	for at := int64(0); ; at += 4 << 20 {
-		n, err := f.ReadAt(window, at)
-		if bytes.Contains(window[:n], []byte(what)) {
-			return true
-		}
-		if err == io.EOF {
-			return false
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+// acme is a machine of this name as its firmware describes it; n tells it from the others of a rack.
+func acme(name string, n int) qemu.Identity {
+	return qemu.Identity{
+		Manufacturer: "ACME", Product: "P1", Serial: "SN-" + name, UUID: fmt.Sprintf("11111111-2222-3333-4444-5555555555%02x", n),
+		Board: "B-" + name, Chassis: "C-" + name,
 	}
 }
 
-// TestB43_B45_AServerIsFoundInstalledUsedTakenBackAndWiped is the life of a machine that had nothing on it.
+// TestB43_B45_AServerIsFoundInstalledUsedTakenBackAndWiped is the life of two machines that had nothing on them: side by side in
+// one rack, with other disks, network cards and firmware. Each tariff gets exactly its own.
 func TestB43_B45_AServerIsFoundInstalledUsedTakenBackAndWiped(t *testing.T) {
-	for n, bus := range []string{"nvme", "sata"} {
+	h := newHouse(t)
+	lives := map[string]*life{}
+	for n, m := range map[int]struct {
+		bus      string
+		firmware qemu.Firmware
+		nic      qemu.NIC
+	}{
+		1: {"nvme", qemu.UEFI, qemu.NIC{Plain: true}}, // the firmware's own PXE
+		2: {"sata", qemu.BIOS, qemu.NIC{Model: "e1000e"}},
+	} {
+		disk := qemu.NewDisk(t, m.bus, "DISK-"+m.bus, 640<<20)
+		lives[m.bus] = &life{disk: disk, server: newServer(t, h.rack, n, qemu.Machine{
+			Memory: 768, Firmware: m.firmware, Disks: []qemu.Disk{disk}, NICs: []qemu.NIC{m.nic}, Identity: acme(m.bus, n),
+		})}
+	}
+	t.Cleanup(func() {
+		for bus, l := range lives {
+			t.Logf("%s: %s", bus, strings.Join(l.phases, ", "))
+		}
+	})
+	for _, bus := range slices.Sorted(maps.Keys(lives)) {
 		t.Run(bus, func(t *testing.T) {
-			h := newHouse(t)
-			disk := qemu.NewDisk(t, bus, "DISK-"+bus, 640<<20)
-			s := newServer(t, h.rack, n+1, qemu.Machine{
-				Memory: 768, Disks: []qemu.Disk{disk},
-				Identity: qemu.Identity{Manufacturer: "ACME", Product: "P1", Serial: "SN-" + bus, UUID: "11111111-2222-3333-4444-5555555555" + hex.EncodeToString([]byte{byte(0x10 + n)}), Board: "B-" + bus, Chassis: "C-" + bus},
-			})
-			s.Start(machine.Network)
-			k := h.admit(s)
-			service, address := h.order(k)
-			host := strings.ToLower(k.Name) + ".example.net"
-			eventually(t, "the customer's system answers at "+address, func() bool { return pings(h.rack, address) })
-			eventually(t, "the customer's letter is on the disk", func() bool { return onDisk(t, disk, letter(host)) })
-
-			h.must("POST", "/v1/services/"+service+"/stop", object{"reason": "unpaid"}, nil)
-			h.serviceIs(service, "stopped")
-			if pings(h.rack, address) {
-				t.Error("a stopped service answers")
-			}
-			h.must("POST", "/v1/services/"+service+"/resume", object{"reason": "paid"}, nil)
-			h.serviceIs(service, "active")
-			eventually(t, "the customer's system answers again", func() bool { return pings(h.rack, address) })
-
-			h.must("POST", "/v1/services/"+service+"/delete", object{"reason": "moved out"}, nil)
-			h.done(h.latest(k.ID, "delete"))
-			if onDisk(t, disk, letter(host)) {
-				t.Error("the customer's letter is still on the disk")
-			}
-			eventually(t, "the server is available again", func() bool { return h.server(k.ID).Available })
-			t.Logf("started from %v", s.startedFrom())
+			t.Parallel()
+			l := lives[bus]
+			l.house, l.t, l.last = h.as(t), t, time.Now()
+			l.found()
+			l.used()
+			l.stopped()
+			l.takenBack()
+			t.Logf("started from %v", l.server.startedFrom())
 		})
 	}
+}
+
+// life is that of one server, and what each phase of it took.
+type life struct {
+	*house
+	t      *testing.T
+	server *server
+	disk   qemu.Disk
+
+	known                  known
+	service, address, host string
+	last                   time.Time
+	phases                 []string
+}
+
+func (l *life) over(phase string) {
+	now := time.Now()
+	l.phases = append(l.phases, fmt.Sprintf("%s %.0f s", phase, now.Sub(l.last).Seconds()))
+	l.last = now
+}
+
+// found: from an empty machine to a server that can be ordered.
+func (l *life) found() {
+	l.t.Helper()
+	l.server.Start(machine.Network)
+	l.house.find(l.server.Name)
+	l.over("found")
+	l.known = l.admit(l.server)
+	l.over("commissioned")
+}
+
+// used: ordered, and the customer's letter is on the disk.
+func (l *life) used() {
+	l.t.Helper()
+	l.service, l.address = l.order(l.known)
+	l.over("ordered to active")
+	l.host = strings.ToLower(l.known.Name) + ".example.net"
+	l.answers()
+	eventually(l.t, "the customer's letter is on the disk", func() bool { return onDisk(l.t, l.disk, letter(l.host)) })
+}
+
+func (l *life) answers() {
+	l.t.Helper()
+	eventually(l.t, "the customer's system answers at "+l.address, func() bool { return pings(l.rack, l.address) })
+}
+
+// stopped: unpaid, and paid. The server is switched as its service is (rules B28, B29).
+func (l *life) stopped() {
+	l.t.Helper()
+	l.last = time.Now()
+	l.must("POST", "/v1/services/"+l.service+"/stop", object{"reason": "unpaid"}, nil)
+	l.serviceIs(l.service, "stopped")
+	if pings(l.rack, l.address) {
+		l.t.Error("a stopped service answers (rule B31)")
+	}
+	l.poweredAs(machine.Off)
+	l.over("stop")
+	l.must("POST", "/v1/services/"+l.service+"/resume", object{"reason": "paid"}, nil)
+	l.serviceIs(l.service, "active")
+	l.answers()
+	l.poweredAs(machine.On)
+	l.over("resume")
+}
+
+// poweredAs waits until the machine is on or off, and its management controller told so.
+func (l *life) poweredAs(state string) {
+	l.t.Helper()
+	eventually(l.t, "the server is "+state, func() bool {
+		var k known
+		status, _ := l.try("GET", "/v1/servers/"+l.known.ID, nil, &k)
+		return status == 200 && k.Power.State == state && l.server.Power() == state
+	})
+}
+
+// takenBack: deleted, wiped with proof, and available again.
+func (l *life) takenBack() {
+	l.t.Helper()
+	l.last = time.Now()
+	l.must("POST", "/v1/services/"+l.service+"/delete", object{"reason": "moved out"}, nil)
+	deleted := l.latest(l.known.ID, "delete")
+	l.done(deleted)
+	if onDisk(l.t, l.disk, letter(l.host)) {
+		l.t.Error("the customer's letter is still on the disk")
+	}
+	l.certified(deleted, l.disk)
+	eventually(l.t, "the server is available again", func() bool {
+		var k known
+		status, _ := l.try("GET", "/v1/servers/"+l.known.ID, nil, &k)
+		return status == 200 && k.Available
+	})
+	l.over("delete")
 }

@@ -1,6 +1,6 @@
-// Package system makes a small Debian that boots from a disk: systemd, udev, a network, Debian's kernel. It stands
+// Package system makes a small Debian that boots from a disk, by BIOS or UEFI: systemd, udev, a network, Debian's kernel. It stands
 // for what a customer orders, and is small so that an emulated processor starts it in seconds. It needs root,
-// mmdebstrap, extlinux and mkfs.ext4, and keeps the packages' tree in the project's cache.
+// mmdebstrap, extlinux, GRUB and mkfs.ext4, and keeps the packages' tree in the project's cache.
 package system
 
 import (
@@ -21,12 +21,19 @@ import (
 )
 
 // Programs are what Build starts.
-var Programs = []string{"mmdebstrap", "extlinux", "mkfs.ext4", "losetup", "mount", "umount", "sfdisk", "tar"}
+var Programs = []string{"mmdebstrap", "extlinux", "mkfs.ext4", "losetup", "mount", "umount", "sfdisk", "tar", "grub-mkimage", "mkfs.vfat", "mmd", "mcopy"}
 
-// size of the image: the file system of one partition that begins after a mebibyte.
+// The image: a partition for UEFI after the first mebibyte, then the root, then the copy of the table.
 const (
-	size  = 420 << 20
-	start = 1 << 20
+	esp   = 8 << 20
+	start = 1<<20 + esp
+	root  = 420 << 20
+	size  = start + root + 1<<20
+)
+
+const (
+	label       = "steelyard-root"
+	commandLine = "console=ttyS0 quiet mitigations=off panic=-1 root=LABEL=" + label
 )
 
 // Build writes a raw image of a disk. Cache is the project's .cache.
@@ -108,7 +115,7 @@ func (b *builder) packages(tree string) error {
 
 // settle makes the tree a system: its network by systemd-networkd, and nothing that only costs time.
 func (b *builder) settle(root string) {
-	b.write(filepath.Join(root, "etc/fstab"), "LABEL=steelyard-root / ext4 defaults 0 1\n")
+	b.write(filepath.Join(root, "etc/fstab"), "LABEL="+label+" / ext4 defaults 0 1\n")
 	b.write(filepath.Join(root, "etc/systemd/system.conf.d/quick.conf"), "[Manager]\nDefaultTimeoutStopSec=5s\n")
 	wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
 	if b.err == nil {
@@ -168,12 +175,12 @@ func (b *builder) kernel(k kernel.Tree, work, root string) {
 	b.err = errors.Join(t.Gzip(initrd), initrd.Close())
 	b.run("cp", k.Image, filepath.Join(root, "boot/vmlinuz"))
 	b.write(filepath.Join(root, "boot/extlinux.conf"), "DEFAULT linux\nPROMPT 0\nTIMEOUT 1\nLABEL linux\n  LINUX /boot/vmlinuz\n  INITRD /boot/initrd\n"+
-		"  APPEND console=ttyS0 quiet mitigations=off panic=-1 root=LABEL=steelyard-root\n")
+		"  APPEND "+commandLine+"\n")
 }
 
-// disk makes the image: a boot record, one partition, a file system with the tree in it. The loop device is one that
+// disk makes the image: a boot record, two partitions, a file system with the tree in it. The loop device is one that
 // is made for it here and taken away again.
-func (b *builder) disk(image, work, root string) {
+func (b *builder) disk(image, work, tree string) {
 	if b.err != nil {
 		return
 	}
@@ -184,10 +191,11 @@ func (b *builder) disk(image, work, root string) {
 	}
 	b.err = errors.Join(f.Truncate(size), f.Close())
 	table := filepath.Join(work, "table")
-	b.write(table, "label: dos\nstart=2048, type=83, bootable\n")
+	b.write(table, fmt.Sprintf("label: gpt\nstart=1MiB, size=%d, type=U\nstart=%d, size=%d, type=L, attrs=LegacyBIOSBootable\n", esp>>9, start>>9, root>>9))
 	b.run("bash", "-c", `sfdisk --quiet "$1" <"$2"`, "-", image, table)
 	// 4096: smaller blocks, which mkfs takes for small disks, are more than the boot loader can read.
-	b.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^metadata_csum,^64bit", "-L", "steelyard-root", "-E", fmt.Sprintf("offset=%d", start), "-d", root, image, fmt.Sprintf("%dk", (size-start)>>10))
+	b.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^metadata_csum,^64bit", "-L", label, "-E", fmt.Sprintf("offset=%d", start), "-d", tree, image, fmt.Sprintf("%dk", root>>10))
+	b.efi(image, work)
 	loop := b.run("losetup", "--show", "-f", "-o", fmt.Sprint(start), image)
 	if b.err != nil {
 		return
@@ -202,5 +210,16 @@ func (b *builder) disk(image, work, root string) {
 	b.err = nil // not mounted, when that is what failed
 	b.run("losetup", "-d", loop)
 	b.err = errors.Join(failed, b.err)
-	b.run("dd", "if=/usr/lib/EXTLINUX/mbr.bin", "of="+image, "bs=440", "count=1", "conv=notrunc", "status=none")
+	b.run("dd", "if=/usr/lib/EXTLINUX/gptmbr.bin", "of="+image, "bs=440", "count=1", "conv=notrunc", "status=none")
+}
+
+// efi puts GRUB where firmware looks for a boot loader by itself.
+func (b *builder) efi(image, work string) {
+	early, loader, part := filepath.Join(work, "early.cfg"), filepath.Join(work, "BOOTX64.EFI"), filepath.Join(work, "esp")
+	b.write(early, "search --no-floppy --label --set=root "+label+"\nlinux /boot/vmlinuz "+commandLine+"\ninitrd /boot/initrd\nboot\n")
+	b.run("grub-mkimage", "-O", "x86_64-efi", "-c", early, "-p", "/boot", "-o", loader, "part_gpt", "ext2", "search", "search_label", "linux", "boot", "normal")
+	b.run("mkfs.vfat", "-C", "-F", "16", "-s", "1", "-n", "EFI", part, fmt.Sprint(esp>>10))
+	b.run("mmd", "-i", part, "::/EFI", "::/EFI/BOOT")
+	b.run("mcopy", "-i", part, loader, "::/EFI/BOOT/BOOTX64.EFI")
+	b.run("dd", "if="+part, "of="+image, "bs=1M", "seek=1", "conv=notrunc", "status=none")
 }

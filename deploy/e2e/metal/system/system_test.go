@@ -3,13 +3,14 @@ package system
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/steelyard/steelyard/deploy/e2e/metal/qemu"
 )
 
-func TestTheSystemStartsFromEveryKindOfDisk(t *testing.T) {
+func TestTheSystemStartsFromEveryKindOfDiskAndFirmware(t *testing.T) {
 	qemu.Need(t, append(Programs, "depmod")...)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -17,10 +18,11 @@ func TestTheSystemStartsFromEveryKindOfDisk(t *testing.T) {
 	if err := Build(ctx, filepath.Dir(qemu.Cache()), image); err != nil {
 		t.Fatal(err)
 	}
-	for _, bus := range []string{"nvme", "sata"} {
-		t.Run(bus, func(t *testing.T) {
+	for name, firmware := range map[string]qemu.Firmware{"nvme": qemu.BIOS, "sata": qemu.BIOS, "nvme by UEFI": qemu.UEFI} {
+		t.Run(name, func(t *testing.T) {
+			bus, _, _ := strings.Cut(name, " ")
 			disk := qemu.Disk{Bus: bus, Serial: "D1", File: image, Options: "snapshot=on", Boot: 1}
-			m := qemu.Start(t, qemu.Machine{Disks: []qemu.Disk{disk}})
+			m := qemu.Start(t, qemu.Machine{Firmware: firmware, Disks: []qemu.Disk{disk}})
 			began := time.Now()
 			if err := m.WaitLine("login:", 2*time.Minute); err != nil {
 				t.Fatal(err)

@@ -71,7 +71,7 @@ func handOver() error {
 	return unix.Exec("/lib/systemd/systemd", []string{"/sbin/init"}, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux"})
 }
 
-// find loads drivers until there is a disk with our file system in its first partition.
+// find loads drivers until there is a partition with our file system.
 func find(drivers *modules.Loader) (string, error) {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		_ = drivers.Devices("/sys")
