@@ -171,6 +171,7 @@ var raidDrivers = map[string]func(channel int) bool{
 	"megaraid_sas": func(c int) bool { return c >= 2 },
 	"megaraid":     func(int) bool { return true },
 	"mpt3sas":      func(c int) bool { return c == 1 },
+	"mptsas":       func(c int) bool { return c == 1 },
 	"hpsa":         func(int) bool { return true },
 	"aacraid":      func(c int) bool { return c == 0 },
 	"smartpqi":     func(int) bool { return true },

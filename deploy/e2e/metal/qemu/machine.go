@@ -71,7 +71,7 @@ func (i Identity) args() []string {
 
 // Disk is a disk and the controller that it needs.
 type Disk struct {
-	Bus     string // nvme, sata, scsi, virtio
+	Bus     string // nvme, sata, scsi, virtio; with a RAID controller: megasas, mptsas1068
 	Serial  string
 	File    string // raw
 	Options string // appended to -drive: "discard=unmap"
@@ -128,6 +128,10 @@ func (d Disk) args(n int) []string {
 		kind = fmt.Sprintf("virtio-blk-pci,bus=port%d", n)
 	case "scsi":
 		controller = []string{"-device", fmt.Sprintf("virtio-scsi-pci,id=scsi%d", n)}
+		kind = fmt.Sprintf("scsi-hd,bus=scsi%d.0", n)
+	case "megasas", "megasas,use_jbod=on", "mptsas1068":
+		name, options, _ := strings.Cut(d.Bus, ",")
+		controller = []string{"-device", strings.TrimSuffix(fmt.Sprintf("%s,id=scsi%d,%s", name, n, options), ",")}
 		kind = fmt.Sprintf("scsi-hd,bus=scsi%d.0", n)
 	default:
 		kind = fmt.Sprintf("ide-hd,bus=ide.%d", n) // the chipset's own AHCI controller
