@@ -149,12 +149,15 @@ func (d *disk) count(n uint64) {
 	d.advance(n, readingBack)
 }
 
-// findNoise reads random pieces of the noise back.
+// findNoise reads random pieces of the noise back, or all of it where that is less.
 func (d *disk) findNoise(ctx context.Context, key cipher.Block) error {
 	if d.size() < sampleBytes {
 		return nil // the zeros that follow are read back whole
 	}
-	where := slices.Values(places(d.size(), Samples, sampleBytes))
+	where := every(0, d.size(), sampleBytes)
+	if d.size() > Samples*sampleBytes {
+		where = slices.Values(places(d.size(), Samples, sampleBytes))
+	}
 	return pieces(ctx, where, d.size(), sampleBytes, func(buf []byte, at int64) error {
 		if err := d.readAt(buf, at); err != nil {
 			return err

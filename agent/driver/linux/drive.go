@@ -39,13 +39,16 @@ func (d *drive) Rungs(context.Context) ([]driver.Rung, error) {
 		}
 		return nvme.Drive{Send: sendNVMe(d.file)}.Rungs(uint32(id))
 	}
-	if d.isATA() {
-		return ata.Drive{Send: sendSCSI(d.file)}.Rungs()
+	switch is, err := d.isATA(); {
+	case err != nil:
+		return nil, err
+	case is:
+		return ata.Drive{Send: d.send()}.Rungs()
 	}
 	if !d.takesSCSI() {
 		return nil, nil
 	}
-	return scsi.Drive{Send: sendSCSI(d.file)}.Rungs()
+	return scsi.Drive{Send: d.send()}.Rungs()
 }
 
 // Unallocated is what an NVMe drive has in no namespace. Others have no such thing.
@@ -64,22 +67,30 @@ func (d *drive) takesSCSI() bool {
 	return err == nil && version >= 30000
 }
 
-// isATA tells whether an ATA drive answers, behind libata or the translation of a SAS controller.
-func (d *drive) isATA() bool {
+// isATA tells whether an ATA drive answers, behind libata or the translation of a SAS controller. A drive that says that it is one
+// and does not answer now is an error: what it can and what it hides is not known then.
+func (d *drive) isATA() (bool, error) {
 	vendor, err := os.ReadFile(filepath.Join(d.machine.sys, "block", d.name, "device", "vendor"))
 	if err != nil || strings.TrimSpace(string(vendor)) != "ATA" || !d.takesSCSI() {
-		return false
+		return false, nil
 	}
-	_, err = ata.Drive{Send: sendSCSI(d.file)}.Identify()
-	return err == nil
+	_, err = ata.Drive{Send: d.send()}.Identify()
+	var refused ata.Refusal
+	var sense scsi.Sense
+	if errors.As(err, &refused) || errors.As(err, &sense) && sense.Key == scsi.KeyIllegal {
+		return false, nil // its controller passes no ATA commands on
+	}
+	return err == nil, err
 }
+
+func (d *drive) send() scsi.Send { return scsi.Patient(sendSCSI(d.file)) }
 
 // Clipped asks an ATA drive whether it hides its end. Others have no such thing.
 func (d *drive) Clipped(context.Context) (*driver.Clip, error) {
-	if !d.isATA() {
-		return nil, nil
+	if is, err := d.isATA(); !is {
+		return nil, err
 	}
-	return ata.Drive{Send: sendSCSI(d.file)}.Clipped()
+	return ata.Drive{Send: d.send()}.Clipped()
 }
 
 // How long the kernel may take to see that a disk has another size.
@@ -90,7 +101,7 @@ const (
 
 // Unclip gives the end back and waits until the kernel sees the size that the disk has then.
 func (d *drive) Unclip(ctx context.Context) error {
-	if err := (ata.Drive{Send: sendSCSI(d.file)}).Unclip(); err != nil {
+	if err := (ata.Drive{Send: d.send()}).Unclip(); err != nil {
 		return err
 	}
 	if err := d.lookAgain(); err != nil {

@@ -33,6 +33,7 @@ const (
 	KeyRecovered = 0x1
 	KeyNotReady  = 0x2
 	KeyIllegal   = 0x5
+	KeyAttention = 0x6
 	KeyAborted   = 0xB
 )
 
@@ -104,6 +105,25 @@ func (s Sense) Error() string {
 }
 
 func (s Sense) sanitizing() bool { return s.Key == KeyNotReady && s.ASC == 0x04 && s.ASCQ == 0x1B }
+
+// mostNews is how many news a drive may have to tell one after the other.
+const mostNews = 8
+
+// Patient repeats a command that a drive has not carried out because it had news to tell first: a unit attention, as after a
+// reset of its bus.
+func Patient(send Send) Send {
+	return func(c Command) (raw []byte, err error) {
+		for range mostNews {
+			if raw, err = send(c); err != nil || raw == nil {
+				return raw, err
+			}
+			if s, err := ParseSense(raw); err != nil || s.Key != KeyAttention {
+				break
+			}
+		}
+		return raw, err
+	}
+}
 
 // do sends a command and makes an error of anything but success.
 func do(send Send, c Command) error {

@@ -107,6 +107,22 @@ func TestB45_ASanitizeIsSentAndWaitedFor(t *testing.T) {
 	})
 }
 
+// TestACommandIsRepeatedAfterNews: a drive that was reset tells so instead of carrying the next command out.
+func TestACommandIsRepeatedAfterNews(t *testing.T) {
+	for _, news := range []int{0, 3, mostNews} {
+		sent := 0
+		raw, err := Patient(func(Command) ([]byte, error) {
+			if sent++; sent <= news {
+				return raw("70000600" + "0000000a" + "00000000" + "29000000" + "0000"), nil
+			}
+			return nil, nil
+		})(Command{})
+		if err != nil || (raw == nil) != (news < mostNews) || sent != min(news+1, mostNews) {
+			t.Errorf("%d news: sent %d times, %x %v", news, sent, raw, err)
+		}
+	}
+}
+
 func FuzzSense(f *testing.F) {
 	f.Add(raw("72" + "02041b" + "00000008" + "0206000080400000"))
 	f.Add(raw("70000200" + "0000000a" + "00000000" + "041b0080" + "8000"))
