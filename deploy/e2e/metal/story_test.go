@@ -64,6 +64,7 @@ type life struct {
 	server *server
 	disk   qemu.Disk
 
+	id                     string // of the server, for who looks from beside
 	known                  known
 	service, address, host string
 	last                   time.Time
