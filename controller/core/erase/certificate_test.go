@@ -80,6 +80,7 @@ func TestB45_WhatWasNotTouchedHasNoCertificate(t *testing.T) {
 // TestB45_ThePageAloneCanBeVerified with openssl, as the page says.
 func TestB45_ThePageAloneCanBeVerified(t *testing.T) {
 	c, e := outcome()
+	e.Unallocated = 3e9
 	kept, err := Certify("ers-1", c, e, sign)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestB45_ThePageAloneCanBeVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	for _, want := range []string{"Certificate of erasure", "Spinner &lt;3&gt;", "rack7-u12", "claimed, not proven", "99 % confidence", "480 GB", "ada", "59m0s"} {
+	for _, want := range []string{"Certificate of erasure", "Spinner &lt;3&gt;", "rack7-u12", "claimed, not proven", "99 % confidence", "480 GB", "ada", "59m0s", "(3000000000 bytes) of the drive are in no namespace"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
