@@ -19,7 +19,7 @@ func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
 	var disks list
 	w.add(fs)
 	state := fs.String("state", "/var/lib/steelyard-agent", "`DIR` that keeps identity and journal")
-	environment := fs.String("environment", protocol.EnvInstalled, "what this machine is in: `installed`, ram or sandbox")
+	environment := fs.String("environment", protocol.EnvInstalled, "what this machine is in: `installed`, ram, rescue or sandbox")
 	fs.Var(&disks, "sandbox-disk", "`FILE[:SIZE]` or loop device that plays a disk, in a sandbox; made when missing (64MiB)")
 	if err := parse(fs, args); err != nil {
 		return err

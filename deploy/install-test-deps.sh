@@ -23,6 +23,7 @@ wanted=(
   mmdebstrap:mmdebstrap      # the system that the machines are installed with
   extlinux:extlinux          # starts it
   ping:iputils-ping          # hears whether it answers
+  ssh:openssh-client         # goes into a server in rescue
   depmod:kmod                # tables of the kernel's modules
   cpio:cpio                  # reads our archives as another program does
   dnsmasq:dnsmasq-base       # DHCP in the network of the virtual machines

@@ -111,6 +111,12 @@
 // is stored elsewhere. With the first session of the successor, and not before, the environment of the server is [EnvInstalled], and
 // certificate and session of the agent that installed it are void. Another [Succeed] replaces a successor that was never seen.
 //
+// # Rescue
+//
+// A machine that its customer repairs runs an agent in [EnvRescue]: it measures, switches the machine, and takes [CommandRescue], which
+// gives the machine the addresses of the service and lets the holders of the keys in, as root, by SSH. It refuses every command that writes
+// to a disk, and gives nobody a console. The answer comes before the routes change: it is on its way when the machine's ports move.
+//
 // The environment of an agent is what it enrolled in, or [EnvInstalled] for a successor. A [Hello] that says another is refused: the
 // system of a customer cannot say that it is one that may erase.
 //

@@ -72,6 +72,7 @@ const (
 const (
 	EnvRAM       = "ram"       // netbooted; may diagnose, erase, install
 	EnvInstalled = "installed" // on somebody's system; measures, never erases
+	EnvRescue    = "rescue"    // netbooted for a customer who repairs his system; touches no disk
 	EnvSimulated = "simulated" // fake drivers
 	EnvSandbox   = "sandbox"   // real machine, erase and install only on loop files it was started with (steelyard dev, tests)
 )
@@ -83,6 +84,7 @@ const (
 	CanInstall  = "install"
 	CanPower    = "power"   // shut down and reboot
 	CanConsole  = "console" // give a shell to a person; in EnvRAM only
+	CanRescue   = "rescue"  // let a customer in; in EnvRescue only
 )
 
 // Hello opens a control stream.
@@ -153,6 +155,7 @@ const (
 	CommandConfirm  = "confirm"   // say that the written system is the one that is wanted
 	CommandPowerOff = "power-off" // shut down in good order; the Result comes before the deed
 	CommandReboot   = "reboot"    // start again in good order; the Result comes before the deed
+	CommandRescue   = "rescue"    // let the customer in by SSH; in EnvRescue only. Result.Detail tells the host key
 )
 
 // Where a reboot shall lead.
@@ -176,6 +179,7 @@ type Command struct {
 	Erase     *EraseCommand    `json:"erase,omitempty"`
 	Image     *ImageCommand    `json:"image,omitempty"`
 	Confirm   *ConfirmCommand  `json:"confirm,omitempty"`
+	Rescue    *RescueCommand   `json:"rescue,omitempty"`
 }
 
 // DiagnoseCommand asks for diagnostics (rule B46).
@@ -223,6 +227,12 @@ type ConfirmCommand struct {
 	Disk      DiskRef `json:"disk"`
 	RawBytes  uint64  `json:"raw_bytes"`
 	RawSHA256 string  `json:"raw_sha256"`
+}
+
+// RescueCommand asks to let the customer in at the addresses that his system has.
+type RescueCommand struct {
+	SSHKeys []string `json:"ssh_keys"`          // lines of authorized_keys; nobody else is let in
+	Network *Network `json:"network,omitempty"` // nil: the address that the machine has
 }
 
 // Cancel asks to stop a command.

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/steelyard/steelyard/agent/collect"
 	"github.com/steelyard/steelyard/agent/driver/linux"
 	"github.com/steelyard/steelyard/agent/execute"
 	"github.com/steelyard/steelyard/agent/journal"
 	"github.com/steelyard/steelyard/agent/link"
+	"github.com/steelyard/steelyard/agent/rescue"
 	"github.com/steelyard/steelyard/agent/shell"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -25,7 +27,7 @@ type Options struct {
 	Controllers  []string // host:port
 	Join         string   // join token; needed until the agent has enrolled
 	State        string   // directory of identity and journal, made when missing
-	Environment  string   // protocol.EnvInstalled, EnvRAM or EnvSandbox
+	Environment  string   // protocol.EnvInstalled, EnvRAM, EnvRescue or EnvSandbox
 	SandboxDisks []string // FILE[:SIZE], in a sandbox only
 	Version      string
 	Logger       *slog.Logger
@@ -40,11 +42,11 @@ func (o Options) check() error {
 	}
 	c.Require(o.State != "", "state", "is missing: give a directory that survives restarts")
 	switch o.Environment {
-	case protocol.EnvInstalled, protocol.EnvRAM:
+	case protocol.EnvInstalled, protocol.EnvRAM, protocol.EnvRescue:
 		c.Require(len(o.SandboxDisks) == 0, "sandbox-disk", "is for --environment sandbox only")
 	case protocol.EnvSandbox:
 	default:
-		c.Add("environment", "%q is none of installed, ram, sandbox", o.Environment)
+		c.Add("environment", "%q is none of installed, ram, rescue, sandbox", o.Environment)
 	}
 	return c.Err("the agent cannot start")
 }
@@ -85,7 +87,13 @@ func Run(ctx context.Context, o Options) error {
 // serve keeps the session and does the commands.
 func serve(ctx context.Context, o Options, j *journal.Journal, source *source) error {
 	images := &home{controllers: o.Controllers}
-	hands := execute.New(j, tidy(execute.Deeds(o.Environment, source.machine, images)), o.Logger)
+	deeds := execute.Deeds(o.Environment, source.machine, images)
+	if o.Environment == protocol.EnvRescue {
+		r := rescue.New(rescue.Options{Dir: o.State, Logger: o.Logger})
+		deeds[protocol.CommandRescue] = execute.Rescue(r)
+		defer inBackground(ctx, r.Run)()
+	}
+	hands := execute.New(j, tidy(deeds), o.Logger)
 	defer hands.Close()
 	l, err := link.New(link.Options{
 		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
@@ -99,6 +107,17 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 	images.Link = l
 	o.Logger.Info("agent started", "version", o.Version, "environment", o.Environment, "state", o.State)
 	return l.Run(ctx)
+}
+
+// inBackground starts run; the answer ends it and waits for it.
+func inBackground(ctx context.Context, run func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { run(ctx) })
+	return func() {
+		cancel()
+		work.Wait()
+	}
 }
 
 // console opens the shell of the RAM environment. On every other system there is none for anybody: it is a customer's, or is

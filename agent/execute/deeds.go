@@ -15,7 +15,7 @@ import (
 )
 
 // Deeds are what an agent of an environment can do to a machine: everything, but on an
-// installed system it writes to no disk, and in a sandbox the machine is not its own to switch off.
+// installed system it writes to no disk, in a rescue it touches none, and in a sandbox the machine is not its own to switch off.
 func Deeds(environment string, m driver.Machine, images install.Fetcher) map[string]Deed {
 	d := deeds{environment, m, images}
 	all := map[string]Deed{
@@ -26,6 +26,11 @@ func Deeds(environment string, m driver.Machine, images install.Fetcher) map[str
 	}
 	if environment == protocol.EnvSandbox {
 		all[protocol.CommandPowerOff], all[protocol.CommandReboot] = leaveOn, leaveOn
+	}
+	if environment == protocol.EnvRescue { // the disks are the customer's, who is at them
+		delete(all, protocol.CommandDiagnose)
+		delete(all, protocol.CommandConfirm)
+		return all
 	}
 	if environment != protocol.EnvInstalled {
 		all[protocol.CommandErase] = d.erase
@@ -39,6 +44,8 @@ func Capabilities(environment string) []string {
 	switch environment {
 	case protocol.EnvInstalled:
 		return []string{protocol.CanDiagnose, protocol.CanPower}
+	case protocol.EnvRescue:
+		return []string{protocol.CanRescue, protocol.CanPower}
 	case protocol.EnvSandbox:
 		return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall}
 	}

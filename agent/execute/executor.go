@@ -207,6 +207,9 @@ func (e *Executor) follow(ctx context.Context, job *Job) {
 		e.log.Error("what was to follow a result failed", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind, logging.KeyError, err)
 		return
 	}
+	if job.stays {
+		return
+	}
 	if pause.For(ctx, downWithin) == nil {
 		e.log.Error("the machine was told to go down and is still up", logging.KeyCommand, job.Command.ID, "kind", job.Command.Kind)
 	}

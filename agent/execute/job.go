@@ -37,6 +37,7 @@ type Job struct {
 	heard   chan struct{} // closed when the controller has the result
 	hear    func()        // closes it, once
 	then    func(context.Context) error
+	stays   bool // the machine stays up after then
 
 	mu       sync.Mutex
 	final    []time.Duration // of the parts of the work that cannot be interrupted now: how long each may be silent
@@ -121,6 +122,10 @@ func (j *Job) Then(boot string, do func(context.Context) error) error {
 	j.then = do
 	return nil
 }
+
+// Later leaves do for after the result, as Then does, where the machine stays up. After a crash it is not done: what must be so then is
+// the business of who starts.
+func (j *Job) Later(do func(context.Context) error) { j.then, j.stays = do, true }
 
 // Parts says whom to ask, at any time until the deed ends, how far each of several things is that are done side by side.
 func (j *Job) Parts(ask func() []protocol.Part) {

@@ -110,6 +110,8 @@ func (a *API) registerWork() {
 	acting(a, "services", "stop", "Shut the switch ports of a service (B31)", Service{}, a.in.StopService)
 	acting(a, "services", "resume", "Enable the switch ports and turn the server on (B32a)", Service{}, a.in.ResumeService)
 	acting(a, "services", "delete", "Take the server back and erase it (B33–B40)", Service{}, a.in.DeleteService)
+	acting(a, "services", "rescue", "Start the server from memory and let the customer in by SSH, with the keys of the order", Service{}, a.in.RescueService)
+	acting(a, "services", "end-rescue", "Start the server of a rescued service from its disk again", Service{}, a.in.EndRescue)
 	withBody(a, "POST /v1/services/{id}/power", about{summary: "Turn the server of a service on or off", tag: "services", answer: Service{}}, a.powerService)
 
 	a.lister("operations", "Operations", Operation{})

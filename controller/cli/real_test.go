@@ -238,7 +238,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.do("", "service show "+service.Service)
-	for _, move := range []string{"stop ", "resume ", "power --action on ", "delete --yes --reason gone "} {
+	for _, move := range []string{"stop ", "resume ", "power --action on ", "rescue ", "rescue --end ", "delete --yes --reason gone "} {
 		r.refusedByRule("service " + move + service.Service)
 	}
 

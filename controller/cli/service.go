@@ -15,12 +15,19 @@ import (
 // serviceMove is a wish about a service that an operation carries out.
 type serviceMove struct {
 	use, short, long, question string
+	end, ended                 string // the act that takes it back, and what that is; "" none
 	fields                     []field
 }
 
 var serviceMoves = []serviceMove{
 	{use: "stop", short: "Shut its switch ports, then turn its server off", fields: []field{reason(false)}},
 	{use: "resume", short: "Enable its switch ports and turn its server on", fields: []field{reason(false)}},
+	{
+		use: "rescue", short: "Start its server from memory and let the customer in by SSH",
+		long: "To repair a system that does not start: root may log in at the service's own address with the SSH keys of the order, and with nothing else.\n" +
+			"The disks are left alone. The message of the service tells the fingerprint of the host key. --end starts the server from its disk again.",
+		fields: []field{reason(false)}, end: "end-rescue", ended: "start its server from its disk again",
+	},
 	{
 		use: "delete", short: "Take its server back and erase it", fields: []field{reason(false)},
 		long: "Enables the ports in quarantine, boots the RAM environment, removes addresses and owner, erases all disks, tests the hardware,\n" +
@@ -43,7 +50,7 @@ func (p *program) serviceActions() []*cobra.Command {
 }
 
 func (p *program) serviceCommand(m serviceMove) *cobra.Command {
-	var sure bool
+	var sure, end bool
 	var w watching
 	c := &cobra.Command{
 		Use: m.use + " SERVICE", Short: m.short, Long: m.long,
@@ -53,6 +60,9 @@ func (p *program) serviceCommand(m serviceMove) *cobra.Command {
 	addWatching(c, &w)
 	if m.question != "" {
 		addSure(c, &sure)
+	}
+	if m.end != "" {
+		c.Flags().BoolVar(&end, "end", false, m.ended)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := missing(c, m.fields); err != nil {
@@ -67,12 +77,16 @@ func (p *program) serviceCommand(m serviceMove) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.moveService(c.Context(), args[0], m, body, w)
+		act := m.use
+		if end {
+			act = m.end
+		}
+		return p.moveService(c.Context(), args[0], act, body, w)
 	}
 	return c
 }
 
-func (p *program) moveService(ctx context.Context, name string, m serviceMove, body map[string]any, w watching) error {
+func (p *program) moveService(ctx context.Context, name, act string, body map[string]any, w watching) error {
 	n := find("service")
 	id, err := p.resolve(ctx, n.name, name)
 	if err != nil {
@@ -83,10 +97,10 @@ func (p *program) moveService(ctx context.Context, name string, m serviceMove, b
 		content = body
 	}
 	request := func(api *client.Client) (client.Answer, error) {
-		return api.Post(ctx, n.path()+"/"+url.PathEscape(id)+"/"+m.use, content)
+		return api.Post(ctx, n.path()+"/"+url.PathEscape(id)+"/"+act, content)
 	}
 	if !w.wait {
-		return p.act(ctx, n, "is asked to "+m.use, request)
+		return p.act(ctx, n, "is asked to "+act, request)
 	}
 	api, err := p.api()
 	if err != nil {

@@ -66,7 +66,7 @@ func (a *agent) introduce(h protocol.Hello) error {
 	}
 	c.Require(h.InstanceID != "", "instance_id", "is missing")
 	c.Require(len(h.Unacked) <= maxUnacked, "unacked", "must not name more than %d commands", maxUnacked)
-	c.Require(slices.Contains([]string{protocol.EnvRAM, protocol.EnvInstalled, protocol.EnvSimulated, protocol.EnvSandbox}, h.Environment),
+	c.Require(slices.Contains([]string{protocol.EnvRAM, protocol.EnvRescue, protocol.EnvInstalled, protocol.EnvSimulated, protocol.EnvSandbox}, h.Environment),
 		"environment", "is none that this version knows")
 	if err := c.Err("the agent's Hello is wrong"); err != nil {
 		return err

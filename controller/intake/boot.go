@@ -200,7 +200,7 @@ func (e *enrolment) unbootable(t access.Token) string {
 		return "is void: the machine was started again since, or somebody revoked it"
 	case !e.now.Before(t.ExpiresAt):
 		return "ended at " + t.ExpiresAt.UTC().Format(time.RFC3339)
-	case e.req.Environment != protocol.EnvRAM:
+	case e.req.Environment != protocol.EnvRAM && e.req.Environment != protocol.EnvRescue:
 		return "is for the RAM environment, and the agent says that it is in another one"
 	case !slices.Contains(cards(inv), t.MAC):
 		return "is for the machine with the network card " + t.MAC + ", and this one has no such card"
@@ -260,7 +260,7 @@ func (e *enrolment) rebooted(tx *store.Tx, s fleet.Server, t access.Token) (err 
 	if (s.Environment == protocol.EnvSandbox || s.Environment == protocol.EnvSimulated) && s.InService {
 		s.InService, s.ServiceSince = false, e.now
 	}
-	s.InstanceID, s.EnrolKey, s.Environment, s.CertSerial, s.PrevSerial = e.req.InstanceID, e.key, protocol.EnvRAM, "", ""
+	s.InstanceID, s.EnrolKey, s.Environment, s.CertSerial, s.PrevSerial = e.req.InstanceID, e.key, e.req.Environment, "", ""
 	s.BootedAt = e.now
 	e.server, e.known = s, true
 	return cmp.Or(

@@ -60,8 +60,10 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
 	case s.Operation != "":
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
-	case kind == operation.Stop, kind == operation.Resume, kind == operation.Delete:
+	case kind == operation.Stop, kind == operation.Resume, kind == operation.Rescue, kind == operation.Delete:
 		return fault.Refused("a %s belongs to a service; ask for it there", kind)
+	case s.Environment == protocol.EnvRescue && kind == operation.Diagnose:
+		return fault.Refused("server %s is in rescue, and its customer at its disks; end that first: steelyard service rescue %s --end", s.ID, s.Claim.Ref)
 	case kind == operation.Diagnose:
 		return nil
 	case kind == operation.Power && s.Claim.Kind == fleet.ClaimClient && s.Maintenance == nil:
@@ -98,7 +100,7 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		if err := checkPower(p); err != nil {
 			return operation.Operation{}, err
 		}
-	case operation.Stop, operation.Resume:
+	case operation.Stop, operation.Resume, operation.Rescue:
 	case operation.Delete:
 		allowed = 24 * time.Hour // until the disks are known that are to be erased then
 		if known {

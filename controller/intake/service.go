@@ -54,8 +54,77 @@ func (in *Intake) ResumeService(ctx context.Context, actor access.Actor, service
 		if err := cmp.Or(w.lives("resumed"), w.idle()); err != nil {
 			return err
 		}
-		return w.begin(operation.Resume, operation.Params{}, order.ServiceResuming, "its switch ports are being enabled")
+		return w.resume("its switch ports are being enabled")
 	})
+}
+
+// RescueService starts a service's server from memory and lets its customer in by SSH, with the keys of his order, to repair his system. His disks
+// are his own meanwhile: nothing of ours touches them.
+func (in *Intake) RescueService(ctx context.Context, actor access.Actor, serviceID, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishRescue, "", reason)
+	}
+	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
+		switch w.svc.State {
+		case order.ServiceRescue, order.ServiceRescuing:
+			return errThere
+		case order.ServiceActive:
+		default:
+			return fault.Refused("service %s is %s; only an active one is rescued", w.svc.ID, w.svc.State)
+		}
+		if err := cmp.Or(w.owned(), w.idle()); err != nil {
+			return err
+		}
+		if w.server.Environment == protocol.EnvSimulated || w.server.Environment == protocol.EnvSandbox {
+			return fault.Refused("server %s is of environment %s; there is no machine that could be started from memory", w.server.ID, w.server.Environment)
+		}
+		keys, err := w.keys()
+		if err != nil {
+			return err
+		}
+		w.svc.PowerOff, w.server.PowerTries = false, nil
+		return w.begin(operation.Rescue, operation.Params{SSHKeys: keys}, order.ServiceRescuing, "its server is being started from memory")
+	})
+}
+
+// keys are those of the order, which are let in.
+func (w *wish) keys() ([]string, error) {
+	o, _, err := store.Orders.Find(w.tx, w.svc.Order)
+	if err != nil {
+		return nil, err
+	}
+	var c fault.Check
+	c.Require(len(o.SSHKeys) > 0, "ssh_keys", "of order %s are none; a rescue lets in the holders of the order's keys only", w.svc.Order)
+	return o.SSHKeys, c.Err("service %s cannot be rescued", w.svc.ID)
+}
+
+// EndRescue starts the server of a service from its disk again.
+func (in *Intake) EndRescue(ctx context.Context, actor access.Actor, serviceID, reason string) (order.Service, error) {
+	if in.far(serviceID) {
+		return in.wishRemote(ctx, actor, serviceID, order.WishEndRescue, "", reason)
+	}
+	return in.move(ctx, actor, serviceID, reason, func(w *wish) error {
+		switch {
+		case w.svc.State == order.ServiceActive, w.svc.State == order.ServiceResuming:
+			return errThere
+		case !w.rescued():
+			return fault.Refused("service %s is %s; there is no rescue to end", w.svc.ID, w.svc.State)
+		}
+		if err := cmp.Or(w.lives("resumed"), w.idle()); err != nil {
+			return err
+		}
+		return w.resume("its server is being started from its disk")
+	})
+}
+
+// rescued reports whether a rescue was the last that happened to the server, well or not.
+func (w *wish) rescued() bool {
+	last := w.server.Last
+	return w.svc.State == order.ServiceRescue || w.svc.State == order.ServiceNeedsAttention && last != nil && last.Kind == operation.Rescue
+}
+
+func (w *wish) resume(message string) error {
+	return w.begin(operation.Resume, operation.Params{FromDisk: w.rescued()}, order.ServiceResuming, message)
 }
 
 // DeleteService takes the server back (rules B33–B42). It may be asked for again at any time, and
@@ -160,7 +229,7 @@ func (in *Intake) move(ctx context.Context, actor access.Actor, serviceID, reaso
 // lives refuses what only a service that was active once can have.
 func (w *wish) lives(done string) error {
 	switch w.svc.State {
-	case order.ServiceActive, order.ServiceStopped, order.ServiceNeedsAttention:
+	case order.ServiceActive, order.ServiceStopped, order.ServiceRescue, order.ServiceNeedsAttention:
 	default:
 		return fault.Refused("service %s is %s; it cannot be %s now", w.svc.ID, w.svc.State, done)
 	}

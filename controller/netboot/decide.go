@@ -13,7 +13,7 @@ const (
 	Disk = "disk" // what is on its own disk
 )
 
-// ModeRescue tells the RAM environment that the system on the disk is a customer's and stays.
+// ModeRescue tells the RAM environment that it is for a customer: its agent touches no disk.
 const ModeRescue = "rescue"
 
 // Standing is what the fleet knows of a server when it boots.
@@ -58,8 +58,10 @@ func one(st Standing) Decision {
 		return Decision{Boot: Disk, Why: "it was retired", Next: "enrol it anew with a join token: steelyard token create --join"}
 	case s.Approval == fleet.Pending:
 		return Decision{Boot: RAM, Why: "it waits to be approved", Next: "steelyard server approve " + s.ID}
+	case wants && op.Kind == operation.Rescue:
+		return Decision{Boot: RAM, Mode: ModeRescue, Why: "operation " + op.ID + " lets its customer in; the system on the disk stays as it is", Next: "steelyard operation show " + op.ID}
 	case wants && op.Kind == operation.Power && s.Claim.Owned():
-		return Decision{Boot: RAM, Mode: ModeRescue, Why: "operation " + op.ID + " asked for the RAM environment; the system on the disk stays as it is"}
+		return Decision{Boot: RAM, Why: "operation " + op.ID + " asked for the RAM environment; the system on the disk stays as it is"}
 	case wants:
 		return Decision{Boot: RAM, Why: "operation " + op.ID + " (" + op.Kind + ") works on it: " + op.Message, Next: "steelyard operation show " + op.ID}
 	case op != nil && op.Kind == operation.Install && !operation.Final(op.State):

@@ -125,7 +125,7 @@ func TestB43_AServerThatIsSomebodysStartsItsDisk(t *testing.T) {
 	if len(d.tokens()) != 0 || d.Stats().Boots[Disk] != 2 {
 		t.Errorf("%d tokens, %+v", len(d.tokens()), d.Stats())
 	}
-	d.put(s, at(operation.Power, "power-on", operation.Params{Action: operation.PowerBootRAM}))
+	d.put(s, at(operation.Rescue, "power-on", operation.Params{}))
 	if _, text := d.do("GET", asks); word(text, "steelyard.mode") != ModeRescue || len(d.tokens()) != 1 || d.tokens()[0].Server != "srv-1" {
 		t.Errorf("rescue: %s", text)
 	}

@@ -213,7 +213,7 @@ func (j *job) restart(ctx context.Context, p Power, boot string, there func() bo
 	return j.done(outofband.On, true, err)
 }
 
-// capable reports whether the agent that is connected may erase and install. Of a customer's server it is believed only when
+// capable reports whether the agent that is connected is in memory as the operation wants it: one that may erase and install, or one for a rescue. Of a customer's server it is believed only when
 // it was let in before the operation: from then on the customer's own system, which still runs, could get a boot token by
 // asking as a machine that starts, and answer for an erase that never was.
 func (j *job) capable() bool {
@@ -221,15 +221,18 @@ func (j *job) capable() bool {
 	if !ok {
 		return false
 	}
-	environment := p.Environment
+	environment, kind := p.Environment, ""
 	if s, known := store.Servers.View(j.hands.store, j.cmd.Server); known {
 		environment = cmp.Or(environment, s.Environment)
 		op, ok := store.Operations.View(j.hands.store, j.cmd.Operation)
+		if ok {
+			kind = op.Kind
+		}
 		if s.Claim.Kind == fleet.ClaimClient && ok && s.BootedAt.After(op.CreatedAt) {
 			return false
 		}
 	}
-	return operation.Capable(environment)
+	return operation.Entered(kind, environment)
 }
 
 // reported tells whether the system that the operation wrote runs already.

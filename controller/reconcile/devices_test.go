@@ -175,7 +175,12 @@ func (w *world) presence(server string, m chassis) error {
 		if !m.there() {
 			return store.Presences.Delete(tx, server)
 		}
-		return store.Presences.Put(tx, server, m.presence(server))
+		if m.system != protocol.EnvRescue && m.system != protocol.EnvInstalled {
+			return store.Presences.Put(tx, server, m.presence(server))
+		}
+		s, err := store.Servers.Get(tx, server) // it enrols as that
+		s.Environment = m.system
+		return cmp.Or(err, store.Servers.Put(tx, server, s), store.Presences.Put(tx, server, m.presence(server)))
 	})
 	return err
 }
@@ -209,10 +214,20 @@ func (p powerOf) TurnOn(ctx context.Context, boot string, _ func(string)) (bool,
 	return true, p.h.deed(ctx, "on", p.server, func(m *chassis) {
 		m.on, m.boots, m.system = true, m.boots+1, "other"
 		if boot == operation.BootRAM {
-			m.system = protocol.EnvRAM
+			m.system = p.h.fromNetwork(p.server)
 		}
 		p.h.did("on %s", boot)
 	})
+}
+
+// fromNetwork is the environment that a machine gets which starts from the network, as the boot server decides it.
+func (h *hall) fromNetwork(server string) string {
+	if h.w != nil {
+		if op := h.w.operationOf(server); op != nil && op.Kind == operation.Rescue {
+			return protocol.EnvRescue
+		}
+	}
+	return protocol.EnvRAM
 }
 
 func (p powerOf) TurnOff(ctx context.Context, hard bool, _ func(string)) (bool, error) {

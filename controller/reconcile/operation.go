@@ -282,6 +282,12 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 			return fmt.Errorf("sign the permit of %s: %w", op.ID, err)
 		}
 		c.Erase = &protocol.EraseCommand{SignedPermit: signed, Signature: signature}
+	case protocol.CommandRescue:
+		network, err := intake.NetworkOf(t.tx, op.Server)
+		if err != nil {
+			return err
+		}
+		c.Rescue = &protocol.RescueCommand{SSHKeys: op.Params.SSHKeys, Network: network}
 	case protocol.CommandImage, protocol.CommandConfirm:
 		if err := t.foreign([]protocol.DiskRef{op.Params.Disk}); err != nil {
 			return err

@@ -243,6 +243,20 @@ func failedAnd(f func(*roaming)) func(*roaming) {
 	}
 }
 
+// rescued is a customer's real server that is started from memory for him, as far as the agent lets it come.
+func rescued(how string, f func(r *roaming, service string)) func(*roaming) {
+	return func(r *roaming) {
+		svc := r.active()
+		r.rescuable(svc)
+		r.behave(how)
+		s, err := r.intake.RescueService(ctx, ann, svc, "it does not start")
+		r.ask(long, s, err)
+		r.behave("good")
+		f(r, svc)
+		r.h.settle()
+	}
+}
+
 const (
 	soon = 10 * time.Second
 	long = 3 * time.Hour // every step that does not succeed is given up by then
@@ -250,6 +264,31 @@ const (
 
 // scenes are what a walk comes to seldom.
 var scenes = map[string]func(r *roaming){
+	"rescued, and back": rescued("good", func(r *roaming, svc string) {
+		s, err := r.intake.EndRescue(ctx, ann, svc, "repaired")
+		r.ask(long, s, err)
+	}),
+	"rescued, and started by its customer": rescued("good", func(r *roaming, _ string) { r.h.run(r.id, true, protocol.EnvInstalled) }),
+	"rescued, and stopped": rescued("good", func(r *roaming, svc string) {
+		s, err := r.intake.StopService(ctx, ann, svc, "unpaid")
+		r.ask(long, s, err)
+	}),
+	"rescued, and deleted": rescued("good", func(r *roaming, svc string) {
+		s, err := r.intake.DeleteService(ctx, ann, svc, "over")
+		r.ask(long, s, err)
+	}),
+	"deleted while it is being rescued": func(r *roaming) {
+		svc := r.active()
+		r.rescuable(svc)
+		s, err := r.intake.RescueService(ctx, ann, svc, "it does not start")
+		r.ask(time.Second, s, err)
+		s, err = r.intake.DeleteService(ctx, ann, svc, "over")
+		r.ask(long, s, err)
+	},
+	"a rescue that is held, and tried again": rescued("stubborn", func(r *roaming, _ string) {
+		_, err := r.intake.RetryOperation(ctx, ann, r.is().Operation, "again")
+		r.do(err)
+	}),
 	"a rejected one comes again": func(r *roaming) {
 		r.ready()
 		r.do(second(r.intake.RejectServer(ctx, ann, r.id, "odd")))

@@ -31,7 +31,7 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 	if s.Claim.Kind == fleet.ClaimHeld {
 		r.queue.add(store.Orders.Name() + "/" + s.Claim.Ref)
 	}
-	if err := cmp.Or(r.settle(ctx, s), r.lapse(ctx, s)); err != nil {
+	if err := cmp.Or(r.settle(ctx, s), r.lapse(ctx, s), r.repaired(ctx, s)); err != nil {
 		return time.Time{}, err
 	}
 	if at, err := r.power(ctx, s); err != nil || !at.IsZero() {
@@ -77,7 +77,7 @@ func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at ti
 		return "", at
 	}
 	owned := s.Claim.Owned()
-	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled {
+	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled && s.Environment != protocol.EnvRescue {
 		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
 			return "", at
 		}

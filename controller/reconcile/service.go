@@ -2,14 +2,17 @@ package reconcile
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/id"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // installed ends the preparation of an order's server: only now, and only when it
@@ -103,9 +106,48 @@ func (t *turn) succeed(svc *order.Service, op operation.Operation) {
 		svc.State, svc.Message = order.ServiceStopped, "stopped: its switch ports are shut"
 	case operation.Resume:
 		svc.State, svc.Message, svc.PowerOff = order.ServiceActive, "active", false
+	case operation.Rescue:
+		svc.State, svc.Message = order.ServiceRescue, rescueWords(op)
 	case operation.Delete:
 		svc.Message = "deleted; server " + t.server.Name + " was cleaned"
 	}
+}
+
+// rescueWords tell the customer how he gets in: what the agent answered to the rescue.
+func rescueWords(op operation.Operation) string {
+	for _, s := range op.Steps {
+		if s.Command == protocol.CommandRescue && s.Detail != "" {
+			return "in rescue: " + s.Detail
+		}
+	}
+	return "in rescue"
+}
+
+// repaired ends the rescue of a service whose installed system reports: the customer, or somebody else, has started it.
+func (r *Reconciler) repaired(ctx context.Context, s *fleet.Server) error {
+	if svc, ok := store.Services.View(r.store, s.Claim.Ref); !ok || !atHome(s, svc) {
+		return nil
+	}
+	now := r.now()
+	return r.change(ctx, func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, s.ID)
+		if err != nil {
+			return err
+		}
+		svc, ok, err := store.Services.Find(tx, s.Claim.Ref)
+		if err != nil || !ok || !atHome(&s, &svc) {
+			return err
+		}
+		before := svc
+		svc.State, svc.Message, svc.ChangedAt = order.ServiceActive, "active: its own system was started, which ended the rescue", now
+		return cmp.Or(store.Services.Put(tx, svc.ID, svc),
+			intake.Audit(tx, access.System, "service."+svc.State, "services/"+svc.ID, before, svc, "", now))
+	})
+}
+
+// atHome reports whether a service that is in rescue has its own system back.
+func atHome(s *fleet.Server, svc *order.Service) bool {
+	return s.Claim.Kind == fleet.ClaimClient && s.Operation == "" && s.Environment == protocol.EnvInstalled && svc.State == order.ServiceRescue && svc.Server == s.ID
 }
 
 // unserved files the task of an operation that failed for good.

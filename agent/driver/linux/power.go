@@ -34,10 +34,11 @@ type Switch struct {
 // NewSwitch makes the switch of this computer for an agent that has it to itself: installed, or in the RAM environment.
 // It is nil for every other environment.
 func NewSwitch(environment string) *Switch {
-	if environment != protocol.EnvInstalled && environment != protocol.EnvRAM {
+	ram := environment == protocol.EnvRAM || environment == protocol.EnvRescue
+	if environment != protocol.EnvInstalled && !ram {
 		return nil
 	}
-	return &Switch{ram: environment == protocol.EnvRAM, exists: exists, run: run, flush: unix.Sync, kernel: unix.Reboot}
+	return &Switch{ram: ram, exists: exists, run: run, flush: unix.Sync, kernel: unix.Reboot}
 }
 
 func exists(path string) bool {

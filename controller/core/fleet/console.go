@@ -13,6 +13,8 @@ func MayConsole(s Server) error {
 		return fault.Refused("server %s is %s; a console is given on approved servers only: steelyard server approve %s", s.ID, s.Approval, s.ID)
 	case s.Environment == protocol.EnvInstalled:
 		return fault.Refused("server %s runs its installed system, which is its customer's; the operator has no console there. In the RAM environment there is one: steelyard server power %s --action boot-ram", s.ID, s.ID)
+	case s.Environment == protocol.EnvRescue:
+		return fault.Refused("server %s is in rescue: its customer is in it, and may have his disks open; the operator has no console there", s.ID)
 	case s.Environment == protocol.EnvSimulated:
 		return fault.Refused("server %s is simulated; there is no machine that could give a console", s.ID)
 	case s.Environment == protocol.EnvSandbox:

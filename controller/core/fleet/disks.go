@@ -136,6 +136,9 @@ func Ref(d hardware.Disk) protocol.DiskRef {
 // EraseRefs names every disk that an erase of the machine must cover. It is
 // refused when one of them cannot be named or written.
 func EraseRefs(s *Server, inv *hardware.Inventory) ([]protocol.DiskRef, error) {
+	if s.Environment == protocol.EnvRescue {
+		return nil, fault.Refused("server %s runs the rescue system, in which nothing is erased; boot the RAM environment to erase its disks", s.ID)
+	}
 	if s.Environment == protocol.EnvInstalled {
 		return nil, fault.Refused("server %s runs an installed system; boot the RAM environment to erase its disks", s.ID)
 	}

@@ -103,7 +103,7 @@ func Types() []string {
 	list := []string{"task." + opened, "task." + closed}
 	for _, state := range []string{
 		order.ServiceOrdered, order.ServicePreparing, order.ServiceActive, order.ServiceStopping, order.ServiceStopped,
-		order.ServiceResuming, order.ServiceDeleting, order.ServiceDeleted, order.ServiceNeedsAttention, order.ServiceCanceled,
+		order.ServiceResuming, order.ServiceRescuing, order.ServiceRescue, order.ServiceDeleting, order.ServiceDeleted, order.ServiceNeedsAttention, order.ServiceCanceled,
 	} {
 		list = append(list, "service."+state)
 	}

@@ -54,7 +54,15 @@ type Input struct {
 
 // Capable reports whether an agent of the environment may erase and install.
 func Capable(environment string) bool {
-	return environment != "" && environment != protocol.EnvInstalled
+	return environment != "" && environment != protocol.EnvInstalled && environment != protocol.EnvRescue
+}
+
+// Entered reports whether an agent of the environment is the one that an operation of a kind leads its server to in memory.
+func Entered(kind, environment string) bool {
+	if kind == Rescue {
+		return environment == protocol.EnvRescue
+	}
+	return Capable(environment)
 }
 
 // recallGrace is how long a hand may take to stop a command when asked.
@@ -141,10 +149,10 @@ func wakeAgain(op Operation, in Input) Operation {
 	return op
 }
 
-// belongsInRAM reports whether what an operation still wants of an agent is wanted in the RAM environment. Only diagnostics run beside a
+// belongsInRAM reports whether what an operation still wants of an agent is wanted in the RAM environment, or in its mode for a rescue. Only diagnostics run beside a
 // customer's system too, which is not cut off for them.
 func belongsInRAM(op Operation, in Input) bool {
-	return op.Kind == Delete || op.Kind == Install || op.Kind == Erase || op.Kind == Diagnose && in.Free
+	return op.Kind == Delete || op.Kind == Install || op.Kind == Erase || op.Kind == Rescue || op.Kind == Diagnose && in.Free
 }
 
 // needless tells why there is nothing to do in a step.
@@ -152,7 +160,7 @@ func needless(s *Step, op Operation, in Input) string {
 	switch {
 	case s.Hand == HandPorts && in.Ports == 0:
 		return "no switch ports are configured"
-	case s.Command == CommandPowerOn && !outofband.Switched(in.Driver) && in.Connected && (s.Power.Boot == BootDisk || Capable(in.Environment)):
+	case s.Command == CommandPowerOn && !outofband.Switched(in.Driver) && in.Connected && (s.Power.Boot == BootDisk || Entered(op.Kind, in.Environment)):
 		return "it is on: its agent is connected"
 	case s.Command == CommandPowerOff && in.Environment == protocol.EnvSandbox:
 		return "the agent's machine is not its own to switch off"
@@ -170,7 +178,7 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 		s.Attempt++
 	}
 	switch {
-	case s.Command == ActAwaitAgent && in.Connected && Capable(in.Environment):
+	case s.Command == ActAwaitAgent && in.Connected && Entered(op.Kind, in.Environment):
 		s.State, s.FinishedAt, s.Detail = StepDone, now, "connected"
 		return d, false
 	case s.Command == ActStopRunning && in.Replaced != "" && !Final(in.Replaced) && !in.StopAsked:
@@ -380,7 +388,7 @@ func late(op Operation, in Input, f *fault.Fault, now time.Time) Decision {
 		}
 	}
 	s.State, s.FinishedAt, s.Fault, op.Fault = StepFailed, now, f, f
-	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume {
+	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume || op.Kind == Rescue {
 		op.State, op.Deadline = Held, now.Add(HoldAllowed)
 		return say(op, Hold, f.Message, now)
 	}

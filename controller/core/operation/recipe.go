@@ -14,6 +14,7 @@ const (
 	portsAllowed   = 10 * time.Minute
 	powerAllowed   = 20 * time.Minute
 	awaitAllowed   = 30 * time.Minute
+	rescueAllowed  = 10 * time.Minute
 	PersonAllowed  = 72 * time.Hour // when a person has to do it by hand
 	uninterrupted  = 48 * time.Hour // a drive that erases itself is waited for (A11)
 	outsideRetries = 6
@@ -34,7 +35,9 @@ func Recipe(kind string, allowed time.Duration, p Params) []Step {
 	case Stop:
 		return []Step{ports("ports-off", CommandPortsOff, nil)}
 	case Resume:
-		return []Step{ports("ports-on", CommandPortsOn, &PortsAct{}), power("power-on", CommandPowerOn, &PowerAct{Boot: BootDisk})}
+		return resumeSteps(p)
+	case Rescue:
+		return append(enter(), agent("rescue", protocol.CommandRescue, rescueAllowed, 2), ports("ports-service", CommandPortsOn, &PortsAct{}))
 	case Delete:
 		return deleteSteps(allowed)
 	}
@@ -50,6 +53,15 @@ func installSteps(allowed time.Duration, p Params) []Step {
 		return append(list, agent("confirm", protocol.CommandConfirm, allowed, 2), service)
 	}
 	return append(list, service, bootDisk(), act(ActAwaitSystem))
+}
+
+// resumeSteps open the ports and turn the server on. What runs from memory is no customer's system: it is left for the disk.
+func resumeSteps(p Params) []Step {
+	on := power("power-on", CommandPowerOn, &PowerAct{Boot: BootDisk})
+	if p.FromDisk {
+		on = bootDisk()
+	}
+	return []Step{ports("ports-on", CommandPortsOn, &PortsAct{}), on}
 }
 
 func bootDisk() Step { return power("boot-disk", CommandBootDisk, &PowerAct{Boot: BootDisk}) }
@@ -155,7 +167,7 @@ func WantsRAM(op Operation) bool {
 		switch s.Command {
 		case CommandPowerOn:
 			return s.Power != nil && s.Power.Boot == BootRAM
-		case ActAwaitAgent, protocol.CommandErase, protocol.CommandImage:
+		case ActAwaitAgent, protocol.CommandErase, protocol.CommandImage, protocol.CommandRescue:
 			return true
 		case protocol.CommandDiagnose:
 			return enters

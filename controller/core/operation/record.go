@@ -15,6 +15,7 @@ const (
 	Power    = "power"  // on, off or cycle
 	Stop     = "stop"   // rule B31
 	Resume   = "resume" // rule B32a
+	Rescue   = "rescue" // a system in memory that the customer is let into, to repair his own
 	Delete   = "delete" // rules B33–B40
 )
 
@@ -70,7 +71,7 @@ const (
 // Operation is the record.
 type Operation struct {
 	ID          string        `json:"id"`
-	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,delete"`
+	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,rescue,delete"`
 	Server      string        `json:"server"`
 	Epoch       uint64        `json:"epoch"`
 	State       string        `json:"state" enum:"running,held,done,failed,canceled"`
@@ -110,17 +111,18 @@ type Ask struct {
 
 // Params is what an operation was asked to do.
 type Params struct {
-	Profile  string             `json:"profile,omitempty"`  // diagnose
-	Image    string             `json:"image,omitempty"`    // install: image id
-	Hostname string             `json:"hostname,omitempty"` // install
-	SSHKeys  []string           `json:"ssh_keys,omitempty"` // install
-	Disk     protocol.DiskRef   `json:"disk,omitzero"`      // install: chosen when the operation was made
-	Disks    []protocol.DiskRef `json:"disks,omitempty"`    // erase: all that are to be erased, as known when its permit was made
-	Action   string             `json:"action,omitempty"`   // power: PowerOn, PowerOff, PowerHardOff, PowerCycle
-	Cause    string             `json:"cause,omitempty"`    // power: the rule that asked for it, "" a person
-	Capable  bool               `json:"-"`                  // recipe: the agent is connected, and may erase and install
-	Virtual  bool               `json:"-"`                  // recipe: simulated or a sandbox: there is no system to start from a disk
-	Driver   string             `json:"-"`                  // recipe: how the server is switched
+	Profile  string             `json:"profile,omitempty"`   // diagnose
+	Image    string             `json:"image,omitempty"`     // install: image id
+	Hostname string             `json:"hostname,omitempty"`  // install
+	SSHKeys  []string           `json:"ssh_keys,omitempty"`  // install, rescue
+	Disk     protocol.DiskRef   `json:"disk,omitzero"`       // install: chosen when the operation was made
+	Disks    []protocol.DiskRef `json:"disks,omitempty"`     // erase: all that are to be erased, as known when its permit was made
+	Action   string             `json:"action,omitempty"`    // power: PowerOn, PowerOff, PowerHardOff, PowerCycle
+	Cause    string             `json:"cause,omitempty"`     // power: the rule that asked for it, "" a person
+	FromDisk bool               `json:"from_disk,omitempty"` // resume: start from the disk, whatever runs now
+	Capable  bool               `json:"-"`                   // recipe: the agent is connected, and may erase and install
+	Virtual  bool               `json:"-"`                   // recipe: simulated or a sandbox: there is no system to start from a disk
+	Driver   string             `json:"-"`                   // recipe: how the server is switched
 }
 
 // Actions of a power operation.

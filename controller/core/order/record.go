@@ -1,8 +1,9 @@
 package order
 
 import (
-	"github.com/steelyard/steelyard/controller/core/access"
 	"time"
+
+	"github.com/steelyard/steelyard/controller/core/access"
 
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -107,6 +108,8 @@ const (
 	ServiceStopping       = "stopping"
 	ServiceStopped        = "stopped"
 	ServiceResuming       = "resuming"
+	ServiceRescuing       = "rescuing"
+	ServiceRescue         = "rescue"
 	ServiceDeleting       = "deleting"
 	ServiceDeleted        = "deleted"
 	ServiceNeedsAttention = "needs_attention"
@@ -121,7 +124,7 @@ type Service struct {
 	Server    string        `json:"server,omitempty"`
 	Image     string        `json:"image"`
 	Hostname  string        `json:"hostname"`
-	State     string        `json:"state" enum:"ordered,preparing,active,stopping,stopped,resuming,deleting,deleted,needs_attention,canceled"`
+	State     string        `json:"state" enum:"ordered,preparing,active,stopping,stopped,resuming,rescuing,rescue,deleting,deleted,needs_attention,canceled"`
 	Message   string        `json:"message"`
 	PowerOff  bool          `json:"power_off"`           // the customer switched it off himself (A17)
 	Operation string        `json:"operation,omitempty"` // that moves it now

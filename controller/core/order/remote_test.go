@@ -78,6 +78,12 @@ func TestB28_ToB42_AServiceFollowsItsCounterpart(t *testing.T) {
 		{ServiceStopping, WishStop, true, ServiceNeedsAttention, ServiceNeedsAttention, false, false},
 		{ServiceStopping, WishStop, false, ServiceNeedsAttention, ServiceStopping, true, true},
 		{ServiceResuming, WishResume, false, ServiceStopped, ServiceResuming, true, true},
+		{ServiceRescuing, WishRescue, false, ServiceActive, ServiceRescuing, true, true},
+		{ServiceRescuing, WishRescue, true, ServiceRescue, ServiceRescue, false, false},
+		{ServiceRescuing, WishRescue, true, ServiceActive, ServiceActive, false, false}, // it failed there
+		{ServiceResuming, WishEndRescue, false, ServiceRescue, ServiceResuming, true, true},
+		{ServiceResuming, WishEndRescue, true, ServiceActive, ServiceActive, false, false},
+		{ServiceRescue, "", false, ServiceActive, ServiceActive, false, false}, // its customer restarted it
 		{ServiceResuming, WishResume, true, ServiceActive, ServiceActive, false, false},
 		{ServiceDeleting, WishDelete, false, ServiceStopped, ServiceDeleting, true, true},
 		{ServiceDeleting, WishDelete, true, ServiceDeleting, ServiceDeleting, false, true},
@@ -115,6 +121,20 @@ func TestB1_AnOrderIsFulfilledHereOnlyWhenItIsThere(t *testing.T) {
 		o, svc, back := Mirror(Order{State: Preparing}, Service{State: ServicePreparing}, SeenOrder{State: there, Service: "svc-2"}, "partner", now)
 		if o.State != want.order || svc.State != want.service || back != want.back || svc.ActiveAt.IsZero() == (there == Fulfilled) {
 			t.Errorf("%s there: order %s, service %s, back %v, active %v", there, o.State, svc.State, back, svc.ActiveAt)
+		}
+	}
+}
+
+// A customer may end a rescue; he may not resume what was stopped by that (rule B31).
+func TestB31_TheEndOfARescueResumesNothingElse(t *testing.T) {
+	for state, ok := range map[string]bool{ServiceRescue: true, ServiceActive: true, ServiceResuming: true, ServiceStopped: false, ServiceNeedsAttention: false, ServiceDeleted: false} {
+		svc := Service{ID: "svc-1", State: state}
+		if _, err := Wish(&svc, WishEndRescue, "", ""); (err == nil) != ok {
+			t.Errorf("%s: %v", state, err)
+		}
+		svc = Service{ID: "svc-1", State: state}
+		if _, err := Wish(&svc, WishRescue, "", ""); (err == nil) != (state == ServiceActive || state == ServiceRescue) {
+			t.Errorf("rescue of %s: %v", state, err)
 		}
 	}
 }

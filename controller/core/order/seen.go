@@ -35,6 +35,9 @@ const (
 	WishResume = "resume"
 	WishDelete = "delete"
 	WishPower  = "power"
+	WishRescue = "rescue"
+
+	WishEndRescue = "end-rescue"
 )
 
 // Mirror brings an order that a remote module prepares, and its service, up to what is so there.
@@ -76,6 +79,10 @@ func Mirror(o Order, svc Service, seen SeenOrder, where string, now time.Time) (
 var wished = map[string]struct{ moving, done string }{
 	WishStop:   {ServiceStopping, ServiceStopped},
 	WishResume: {ServiceResuming, ServiceActive},
+	WishRescue: {ServiceRescuing, ServiceRescue},
+
+	WishEndRescue: {ServiceResuming, ServiceActive},
+
 	WishDelete: {ServiceDeleting, ServiceDeleted},
 	WishPower:  {ServiceActive, ServiceActive},
 }
@@ -137,7 +144,7 @@ func (s *Service) settle(seen SeenService, where string) {
 			return
 		}
 		s.State, s.Message, s.PowerOff = ServiceDeleted, told(where, seen.Message), false
-	case ServiceStopping, ServiceStopped, ServiceResuming, ServiceDeleting, ServiceNeedsAttention:
+	case ServiceStopping, ServiceStopped, ServiceResuming, ServiceRescuing, ServiceRescue, ServiceDeleting, ServiceNeedsAttention:
 		s.State, s.Message = seen.State, told(where, seen.Message)
 	}
 }
@@ -170,7 +177,7 @@ func (s Service) Declined(seen SeenService, where, words string, now time.Time) 
 
 // Moving reports whether a service at a remote module is on its way to another state.
 func (s *Service) Moving() bool {
-	return s.Remote.Wish != "" || s.State == ServiceStopping || s.State == ServiceResuming || s.State == ServiceDeleting
+	return s.Remote.Wish != "" || s.State == ServiceStopping || s.State == ServiceResuming || s.State == ServiceRescuing || s.State == ServiceDeleting
 }
 
 // Wish notes what a service at a remote module is to become; there is true when it is so, or on its
@@ -184,6 +191,10 @@ func Wish(svc *Service, wish, action, reason string) (there bool, err error) {
 		return false, fault.Refused("service %s is %s; nothing else can be done to it", svc.ID, svc.State)
 	case wish != WishDelete && svc.Remote.Wish != "":
 		return false, fault.Refused("service %s is being asked to %s; wait for it", svc.ID, svc.Remote.Wish)
+	case wish == WishRescue && svc.State != ServiceActive:
+		return false, fault.Refused("service %s is %s; only an active one is rescued", svc.ID, svc.State)
+	case wish == WishEndRescue && svc.State != ServiceRescue:
+		return false, fault.Refused("service %s is %s; there is no rescue to end", svc.ID, svc.State)
 	case wish == WishPower && svc.State != ServiceActive:
 		return false, fault.Refused("service %s is %s; only an active one is switched on and off", svc.ID, svc.State)
 	case wish == WishPower && action == "boot-ram":

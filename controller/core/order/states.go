@@ -49,7 +49,7 @@ var Services = state.Table{
 			Name: ServicePreparing, Means: "its server is being installed", Owner: "the install operation", Until: "the deadline of that operation",
 			Out: "steelyard order cancel, service delete",
 		},
-		{Name: ServiceActive, Rests: true, Means: "the customer has it; its server is kept on (B28)", Out: "steelyard service stop, delete, power"},
+		{Name: ServiceActive, Rests: true, Means: "the customer has it; its server is kept on (B28)", Out: "steelyard service stop, rescue, delete, power"},
 		{
 			Name: ServiceStopping, Means: "its switch ports are being shut (B31)", Owner: "the stop operation", Until: "the deadline of that operation",
 			Out: "steelyard operation cancel, service delete",
@@ -59,6 +59,11 @@ var Services = state.Table{
 			Name: ServiceResuming, Means: "its switch ports are being enabled, its server turned on (B32a)", Owner: "the resume operation", Until: "the deadline of that operation",
 			Out: "steelyard operation cancel, service delete",
 		},
+		{
+			Name: ServiceRescuing, Means: "its server is being started from memory, to let the customer in", Owner: "the rescue operation", Until: "the deadline of that operation",
+			Out: "steelyard operation cancel, service delete",
+		},
+		{Name: ServiceRescue, Rests: true, Means: "the customer is let in by SSH to repair his system; the power is left as it is", Out: "steelyard service rescue --end, resume, stop, delete"},
 		{
 			Name: ServiceDeleting, Means: "its server is being taken back (B33 to B37)", Owner: "the delete operation", Until: "the deadline of that operation",
 			Out: "steelyard operation cancel, retry",
@@ -76,15 +81,19 @@ var Services = state.Table{
 		{From: []string{ServicePreparing, ServiceNeedsAttention}, To: []string{ServiceActive}, By: "the system is installed and confirmed (B1)"},
 		{From: []string{ServicePreparing}, To: []string{ServiceNeedsAttention}, By: "the install operation is held or failed (B43)"},
 		{From: []string{ServiceOrdered, ServicePreparing, ServiceNeedsAttention}, To: []string{ServiceCanceled}, By: "its order is canceled"},
-		{From: []string{ServiceActive, ServiceNeedsAttention}, To: []string{ServiceStopping}, By: "stop is asked for (B31)"},
+		{From: []string{ServiceActive, ServiceRescue, ServiceNeedsAttention}, To: []string{ServiceStopping}, By: "stop is asked for (B31)"},
 		{From: []string{ServiceStopping, ServiceNeedsAttention}, To: []string{ServiceStopped}, By: "every port is shut"},
 		{From: []string{ServiceStopped, ServiceNeedsAttention}, To: []string{ServiceResuming}, By: "resume is asked for (B32a)"},
+		{From: []string{ServiceActive}, To: []string{ServiceRescuing}, By: "a rescue is asked for"},
+		{From: []string{ServiceRescuing, ServiceNeedsAttention}, To: []string{ServiceRescue}, By: "the customer is let in"},
+		{From: []string{ServiceRescue}, To: []string{ServiceResuming}, By: "the end of the rescue is asked for"},
+		{From: []string{ServiceRescue}, To: []string{ServiceActive}, By: "the installed system reports: somebody started it"},
 		{From: []string{ServiceResuming, ServiceNeedsAttention}, To: []string{ServiceActive}, By: "ports and power are on"},
 		{
-			From: []string{ServicePreparing, ServiceActive, ServiceStopping, ServiceStopped, ServiceResuming, ServiceNeedsAttention}, To: []string{ServiceDeleting},
+			From: []string{ServicePreparing, ServiceActive, ServiceStopping, ServiceStopped, ServiceResuming, ServiceRescuing, ServiceRescue, ServiceNeedsAttention}, To: []string{ServiceDeleting},
 			By: "delete is asked for (B33)",
 		},
 		{From: []string{ServiceDeleting, ServiceNeedsAttention}, To: []string{ServiceDeleted}, By: "the owner is removed (B37)"},
-		{From: []string{ServiceStopping, ServiceResuming, ServiceDeleting}, To: []string{ServiceNeedsAttention}, By: "its operation is held, failed or was canceled"},
+		{From: []string{ServiceStopping, ServiceResuming, ServiceRescuing, ServiceDeleting}, To: []string{ServiceNeedsAttention}, By: "its operation is held, failed or was canceled"},
 	},
 }

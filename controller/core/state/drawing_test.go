@@ -175,6 +175,8 @@ var recipes = []recipeOf{
 	{"power boot-ram", operation.Power, operation.Params{Action: operation.PowerBootRAM}},
 	{"stop", operation.Stop, operation.Params{}},
 	{"resume", operation.Resume, operation.Params{}},
+	{"resume, after a rescue", operation.Resume, operation.Params{FromDisk: true}},
+	{"rescue", operation.Rescue, operation.Params{}},
 	{"delete", operation.Delete, operation.Params{}},
 }
 
@@ -184,6 +186,7 @@ var rules = map[string]string{
 	"await-agent": "B44", "delete erase": "B38, B45", "delete diagnose": "B38, B46", "delete power-off": "B39", "delete ports-off": "B40",
 	"erase": "B45", "diagnose": "B46", "image": "B43", "confirm": "B1, B43", "boot-disk": "B43", "await-system": "B1, B43", "ports-service": "B43", "ports-on": "A10", "power-on": "B44", "power power-on": "B28",
 	"power-off": "B29", "reboot": "A17", "stop ports-off": "B31, B32", "resume ports-on": "B32a", "resume power-on": "B32a",
+	"resume boot-disk": "B32a", "rescue": "B43",
 }
 
 var hands = map[string]string{

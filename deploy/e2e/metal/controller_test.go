@@ -76,6 +76,11 @@ type object = map[string]any
 
 // try asks; the status is 0 when there was no answer.
 func (c *controller) try(method, path string, body, into any) (status int, text string) {
+	return c.tryWith(nil, method, path, body, into)
+}
+
+// tryWith is try with more header fields.
+func (c *controller) tryWith(header map[string]string, method, path string, body, into any) (status int, text string) {
 	var content io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -91,6 +96,9 @@ func (c *controller) try(method, path string, body, into any) (status int, text 
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

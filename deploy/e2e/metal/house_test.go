@@ -31,6 +31,7 @@ var debian = sync.OnceValues(func() (string, error) {
 type house struct {
 	*controller
 	location, module, swi, image string
+	key, line                    string // the customer's key: file, and line of an order
 }
 
 // newHouse furnishes it.
@@ -58,6 +59,7 @@ func newHouse(t *testing.T) *house {
 	}, &swi)
 	h.upload(image, &img)
 	h.location, h.module, h.swi, h.image = loc.ID, mod.ID, swi.ID, img.ID
+	h.key, h.line = keyPair(t)
 	return h
 }
 
@@ -245,7 +247,7 @@ func (h *house) order(k known) (service, address string) {
 	var tariff struct{ ID string }
 	h.must("POST", "/v1/tariffs", object{"name": k.Name, "configuration": k.Configuration, "modules": []string{h.module}}, &tariff)
 	var o struct{ ID, Server, Service string }
-	h.must("POST", "/v1/orders", object{"tariff": tariff.ID, "image": h.image, "customer": "ann", "hostname": k.Name + ".example.net"}, &o)
+	h.must("POST", "/v1/orders", object{"tariff": tariff.ID, "image": h.image, "customer": "ann", "hostname": k.Name + ".example.net", "ssh_keys": []string{h.line}}, &o)
 	eventually(h.t, "the order has the server", func() bool {
 		h.try("GET", "/v1/orders/"+o.ID, nil, &o)
 		return o.Server != ""

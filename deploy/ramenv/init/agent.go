@@ -27,7 +27,7 @@ func keepAgent(ctx context.Context, s *screen, w wish) {
 	s.say("Controller: connecting to %s", strings.Join(w.Controllers, " or "))
 	for wait := firstWait; ; {
 		began := time.Now()
-		err := runAgent(ctx, s, w.Controllers)
+		err := runAgent(ctx, s, w)
 		if time.Since(began) > steady {
 			wait = firstWait
 		}
@@ -38,9 +38,9 @@ func keepAgent(ctx context.Context, s *screen, w wish) {
 }
 
 // runAgent runs the agent until it ends. The token is in a file, never an argument.
-func runAgent(ctx context.Context, s *screen, controllers []string) error {
-	cmd := exec.CommandContext(ctx, "/bin/steelyard-agent", "run", "--environment", "ram",
-		"--controller", strings.Join(controllers, ","), "--state", filepath.Join(run, "agent"), "--join-file", tokenFile(run))
+func runAgent(ctx context.Context, s *screen, w wish) error {
+	cmd := exec.CommandContext(ctx, "/bin/steelyard-agent", "run", "--environment", w.environment(),
+		"--controller", strings.Join(w.Controllers, ","), "--state", filepath.Join(run, "agent"), "--join-file", tokenFile(run))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StderrPipe()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // run is the directory of what the environment keeps, in memory.
@@ -55,6 +57,17 @@ func parse(cmdline string) (w wish, wrong []string) {
 		}
 	}
 	return w, wrong
+}
+
+// modeRescue is the mode in which the customer of the machine is let in.
+const modeRescue = "rescue"
+
+// environment is what the agent is told that this is.
+func (w wish) environment() string {
+	if w.Mode == modeRescue {
+		return protocol.EnvRescue
+	}
+	return protocol.EnvRAM
 }
 
 // overIPv6 reports whether a controller is named by an IPv6 address; then an IPv4 address need not be waited for.

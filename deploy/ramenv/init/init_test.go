@@ -18,6 +18,9 @@ func TestTheCommandLineIsReadAndWhatIsWrongIsTold(t *testing.T) {
 	if !reflect.DeepEqual(w, want) || wrong != nil || !w.overIPv6() {
 		t.Errorf("%+v %v", w, wrong)
 	}
+	if w.environment() != "rescue" || (wish{}).environment() != "ram" || (wish{Mode: "other"}).environment() != "ram" {
+		t.Errorf("the agent is told that this is %s", w.environment())
+	}
 	w, wrong = parse("steelyard.controller=nonsense,10.0.0.1:7443,:1 steelyard.mac=xx")
 	if len(wrong) != 3 || !reflect.DeepEqual(w.Controllers, []string{"10.0.0.1:7443"}) || w.overIPv6() {
 		t.Errorf("%+v %v", w, wrong)

@@ -226,8 +226,9 @@ func hold(ctx context.Context, s *screen, w won) {
 		if renewed == nil {
 			return
 		}
+		before := settingsOf(lease.ACK)
 		lease = renewed
-		if err := settingsOf(lease.ACK).apply(w.card.Name); err != nil {
+		if err := settingsOf(lease.ACK).prolong(w.card.Name, before); err != nil {
 			s.say("Network: the address cannot be prolonged: %v", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -98,8 +99,24 @@ func (s settings) String() string {
 	return text
 }
 
-// apply sets a card. Doing it again prolongs.
+// metric of every route: what the agent sets for a customer who repairs his system comes before it.
+const metric = 1024
+
+// apply sets a card and says whom to ask for names.
 func (s settings) apply(name string) error {
+	return errors.Join(s.set(name), writeNames("/etc/resolv.conf", s.Domain, s.Names))
+}
+
+// prolong sets a card again. Whom to ask for names is left as it is, unless that is new: somebody may have chosen others.
+func (s settings) prolong(name string, before settings) error {
+	if s.Domain == before.Domain && slices.EqualFunc(s.Names, before.Names, net.IP.Equal) {
+		return s.set(name)
+	}
+	return s.apply(name)
+}
+
+// set sets a card.
+func (s settings) set(name string) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
 		return err
@@ -118,11 +135,11 @@ func (s settings) apply(name string) error {
 	for _, r := range s.Routes {
 		failed = append(failed, r.add(link))
 	}
-	return errors.Join(append(failed, writeNames("/etc/resolv.conf", s.Domain, s.Names))...)
+	return errors.Join(failed...)
 }
 
 func (r route) add(link netlink.Link) error {
-	nr := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: r.To, Gw: r.Through}
+	nr := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: r.To, Gw: r.Through, Priority: metric}
 	if r.Through == nil {
 		nr.Scope = netlink.SCOPE_LINK
 	} else {
