@@ -19,7 +19,6 @@ import (
 // exchanges parts of it with a server that is a customer's, and switches both on again. Not a byte of the customer's is lost, whatever a
 // person who has not looked tells the controller to do, and the operation says what it met.
 func TestB44_B45_WhatIsSwappedInTheMiddleOfAnEraseIsNotErased(t *testing.T) {
-	dear(t)
 	h := newHouse(t)
 	mine := &life{house: h, t: t, last: time.Now(), server: swappable(t, h, "mine", 1)}
 	hers := &life{house: h, t: t, last: time.Now(), server: swappable(t, h, "hers", 2)}
