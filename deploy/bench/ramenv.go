@@ -44,7 +44,7 @@ func measureRAM(ctx context.Context, b *bench) error {
 		return err
 	}
 	var boots pairs
-	for limit := (budget{start: time.Now(), time: goalTime / 2}); limit.more(); {
+	for limit := (budget{start: time.Now(), time: 2 * time.Minute}); limit.more(); {
 		wall, floor, err := r.sayHello(ctx, b)
 		if err != nil {
 			return err
