@@ -194,6 +194,9 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 	case in.Off && (s.Command == ActAwaitAgent || s.Command == ActAwaitSystem) && s.Attempt <= outsideRetries:
 		s.StartedAt = time.Time{} // started again, by wakeAgain
 		return say(op, Advance, "the server was turned off while it started; it is started again", now), true
+	case !now.Before(s.Deadline) && s.Command == ActAwaitAgent && s.Attempt == 1 && !in.Connected && outofband.Switched(in.Driver) && belongsInRAM(op, in):
+		s.StartedAt = time.Time{} // started again, by wakeAgain: firmware that hangs once is no reason to wake a person
+		return say(op, Advance, "the agent did not come in "+s.Allowed.String()+"; the server is started again", now), true
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not done within %s; %s", s.Name, s.Allowed, awaited(s)), now), true
 	}

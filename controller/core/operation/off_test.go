@@ -108,3 +108,27 @@ func TestB44_DoubtsAboutTheMachineHoldWhatWorksOnIt(t *testing.T) {
 		}
 	}
 }
+
+// TestB42_AServerThatDoesNotComeIsStartedOnceMore before a person is asked: the agent that was there when it was left on may have gone since.
+func TestB42_AServerThatDoesNotComeIsStartedOnceMore(t *testing.T) {
+	in := Input{Driver: outofband.DriverIPMI, Ports: 1}
+	op := sentTo(t, New("opn-1", Delete, "srv-1", 7, 100*time.Hour, Params{Capable: true}, t0), in, "await-agent")
+	sent, now := []string{}, t0
+	for range 60 {
+		d := Next(op, in, now)
+		op, in.Result = d.Op, nil
+		switch d.Verb {
+		case Send:
+			sent = append(sent, op.Steps[op.Current].Name)
+			in.Result = &protocol.Result{Command: op.Steps[op.Current].CommandID}
+		case None:
+			now = d.Until
+		case Hold:
+			if strings.Join(sent, " ") != "power-on" || now.Sub(t0) != 2*awaitAllowed {
+				t.Errorf("after %v, sent %v: %s", now.Sub(t0), sent, op.Message)
+			}
+			return
+		}
+	}
+	t.Errorf("it is never held: sent %v, %s %s", sent, op.State, op.Message)
+}
