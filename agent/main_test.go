@@ -34,7 +34,7 @@ func TestExitStatuses(t *testing.T) {
 		{[]string{"dance"}, 2, "no command"},
 		{[]string{"run", "--speed", "9"}, 2, "not defined"},
 		{[]string{"run", "now"}, 2, "no arguments"},
-		{[]string{"run", "--environment", "attic"}, 2, "none of installed, ram, sandbox"},
+		{[]string{"run", "--environment", "attic"}, 2, "none of installed, ram, rescue, sandbox"},
 		{[]string{"run", "--join", "a", "--join-file", "b"}, 2, "not both"},
 		{[]string{"simulate", "--fault", "rust=1"}, 2, "rust"},
 		{[]string{"simulate", "--count", "0"}, 2, "cannot simulate"},
