@@ -22,6 +22,9 @@ unfumpted() { sources | xargs "$tools/gofumpt" -l; }
 # Paths of the machine that something was written on have no place in the project.
 machine_paths() { git grep -nIE '(^|[^a-z.])/(work|root|home/[a-z]+)/[a-z]' -- . ':!deploy/check.sh' || true; }
 
+# Both sides of a merge that nobody looked at.
+conflicts() { git grep -nIE '^(<{7}|>{7}) ' -- . || true; }
+
 tool() { # directory of its module, package: builds it once
   local name=${2##*/}
   [[ -x $tools/$name ]] && return
@@ -31,6 +34,7 @@ tool() { # directory of its module, package: builds it once
 check gofmt nothing unformatted
 check vet go vet ./...
 check "machine paths" nothing machine_paths
+check "merge conflicts" nothing conflicts
 
 if [[ ${1:-all} == all ]]; then
   check licences go test -count=1 ./deploy/licences
