@@ -2,7 +2,6 @@ package shell
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -32,15 +31,8 @@ func Run(ctx context.Context, program, env []string, dir string, in io.Reader, o
 	}()
 	leader := cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() { endSession(leader) })
-	err = cmd.Wait()
+	_ = cmd.Wait() // the status is kept in ProcessState, and what was not taken in time is lost
 	stop()
 	endSession(leader)
-	var ended *exec.ExitError
-	switch {
-	case errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signaled():
-		return 128 + int(ended.Sys().(syscall.WaitStatus).Signal()), nil
-	case errors.As(err, &ended):
-		return ended.ExitCode(), nil
-	}
-	return cmd.ProcessState.ExitCode(), nil // what was not taken in time is lost
+	return statusOf(cmd.ProcessState), nil
 }

@@ -92,11 +92,15 @@ func (s *Shell) Resize(rows, cols int) error {
 // Wait waits for the end of the shell and returns its status; 128 and the signal, if one ended it.
 func (s *Shell) Wait() int {
 	<-s.over
-	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if ok && status.Signaled() {
+	return statusOf(s.cmd.ProcessState)
+}
+
+// statusOf is the status of a process that has ended as a shell tells it.
+func statusOf(p *os.ProcessState) int {
+	if status, ok := p.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())
 	}
-	return s.cmd.ProcessState.ExitCode()
+	return p.ExitCode()
 }
 
 // Close ends the shell and everything in its session, and returns when they are gone. It may be called again.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/logging"
@@ -48,16 +47,12 @@ func (g *Gateway) stream(ctx context.Context, raw *tls.Conn, cert *x509.Certific
 
 // open checks who asks for what. With the file it hands over a place in g.bulk.
 func (g *Gateway) open(conn *session.Conn, cert *x509.Certificate) (io.ReadCloser, uint64, error) {
-	server, err := session.ServerID(cert)
+	srv, err := g.caller(cert)
 	if err != nil {
 		return nil, 0, err
 	}
-	srv, d := g.standing(server, authority.Serial(cert), g.opt.Authority.Fresh(cert))
-	if d != nil {
-		return nil, 0, d
-	}
 	if srv.Approval != fleet.Approved {
-		return nil, 0, fault.Denied("server %s is not approved; it gets no images", server)
+		return nil, 0, fault.Denied("server %s is not approved; it gets no images", srv.ID)
 	}
 	var f protocol.Fetch
 	if err := conn.Expect(protocol.KindFetch, &f); err != nil {

@@ -238,13 +238,9 @@ func (g *Gateway) console(ctx context.Context, raw *tls.Conn, cert *x509.Certifi
 
 // claim finds the console that an agent came for. It is given away once.
 func (g *Gateway) claim(conn *session.Conn, cert *x509.Certificate) (*Console, error) {
-	server, err := session.ServerID(cert)
+	srv, err := g.caller(cert)
 	if err != nil {
 		return nil, err
-	}
-	srv, d := g.standing(server, authority.Serial(cert), g.opt.Authority.Fresh(cert))
-	if d != nil {
-		return nil, d
 	}
 	if err := fleet.MayConsole(srv); err != nil {
 		return nil, err

@@ -141,6 +141,19 @@ func (g *Gateway) welcome(a *agent, fresh bool) (fleet.Server, error) {
 	return srv, nil
 }
 
+// caller is the server whose agent opened a connection of its own beside its session, if its certificate is welcome.
+func (g *Gateway) caller(cert *x509.Certificate) (fleet.Server, error) {
+	id, err := session.ServerID(cert)
+	if err != nil {
+		return fleet.Server{}, err
+	}
+	srv, d := g.standing(id, authority.Serial(cert), g.opt.Authority.Fresh(cert))
+	if d != nil {
+		return srv, d
+	}
+	return srv, nil
+}
+
 // standing is what the directory says of a server and a certificate; nil is welcome. Of a
 // fresh certificate this replica may not have heard yet.
 func (g *Gateway) standing(server, serial string, fresh bool) (fleet.Server, *denial) {

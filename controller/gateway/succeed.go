@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 
-	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -32,13 +31,9 @@ func (g *Gateway) succeed(ctx context.Context, raw *tls.Conn, cert *x509.Certifi
 
 func (g *Gateway) successor(conn *session.Conn, cert *x509.Certificate) (protocol.Succeeded, error) {
 	var none protocol.Succeeded
-	server, err := session.ServerID(cert)
+	srv, err := g.caller(cert)
 	if err != nil {
 		return none, err
-	}
-	srv, d := g.standing(server, authority.Serial(cert), g.opt.Authority.Fresh(cert))
-	if d != nil {
-		return none, d
 	}
 	if srv.Environment == protocol.EnvInstalled {
 		return none, fault.Denied("the agent of server %s runs on an installed system, which installs no other", srv.ID)

@@ -178,29 +178,39 @@ type attached struct {
 	gate *gateway.Gateway
 }
 
-// attach starts an agent that samples every so often.
-func (b *bench) attach(ctx context.Context, binary string, every time.Duration) (*attached, error) {
-	dir := filepath.Join(b.dir, fmt.Sprint("agent-", every))
-	auth, err := authority.Open(filepath.Join(dir, "authority"))
+// door is a gateway on loopback with an authority of its own, which approves whoever joins with the token. sampleEvery 0 is the gateway's own.
+func door(ctx context.Context, dir string, uses int, sampleEvery time.Duration) (gate *gateway.Gateway, address, join string, err error) {
+	auth, err := authority.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, "", "", err
 	}
 	fleet := gatewaytest.New()
 	fleet.Approve = true
-	fleet.AddToken("secretofthebench", 1)
-	a := &attached{}
-	a.gate, err = gateway.New(gateway.Options{
-		Authority: auth, Certificate: auth.ServerCertificate(), Directory: fleet, Intake: fleet, Presence: fleet, Images: fleet, Replica: "bench", SampleEvery: every,
+	fleet.AddToken("secretofthebench", uses)
+	gate, err = gateway.New(gateway.Options{
+		Authority: auth, Certificate: auth.ServerCertificate(), Directory: fleet, Intake: fleet, Presence: fleet, Images: fleet, Replica: "bench", SampleEvery: sampleEvery,
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", "", err
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
+		return nil, "", "", err
+	}
+	go func() { _ = gate.Run(ctx, ln) }()
+	return gate, ln.Addr().String(), auth.JoinToken("tok-0000000000000000", "secretofthebench"), nil
+}
+
+// attach starts an agent that samples every so often.
+func (b *bench) attach(ctx context.Context, binary string, every time.Duration) (*attached, error) {
+	dir := filepath.Join(b.dir, fmt.Sprint("agent-", every))
+	a := &attached{}
+	var address, join string
+	var err error
+	if a.gate, address, join, err = door(ctx, filepath.Join(dir, "authority"), 1, every); err != nil {
 		return nil, err
 	}
-	go func() { _ = a.gate.Run(ctx, ln) }()
-	a.program, err = start(ctx, binary, "run", "--environment", "sandbox", "--controller", ln.Addr().String(), "--join", auth.JoinToken("tok-0000000000000000", "secretofthebench"),
+	a.program, err = start(ctx, binary, "run", "--environment", "sandbox", "--controller", address, "--join", join,
 		"--state", filepath.Join(dir, "state"))
 	return a, err
 }

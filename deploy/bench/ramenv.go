@@ -12,9 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/steelyard/steelyard/controller/authority"
-	"github.com/steelyard/steelyard/controller/gateway"
-	"github.com/steelyard/steelyard/controller/gateway/gatewaytest"
 	"github.com/steelyard/steelyard/deploy/e2e/metal/qemu"
 	"github.com/steelyard/steelyard/deploy/ramenv/archive"
 	"github.com/steelyard/steelyard/deploy/ramenv/assemble"
@@ -31,7 +28,6 @@ const bootLimit = 90 * time.Second
 type ram struct {
 	dir, hello string // the environment; an archive with the init that says hello
 	append     string // the kernel's command line of ours
-	fleet      *gatewaytest.Fleet
 }
 
 func measureRAM(ctx context.Context, b *bench) error {
@@ -72,27 +68,16 @@ func (b *bench) ram(ctx context.Context) (*ram, error) {
 	if err := b.helloArchive(ctx, r.hello); err != nil {
 		return nil, err
 	}
-	auth, err := authority.Open(filepath.Join(b.dir, "ram-authority"))
+	_, address, join, err := door(ctx, filepath.Join(b.dir, "ram-authority"), 1000, 0)
 	if err != nil {
 		return nil, err
 	}
-	r.fleet = gatewaytest.New()
-	r.fleet.Approve = true
-	r.fleet.AddToken("secretofthebench", 1000)
-	gate, err := gateway.New(gateway.Options{
-		Authority: auth, Certificate: auth.ServerCertificate(), Directory: r.fleet, Intake: r.fleet, Presence: r.fleet, Images: r.fleet, Replica: "bench",
-	})
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	go func() { _ = gate.Run(ctx, ln) }()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	// 10.0.2.2 is this machine's loopback in the emulator's own network.
-	r.append = fmt.Sprintf("console=ttyS0 quiet panic=-1 steelyard.controller=10.0.2.2:%s steelyard.token=%s", port, auth.JoinToken("tok-0000000000000000", "secretofthebench"))
+	r.append = fmt.Sprintf("console=ttyS0 quiet panic=-1 steelyard.controller=10.0.2.2:%s steelyard.token=%s", port, join)
 	return r, nil
 }
 

@@ -46,8 +46,10 @@ func (m *Machine) BMC(ctx context.Context) (driver.BMC, error) {
 		return driver.BMC{}, err
 	}
 	defer func() { _ = f.Close() }()
-	ask := func(net, command byte, data ...byte) ([]byte, error) { return ipmi(ctx, f, net, command, data) }
-	answer, err := ask(netApp, getDeviceID)
+	ask := func(ctx context.Context, net, command byte, data ...byte) ([]byte, error) {
+		return ipmi(ctx, f, net, command, data)
+	}
+	answer, err := ask(ctx, netApp, getDeviceID)
 	if err != nil {
 		return driver.BMC{}, fmt.Errorf("ask the management controller who it is: %w", err)
 	}
@@ -55,21 +57,19 @@ func (m *Machine) BMC(ctx context.Context) (driver.BMC, error) {
 	if err != nil {
 		return b, err
 	}
-	if answer, err := ask(netApp, getSelfTest); err == nil {
+	if answer, err := ask(ctx, netApp, getSelfTest); err == nil {
 		b.SelfTest = selfTest(answer)
 	}
 	for channel := byte(1); channel <= lanChannels && ctx.Err() == nil; channel++ {
-		if answer, err := ask(netTransport, getLAN, channel, lanAddress, 0, 0); err != nil || !lan(&b, answer) {
+		if answer, err := ask(ctx, netTransport, getLAN, channel, lanAddress, 0, 0); err != nil || !lan(&b, answer) {
 			continue
 		}
-		if answer, err := ask(netTransport, getLAN, channel, lanMAC, 0, 0); err == nil && len(answer) >= 7 && b.MAC == "" {
+		if answer, err := ask(ctx, netTransport, getLAN, channel, lanMAC, 0, 0); err == nil && len(answer) >= 7 && b.MAC == "" {
 			b.MAC = net.HardwareAddr(answer[1:7]).String()
 		}
 	}
 	// What was read before it fell silent is told all the same: it answered, so it is there.
-	b.Sensors, _ = bmc.Sensors(ctx, func(ctx context.Context, net, command uint8, data ...byte) ([]byte, error) {
-		return ipmi(ctx, f, net, command, data)
-	})
+	b.Sensors, _ = bmc.Sensors(ctx, ask)
 	return b, ctx.Err()
 }
 
