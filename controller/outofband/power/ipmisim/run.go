@@ -39,6 +39,10 @@ func program() (string, error) {
 	return exec.LookPath("/usr/sbin/ipmi_sim")
 }
 
+// deaf starts a program that does not die of a connection that its peer has closed: a shell hands on what it
+// ignores (POSIX, 2.14 trap). ipmi_sim would go down with the machine whose controller it is.
+const deaf = `trap "" PIPE; exec "$@"`
+
 // Installed reports whether ipmi_sim can be started.
 func Installed() bool {
 	_, err := program()
@@ -92,7 +96,7 @@ func (o Options) simulate(ctx context.Context, path string) error {
 	defer out.Close()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, path, "-c", o.file("lan.conf"), "-f", o.file("node.emu"), "-s", o.file("state"), "-n")
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", deaf, "sh", path, "-c", o.file("lan.conf"), "-f", o.file("node.emu"), "-s", o.file("state"), "-n")
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, o.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
