@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
 	state := fs.String("state", "/var/lib/steelyard-agent", "`DIR` that keeps identity and journal")
 	environment := fs.String("environment", protocol.EnvInstalled, "what this machine is in: `installed`, ram, rescue or sandbox")
 	fs.Var(&disks, "sandbox-disk", "`FILE[:SIZE]` or loop device that plays a disk, in a sandbox; made when missing (64MiB)")
+	after := fs.Bool("after-stdin", false, "begin when standard input ends: whoever starts the agent is still at work on this machine")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -28,10 +30,26 @@ func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if *after {
+		awaitEnd(ctx, os.Stdin)
+	}
 	return app.Run(ctx, app.Options{
 		Controllers: w.controllers, Join: join, State: *state, Environment: strings.ToLower(*environment),
 		SandboxDisks: disks, Version: version.Version, Logger: w.logger(errs),
 	})
+}
+
+// awaitEnd waits until a reader ends, or ctx.
+func awaitEnd(ctx context.Context, r io.Reader) {
+	over := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, r)
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 func runSimulation(ctx context.Context, args []string, _, errs io.Writer) error {

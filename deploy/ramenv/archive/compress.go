@@ -4,28 +4,14 @@ import (
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
-// window is what the kernel's own decoder takes without asking for much memory.
-const window = 8 << 20
-
-// Zstd writes the archive with zstd, small.
-func (t *Tree) Zstd(to io.Writer) error {
+// LZ4 writes the archive in the one form of LZ4 that the kernel knows (legacy frames; lib/decompress_unlz4.c). It is a quarter larger
+// than with zstd and unpacked in a third of the time, which every start of a machine waits for. Higher levels win nothing.
+func (t *Tree) LZ4(to io.Writer) error {
+	z := lz4.NewWriter(to)
 	// One goroutine: blocks must not depend on how many processors built them.
-	z, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return err
-	}
-	return errors.Join(t.Write(z), z.Close())
-}
-
-// Gzip writes the archive with gzip, quickly: for what is used once.
-func (t *Tree) Gzip(to io.Writer) error {
-	z, err := gzip.NewWriterLevel(to, gzip.BestSpeed)
-	if err != nil {
-		return err
-	}
-	return errors.Join(t.Write(z), z.Close())
+	err := z.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(lz4.Level3), lz4.ConcurrencyOption(1))
+	return errors.Join(err, t.Write(z), z.Close())
 }

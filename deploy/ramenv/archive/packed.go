@@ -12,6 +12,9 @@ import (
 // packedSuffix marks a file that was packed.
 const packedSuffix = ".zst"
 
+// window is how far back a packed file may refer: what has to be in memory to unpack it.
+const window = 8 << 20
+
 // maxPacked is how large a packed file may be when it is unpacked.
 const maxPacked = 256 << 20
 

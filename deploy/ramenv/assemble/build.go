@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/deploy/ramenv/archive"
-	"github.com/steelyard/steelyard/deploy/ramenv/boot"
 	"github.com/steelyard/steelyard/deploy/ramenv/kernel"
 	"github.com/steelyard/steelyard/deploy/ramenv/library"
 	"github.com/steelyard/steelyard/deploy/ramenv/modules"
@@ -111,7 +110,6 @@ func tree(ctx context.Context, k kernel.Tree, programs map[string]string, m *Man
 	t.Dir("tmp", 0o777|os.ModeSticky)
 	t.Char("dev/console", 0o600, 5, 1)
 	t.Char("dev/null", 0o666, 1, 3)
-	t.Link(boot.ModprobePath, "/init")
 	for name, text := range etc {
 		t.Text("etc/"+name, 0o644, text)
 	}
@@ -128,12 +126,17 @@ func tree(ctx context.Context, k kernel.Tree, programs map[string]string, m *Man
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	return &t, t.Pack(func(name string, size int64) bool { return strings.HasSuffix(name, ".ko") && size > largeModule })
+	return &t, t.Pack(func(name string, size int64) bool {
+		return strings.HasSuffix(name, ".ko") && size > largeModule && !slices.Contains(common, modules.Name(name))
+	})
 }
 
 // largeModule is from which size on a module is unpacked only where it is loaded: most of these bytes are
 // drivers of network cards and file systems, of which a machine has one or two.
 const largeModule = 256 << 10
+
+// common are large modules that nearly every server needs.
+var common = []string{"libata", "scsi_mod", "usbcore"}
 
 // pciIDs names devices. Without it the inventory has numbers.
 const pciIDs = "/usr/share/misc/pci.ids"
@@ -212,7 +215,7 @@ func (o Options) write(k kernel.Tree, t *archive.Tree, m *Manifest) error {
 		return fmt.Errorf("make the directory of the result: %w", err)
 	}
 	var err error
-	m.InitrdSHA256, m.InitrdBytes, err = o.put(InitrdFile, t.Zstd)
+	m.InitrdSHA256, m.InitrdBytes, err = o.put(InitrdFile, t.LZ4)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,14 @@ func Modules() (*modules.Loader, error) {
 		return nil, fmt.Errorf("the kernel and its modules do not belong together; start both from one build: %w", err)
 	}
 	return &modules.Loader{Index: index}, nil
+}
+
+// Always are the modules that this machine needs whatever devices it has.
+func Always() []string {
+	if _, err := os.Stat(firmware); err != nil {
+		return modules.Always // started by a BIOS
+	}
+	return append(slices.Clone(modules.Always), "efivarfs")
 }
 
 // Want loads a module; options follow its name after spaces.

@@ -47,10 +47,15 @@ func (m mount) do() error {
 	return nil
 }
 
-// MountFirmware mounts the variables of a UEFI firmware; without one it does nothing. The module
-// efivarfs must be loaded.
+// firmware is there on a machine that was started by UEFI, and its variables.
+const (
+	firmware  = "/sys/firmware/efi"
+	variables = firmware + "/efivars"
+)
+
+// MountFirmware mounts the variables of a UEFI firmware; without one it does nothing. The modules of [Always]
+// must be loaded.
 func MountFirmware() error {
-	const variables = "/sys/firmware/efi/efivars"
 	if _, err := os.Stat(variables); err != nil {
 		return nil //nolint:nilerr // started by a BIOS
 	}

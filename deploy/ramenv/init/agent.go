@@ -22,12 +22,12 @@ const (
 	steady    = time.Minute // after which an agent counts as having worked
 )
 
-// keepAgent starts the agent, again and again.
-func keepAgent(ctx context.Context, s *screen, w wish) {
-	s.say("Controller: connecting to %s", strings.Join(w.Controllers, " or "))
+// keepAgent starts the agent, again and again. It is started while drivers are loaded and an address is asked for, and looks at
+// the machine when that is ready.
+func keepAgent(ctx context.Context, s *screen, w wish, ready <-chan struct{}) {
 	for wait := firstWait; ; {
 		began := time.Now()
-		err := runAgent(ctx, s, w)
+		err := runAgent(ctx, s, w, ready)
 		if time.Since(began) > steady {
 			wait = firstWait
 		}
@@ -38,18 +38,26 @@ func keepAgent(ctx context.Context, s *screen, w wish) {
 }
 
 // runAgent runs the agent until it ends. The token is in a file, never an argument.
-func runAgent(ctx context.Context, s *screen, w wish) error {
+func runAgent(ctx context.Context, s *screen, w wish, ready <-chan struct{}) error {
 	cmd := exec.CommandContext(ctx, "/bin/steelyard-agent", "run", "--environment", w.environment(),
-		"--controller", strings.Join(w.Controllers, ","), "--state", filepath.Join(run, "agent"), "--join-file", tokenFile(run))
+		"--controller", strings.Join(w.Controllers, ","), "--state", filepath.Join(run, "agent"), "--join-file", tokenFile(run), "--after-stdin")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("cannot be heard: %w", err)
 	}
 	cmd.Stdout = cmd.Stderr
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("cannot be told when to begin: %w", err)
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot be started: %w", err)
 	}
+	go func() {
+		<-ready
+		_ = hold.Close()
+	}()
 	relay(out, s.say)
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("ended: %w", err)

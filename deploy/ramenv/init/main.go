@@ -39,6 +39,10 @@ func first() {
 	if err := boot.Mount(); err != nil {
 		fmt.Println("Steelyard:", err)
 	}
+	// Only now: until here the kernel asks for what it can do without, and waits each time.
+	if err := os.Symlink("/init", boot.ModprobePath); err != nil {
+		fmt.Println("Steelyard: the kernel cannot ask for modules:", err)
+	}
 	if err := hideToken("/proc/cmdline", run); err != nil {
 		fmt.Println("Steelyard: the boot token stays visible to programs on this machine:", err)
 	}

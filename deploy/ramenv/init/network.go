@@ -104,6 +104,8 @@ func acquire(ctx context.Context, s *screen, mac string) won {
 	asked := map[string]bool{}
 	why := ""
 	var told time.Time
+	changes := make(chan netlink.LinkUpdate, 16)
+	_ = netlink.LinkSubscribe(changes, ctx.Done()) // where the kernel does not tell, the clock does
 	for began := time.Now(); ; {
 		list := cards("/sys")
 		for _, c := range chosen(list, mac, time.Since(began)) {
@@ -121,6 +123,10 @@ func acquire(ctx context.Context, s *screen, mac string) won {
 			return w
 		case err := <-failed:
 			why = fmt.Sprintf(" (%v)", err)
+		case _, more := <-changes:
+			if !more {
+				changes = nil
+			}
 		case <-time.After(lookAgain):
 		}
 	}

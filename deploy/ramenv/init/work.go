@@ -34,7 +34,7 @@ func work() {
 	if w.Mode != "" {
 		s.say("Mode: %s.", w.Mode)
 	}
-	connected := make(chan struct{})
+	connected, ready := make(chan struct{}), make(chan struct{})
 	if len(w.Controllers) > 0 {
 		once := sync.OnceFunc(func() { close(connected) })
 		go keepNetwork(ctx, s, w.MAC, once) // asks as soon as there is a card, while the other drivers are loaded
@@ -44,6 +44,7 @@ func work() {
 				once()
 			}()
 		}
+		go keepAgent(ctx, s, w, ready)
 	}
 	if drivers := loadDrivers(s); drivers != nil {
 		go laterDevices(s, drivers)
@@ -54,7 +55,9 @@ func work() {
 		select {}
 	}
 	<-connected
-	keepAgent(ctx, s, w)
+	s.say("Controller: connecting to %s", strings.Join(w.Controllers, " or "))
+	close(ready)
+	select {}
 }
 
 // dmi is what the firmware tells about the machine; empty when it tells nothing.
@@ -102,12 +105,7 @@ func loadDrivers(s *screen) *modules.Loader {
 		s.say("No drivers can be loaded: %v", err)
 		return nil
 	}
-	for _, name := range modules.Always {
-		if err := loader.Want(name); err != nil {
-			s.say("A driver does not work: %v", err)
-		}
-	}
-	if err := loader.Devices("/sys"); err != nil {
+	if err := loader.Devices("/sys", boot.Always()...); err != nil {
 		s.say("A driver does not work: %v", err)
 	}
 	if err := boot.MountFirmware(); err != nil {

@@ -16,7 +16,7 @@ type Index struct {
 	Dir     string              // /lib/modules/VERSION
 	files   map[string]string   // name → path below Dir
 	needs   map[string][]string // name → names that it needs directly or not
-	aliases []alias
+	aliases map[string][]alias  // bus → patterns of its devices; "" has those that name no bus
 	soft    map[string][]string // name → names or aliases that should be there first
 	builtin map[string]bool
 }
@@ -37,7 +37,7 @@ func Name(file string) string {
 
 // Read reads depmod's tables in a directory such as /lib/modules/VERSION.
 func Read(dir string) (*Index, error) {
-	x := &Index{Dir: dir, files: map[string]string{}, needs: map[string][]string{}, soft: map[string][]string{}, builtin: map[string]bool{}}
+	x := &Index{Dir: dir, files: map[string]string{}, needs: map[string][]string{}, aliases: map[string][]alias{}, soft: map[string][]string{}, builtin: map[string]bool{}}
 	for file, line := range map[string]func(string){
 		"modules.dep": x.dependency, "modules.alias": x.alias, "modules.softdep": x.softdep, "modules.builtin": x.built,
 	} {
@@ -76,8 +76,17 @@ var wildcards = strings.NewReplacer("?", "*", "[", "*", "\\", "*")
 func (x *Index) alias(line string) {
 	if f := strings.Fields(line); len(f) == 3 && f[0] == "alias" {
 		fixed, _, _ := strings.Cut(wildcards.Replace(f[1]), "*")
-		x.aliases = append(x.aliases, alias{flat(f[1]), f[2], fixed})
+		of := bus(fixed)
+		x.aliases[of] = append(x.aliases[of], alias{flat(f[1]), f[2], fixed})
 	}
+}
+
+// bus is what stands before the colon; empty where there is none.
+func bus(alias string) string {
+	if of, _, named := strings.Cut(alias, ":"); named {
+		return of
+	}
+	return ""
 }
 
 // softdep reads "softdep ext4 pre: crypto-crc32c post: …". Only what should be there before counts.
@@ -119,12 +128,14 @@ func (x *Index) File(name string) string { return x.files[Name(name)] }
 func (x *Index) Matching(modalias string) []string {
 	var names []string
 	text := flat(modalias)
-	for _, a := range x.aliases {
-		if !strings.HasPrefix(modalias, a.fixed) || slices.Contains(names, a.name) {
-			continue
-		}
-		if ok, _ := path.Match(a.pattern, text); ok {
-			names = append(names, a.name)
+	for _, of := range slices.Compact([]string{"", bus(modalias)}) {
+		for _, a := range x.aliases[of] {
+			if !strings.HasPrefix(modalias, a.fixed) || slices.Contains(names, a.name) {
+				continue
+			}
+			if ok, _ := path.Match(a.pattern, text); ok {
+				names = append(names, a.name)
+			}
 		}
 	}
 	return names
@@ -170,7 +181,7 @@ func (x *Index) Order(name string) []string {
 // Take makes the index of some modules and all that they need. Names that this kernel does not know,
 // neither as module nor built in, come back as missing: kernels drop and rename drivers.
 func (x *Index) Take(names []string) (taken *Index, missing []string) {
-	taken = &Index{Dir: x.Dir, files: map[string]string{}, needs: map[string][]string{}, soft: map[string][]string{}, builtin: x.builtin}
+	taken = &Index{Dir: x.Dir, files: map[string]string{}, needs: map[string][]string{}, aliases: map[string][]alias{}, soft: map[string][]string{}, builtin: x.builtin}
 	for _, name := range names {
 		order := x.Order(name)
 		if len(order) == 0 && !x.Builtin(name) {
@@ -183,9 +194,11 @@ func (x *Index) Take(names []string) (taken *Index, missing []string) {
 			}
 		}
 	}
-	for _, a := range x.aliases {
-		if taken.Has(a.name) {
-			taken.aliases = append(taken.aliases, a)
+	for of, list := range x.aliases {
+		for _, a := range list {
+			if taken.Has(a.name) {
+				taken.aliases[of] = append(taken.aliases[of], a)
+			}
 		}
 	}
 	return taken, missing
@@ -207,8 +220,10 @@ func (x *Index) Tables() map[string]string {
 			fmt.Fprintf(&soft, "softdep %s pre: %s\n", n, strings.Join(s, " "))
 		}
 	}
-	for _, a := range x.aliases {
-		fmt.Fprintf(&aliases, "alias %s %s\n", strings.ReplaceAll(a.pattern, "\x00", "/"), a.name)
+	for _, of := range slices.Sorted(maps.Keys(x.aliases)) {
+		for _, a := range x.aliases[of] {
+			fmt.Fprintf(&aliases, "alias %s %s\n", strings.ReplaceAll(a.pattern, "\x00", "/"), a.name)
+		}
 	}
 	return map[string]string{"modules.dep": dep.String(), "modules.alias": aliases.String(), "modules.softdep": soft.String()}
 }

@@ -111,4 +111,7 @@ func TestAliasesAreEachToldOnce(t *testing.T) {
 	if got := Aliases(sys); !slices.Equal(got, []string{"acpi:X:", "input:k1", "pci:v1"}) {
 		t.Errorf("aliases: %v", got)
 	}
+	if got := Aliases(sys, "pci", "none"); !slices.Equal(got, []string{"pci:v1"}) {
+		t.Errorf("aliases of one bus: %v", got)
+	}
 }

@@ -26,7 +26,8 @@ var Servers = []string{
 }
 
 // Always are loaded whatever devices are there: no device asks for them, or a disk does only after it was found.
-var Always = []string{"sd_mod", "ipmi_si", "ipmi_devintf", "msr", "efivarfs"}
+// A checksum of disks comes first, so that the kernel finds it without asking our modprobe.
+var Always = []string{"crc64_rocksoft_generic", "sd_mod", "ipmi_si", "ipmi_devintf", "msr"}
 
 // Machines are the modules of the virtual machines that tests make, with the block layers that inject faults.
 var Machines = []string{

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard/steelyard/deploy/ramenv/boot"
-	"github.com/steelyard/steelyard/deploy/ramenv/modules"
 )
 
 // job is what the test wants; package qemu writes it.
@@ -79,7 +78,7 @@ func drivers(j job) error {
 			fmt.Println("inside:", err)
 		}
 	}
-	for _, m := range append(modules.Always, "sg", "loop", "dm_mod") {
+	for _, m := range append(boot.Always(), "sg", "loop", "dm_mod") {
 		tell(loader.Want(m))
 	}
 	_ = boot.MountFirmware()

@@ -172,7 +172,7 @@ func (b *builder) kernel(k kernel.Tree, work, root string) {
 		b.err = err
 		return
 	}
-	b.err = errors.Join(t.Gzip(initrd), initrd.Close())
+	b.err = errors.Join(t.LZ4(initrd), initrd.Close())
 	b.run("cp", k.Image, filepath.Join(root, "boot/vmlinuz"))
 	b.write(filepath.Join(root, "boot/extlinux.conf"), "DEFAULT linux\nPROMPT 0\nTIMEOUT 1\nLABEL linux\n  LINUX /boot/vmlinuz\n  INITRD /boot/initrd\n"+
 		"  APPEND "+commandLine+"\n")

@@ -38,7 +38,7 @@ func handOver() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range modules.Always {
+	for _, name := range boot.Always() {
 		_ = drivers.Want(name)
 	}
 	root, err := find(drivers)
