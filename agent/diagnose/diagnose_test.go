@@ -111,9 +111,11 @@ func TestB46_EveryFaultIsFoundWithValueAndLimit(t *testing.T) {
 			looks := 0
 			m.Count = func() map[string]driver.Counters {
 				if looks++; looks == 1 {
-					return map[string]driver.Counters{"eth0": {}}
+					return map[string]driver.Counters{"eth0": {Frames: 100, Errors: 40, Damaged: 30, Excused: 20, Dropped: 10, Changes: 4}} // before the test: not held against it
 				}
-				return map[string]driver.Counters{"eth0": after}
+				return map[string]driver.Counters{"eth0": {
+					Frames: 100 + after.Frames, Errors: 40 + after.Errors, Damaged: 30 + after.Damaged, Excused: 20 + after.Excused, Dropped: 10 + after.Dropped, Changes: 4 + after.Changes,
+				}}
 			}
 		}
 	}
@@ -183,7 +185,14 @@ func TestB46_EveryFaultIsFoundWithValueAndLimit(t *testing.T) {
 		{feel(func(first bool, s *driver.Sensors) { s.Fans[0].RPM = 200 }), "fans", "warning"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.NICs[0].SpeedMbps = 1000 }, "nic eth0 link", "warning"},
 		{func(_ *fake.Machine, i *hardware.Inventory) { i.NICs[0].Link = false }, "network", "error"},
-		{count(driver.Counters{CRC: 2, Errors: 2}), "nic eth0 errors", "warning"},
+		{count(driver.Counters{Frames: 900, Damaged: 2, Errors: 2}), "nic eth0 errors", "warning"},
+		{count(driver.Counters{Frames: 900, Errors: 1}), "nic eth0 errors", "warning"},
+		{count(driver.Counters{Frames: 900, Errors: 8, Excused: 7}), "nic eth0 errors", "warning"},
+		{count(driver.Counters{Frames: 900, Damaged: 1, Errors: 1, Excused: 7}), "nic eth0 errors", "warning"}, // a driver that does not count what was missed as errors
+		{count(driver.Counters{Frames: 9_000_000, Damaged: 91, Errors: 91}), "nic eth0 errors", "warning"},
+		{count(driver.Counters{Frames: 900, Errors: 7, Excused: 7}), "nic eth0 errors", "ok"}, // short frames
+		{count(driver.Counters{Frames: 900, Dropped: 50}), "nic eth0 errors", "ok"},
+		{count(driver.Counters{Frames: 9_000_000, Damaged: 90, Errors: 90}), "nic eth0 errors", "ok"},
 		{count(driver.Counters{Changes: 2}), "nic eth0 errors", "warning"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.Lost = 2 }, "nic eth0 gateway", "warning"},
 		{func(m *fake.Machine, _ *hardware.Inventory) { m.BadBMC = errors.New("no answer in time") }, "bmc", "warning"},

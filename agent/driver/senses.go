@@ -115,12 +115,15 @@ type Link struct {
 	NowRate, BestRate float64 // payload in MB/s; 0 unknown
 }
 
-// Counters of a network port since boot.
+// Counters of a network port since boot, in frames. What counts as what is the kernel's: struct rtnl_link_stats64 in
+// include/uapi/linux/if_link.h.
 type Counters struct {
-	Errors  uint64 // received or sent with an error
-	Dropped uint64
-	CRC     uint64 // received damaged: cable, optics, port
-	Changes uint64 // of the link
+	Frames  uint64 // received and sent
+	Errors  uint64 // received or sent with an error; the next two may be in it
+	Damaged uint64 // received with a wrong checksum or torn: cable, optics, port
+	Excused uint64 // of a wrong length, or more than the machine could take: neither cable nor card
+	Dropped uint64 // in good order: nobody here wanted them
+	Changes uint64 // of the link, which are not frames
 }
 
 // Echo is the outcome of echo requests to a gateway.

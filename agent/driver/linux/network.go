@@ -29,13 +29,20 @@ func (m *Machine) Counters(context.Context) map[string]driver.Counters {
 	ports, _ := filepath.Glob(filepath.Join(m.sys, "class/net/*/device"))
 	for _, device := range ports {
 		dir := filepath.Dir(device)
-		n := func(name string) uint64 {
-			v, _ := number64(filepath.Join(dir, name))
-			return v
+		sum := func(names ...string) (total uint64) {
+			for _, name := range names {
+				v, _ := number64(filepath.Join(dir, name))
+				total += v
+			}
+			return total
 		}
 		out[filepath.Base(dir)] = driver.Counters{
-			Errors: n("statistics/rx_errors") + n("statistics/tx_errors"), Dropped: n("statistics/rx_dropped") + n("statistics/tx_dropped"),
-			CRC: n("statistics/rx_crc_errors"), Changes: n("carrier_changes"),
+			Frames:  sum("statistics/rx_packets", "statistics/tx_packets"),
+			Errors:  sum("statistics/rx_errors", "statistics/tx_errors"),
+			Damaged: sum("statistics/rx_crc_errors", "statistics/rx_frame_errors"),
+			Excused: sum("statistics/rx_length_errors", "statistics/rx_over_errors", "statistics/rx_fifo_errors", "statistics/rx_missed_errors"),
+			Dropped: sum("statistics/rx_dropped", "statistics/tx_dropped"),
+			Changes: sum("carrier_changes"),
 		}
 	}
 	return out

@@ -298,3 +298,18 @@ func TestB46_TheGatewayIsAskedFromThePortItself(t *testing.T) {
 		}
 	})
 }
+
+// TestB46_FramesAreCountedAsTheKernelMeansThem: 12 of a wrong length are in the errors of the port as well, as with e1000e.
+func TestB46_FramesAreCountedAsTheKernelMeansThem(t *testing.T) {
+	const eth, stats = "sys/class/net/eth0/", "sys/class/net/eth0/statistics/"
+	m := tree(t, map[string]string{
+		eth + "device/vendor": "0x8086", eth + "carrier_changes": "2", stats + "rx_packets": "61520", stats + "tx_packets": "40634",
+		stats + "rx_errors": "21", stats + "tx_errors": "1", stats + "rx_crc_errors": "5", stats + "rx_frame_errors": "4",
+		stats + "rx_length_errors": "12", stats + "rx_over_errors": "30", stats + "rx_fifo_errors": "200", stats + "rx_missed_errors": "1000",
+		stats + "rx_dropped": "7", stats + "tx_dropped": "1", "sys/class/net/lo/statistics/rx_errors": "9",
+	})
+	want := map[string]driver.Counters{"eth0": {Frames: 102154, Errors: 22, Damaged: 9, Excused: 1242, Dropped: 8, Changes: 2}}
+	if got := m.Counters(t.Context()); !maps.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
