@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steelyard/steelyard/agent/driver"
@@ -248,7 +249,8 @@ func TestB44_ASpentPermitErasesNothing(t *testing.T) {
 // TestB45_ProgressSurvivesARestart interrupts an erase and goes on: what was checkpointed
 // is not overwritten again, and the proof covers the whole disk.
 func TestB45_ProgressSurvivesARestart(t *testing.T) {
-	const size = 3 * batch
+	const kept = 64 << 20
+	const size = 3 * kept
 	m, p := machine(size)
 	d := m.Disk(0)
 	d.NoZero, d.NoDiscard = true, true
@@ -256,18 +258,22 @@ func TestB45_ProgressSurvivesARestart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	d.Fault = func(op fake.Op, off, _ int64) error {
-		if op == fake.OpWrite && off >= batch+batch/2 {
+		if op == fake.OpWrite && off >= kept+kept/2 {
 			cancel()
 		}
 		return nil
 	}
-	if err := j.Remember(map[string]mark{key(p.Disks[0]): {Discarded: true, Written: batch}}); err != nil {
+	if err := j.Remember(map[string]mark{key(p.Disks[0]): {Discarded: true, Written: kept}}); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := Run(ctx, m, p, j); !errors.Is(err, context.Canceled) || out[0].Proven {
 		t.Fatalf("interrupted: %v %+v", err, out)
 	}
-	first := int64(size)
+	var marks map[string]mark
+	if ok, err := j.Recall(&marks); err != nil || !ok {
+		t.Fatal(err)
+	}
+	from, first := int64(marks[key(p.Disks[0])].Written), int64(size)
 	var mu sync.Mutex
 	d.Change(func(d *fake.Disk) {
 		d.Fault = func(op fake.Op, off, _ int64) error {
@@ -280,8 +286,8 @@ func TestB45_ProgressSurvivesARestart(t *testing.T) {
 		}
 	})
 	out, err := Run(t.Context(), m, p, j)
-	if first != batch {
-		t.Errorf("went on at byte %d", first)
+	if first != from || first < kept {
+		t.Errorf("went on at byte %d, not %d", first, from)
 	}
 	// The tenant's data at the start was not overwritten by this test's invented checkpoint: the
 	// proof must see that.
@@ -292,6 +298,52 @@ func TestB45_ProgressSurvivesARestart(t *testing.T) {
 	if out, err = Run(t.Context(), m, p, j); err != nil || !out[0].Proven || d.Kept() != 0 {
 		t.Errorf("from the start: %v %+v", err, out)
 	}
+}
+
+// TestB45_LittleIsWrittenTwiceAfterAKill: one part in a hundred at most, on a disk that takes some minutes.
+func TestB45_LittleIsWrittenTwiceAfterAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, rate, kills = 1 << 30, 10 << 20, 3
+		m, p := machine(size)
+		d := m.Disk(0)
+		d.NoZero, d.NoDiscard, d.BytesPerSec = true, true, rate
+		j := &job{}
+		var mu sync.Mutex
+		written := 0
+		for life := 1; ; life++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			d.Change(func(d *fake.Disk) {
+				d.Fault = func(op fake.Op, off, n int64) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if op == fake.OpWrite {
+						if life <= kills && off > int64(life)*size/(kills+1)+int64(life)*3<<20 {
+							cancel()
+							return syscall.EIO // not written: the process is gone
+						}
+						written += int(n)
+					}
+					return nil
+				}
+			})
+			out, err := Run(ctx, m, p, j)
+			cancel()
+			if life > kills {
+				if err != nil || !out[0].Proven {
+					t.Fatalf("%v %+v", err, out)
+				}
+				break
+			}
+			if err == nil {
+				t.Fatal("nothing was killed")
+			}
+		}
+		again := written - size
+		t.Logf("%d MiB of %d written again after %d kills", again>>20, size>>20, kills)
+		if again < 0 || again > kills*size/100 {
+			t.Errorf("%d bytes were written again", again)
+		}
+	})
 }
 
 func TestB45_OneByteAnywhereIsFoundOnASmallDisk(t *testing.T) {

@@ -15,12 +15,18 @@ import (
 )
 
 const (
-	chunk    = 1 << 20 // bytes of one write
-	depth    = 4       // writes in flight
-	leap     = 1 << 30 // bytes that a disk in memory zeroes at once
-	batch    = 256 << 20
-	remember = 5 * time.Second // between two checkpoints, at least
-	discard  = 64 << 30        // bytes of one discard, so that a cancel is heard
+	chunk = 1 << 20 // bytes of one write
+	depth = 4       // writes in flight
+	leap  = 1 << 30 // bytes that a disk in memory zeroes at once
+
+	// What is written twice after a kill is at most what was written between two checkpoints: a stretch, and 5 seconds or one part in
+	// 200 of the disk, whichever is less.
+	shortest, longest = 4 << 20, 256 << 20 // bytes of a stretch that is written in one go
+	quick, slow       = 100 * time.Millisecond, 250 * time.Millisecond
+	seldom, often     = 5 * time.Second, 400 * time.Millisecond
+	share             = 200
+
+	discard = 64 << 30 // bytes of one discard, so that a cancel is heard
 
 	overwriteZero  = "overwrite zero"
 	overwriteNoise = "overwrite noise"
@@ -147,22 +153,40 @@ func (d *disk) pass(ctx context.Context, note string, write func(ctx context.Con
 		from = 0
 	}
 	d.stand(uint64(from), note)
-	last := time.Now()
-	for from < d.size() {
-		n, err := write(ctx, from, min(batch, d.size()-from), func(n int) { d.advance(uint64(n), note) })
+	kept, last := from, time.Now()
+	for stretch := int64(8 * shortest); from < d.size(); {
+		began := time.Now()
+		n, err := write(ctx, from, min(stretch, d.size()-from), func(n int) { d.advance(uint64(n), note) })
 		if err != nil {
 			return fmt.Errorf("overwrite: %w", err)
 		}
 		from += n
-		if time.Since(last) < remember && from < d.size() {
+		stretch = suited(stretch, time.Since(began))
+		if from < d.size() && !due(from-kept, d.size(), time.Since(last)) {
 			continue
 		}
 		if err := d.checkpoint(ctx, from); err != nil {
 			return err
 		}
-		last = time.Now()
+		kept, last = from, time.Now()
 	}
 	return nil
+}
+
+// suited is how long the next stretch should be, after one that took so long: a slow disk has short ones.
+func suited(stretch int64, took time.Duration) int64 {
+	switch {
+	case took > slow:
+		return max(stretch/2, shortest)
+	case took < quick:
+		return min(stretch*2, longest)
+	}
+	return stretch
+}
+
+// due reports whether so much was written since the last checkpoint, that it would be a pity. A checkpoint flushes the disk.
+func due(written, size int64, since time.Duration) bool {
+	return since >= seldom || since >= often && written >= size/share
 }
 
 // zero overwrites a range with zeros: by the disk itself where it lives in memory, else with buffers.
