@@ -39,6 +39,7 @@ var roles = map[string]func(args []string) (ready any, ask func(words []string) 
 	"restart-parts":   restartParts,
 	"serve-etcd":      serveEtcd,
 	"restart-remote":  restartRemote,
+	"erase":           eraseChild,
 }
 
 // spawn starts a child and waits until it is ready.

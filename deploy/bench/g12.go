@@ -22,7 +22,7 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// G12: erasing a disk against dd and shred and the best that this machine can write and read at all, on one loop device
+// G12: erasing a disk against dd, shred, nwipe and the best that this machine can write and read at all, on one loop device
 // that the bench made over a file of its own, taken in turns.
 
 const (
@@ -31,17 +31,25 @@ const (
 )
 
 func measureErase(ctx context.Context, b *bench) error {
-	dev, detach, err := b.loop(ctx)
+	if err := needNwipe(); err != nil {
+		return err
+	}
+	dev, detach, err := b.loop(ctx, "disk", wipeBytes)
 	if err != nil {
 		return err
 	}
 	defer detach()
+	small, detachSmall, err := b.loop(ctx, "small disk", nwipeBytes)
+	if err != nil {
+		return err
+	}
+	defer detachSmall()
 	var t takes
-	if _, err := eraseRound(ctx, dev); err != nil { // allocates the file, and counts for nothing
+	if _, err := eraseRound(ctx, dev, small); err != nil { // allocates the file, and counts for nothing
 		return err
 	}
 	for limit := (budget{start: time.Now(), time: 2 * time.Minute}); limit.more(); {
-		one, err := eraseRound(ctx, dev)
+		one, err := eraseRound(ctx, dev, small)
 		if err != nil {
 			return err
 		}
@@ -60,25 +68,28 @@ func measureErase(ctx context.Context, b *bench) error {
 	zero, noise, verify := func(o take) float64 { return o.zero }, func(o take) float64 { return o.noise }, func(o take) float64 { return o.verify }
 	raw, read := func(o take) float64 { return o.raw }, func(o take) float64 { return o.read }
 	dd, shred := func(o take) float64 { return o.dd }, func(o take) float64 { return o.shred }
+	nuked, nukedNoise := func(o take) float64 { return o.nwipe }, func(o take) float64 { return o.nwipeNoise }
 	cpu := Row{Goal: "G12", Name: "CPU of overwriting with zeros", Ours: t.median(func(o take) float64 { return o.cpu }), Unit: "s/GB"}
 	b.add(
 		row("overwriting with zeros, against the best raw writer", zero, nil, raw).ratioAtLeast(t.ratio(zero, raw), 0.93),
 		row("overwriting with zeros, against dd bs=1M oflag=direct", zero, dd, nil).ratioAtLeast(t.ratio(zero, dd), 1.1),
 		row("overwriting with noise, against shred -n1", noise, shred, nil).ratioAtLeast(t.ratio(noise, shred), 2),
+		row("overwriting with zeros, against nwipe", zero, nuked, nil).ratioAtLeast(t.ratio(zero, nuked), 1),
+		row("overwriting with noise, against nwipe", noise, nukedNoise, nil).ratioAtLeast(t.ratio(noise, nukedNoise), 1),
 		row("overwriting with noise, against zeros", noise, zero, nil).ratioAtLeast(t.ratio(noise, zero), 0.75),
 		row("reading back, against the best raw reader", verify, nil, read).ratioAtLeast(t.ratio(verify, read), 0.9),
 		cpu.oursAtMost(0.6),
 	)
-	return nil
+	return measureRework(ctx, b, dev)
 }
 
 // loop attaches a file of the bench to a free loop device.
-func (b *bench) loop(ctx context.Context) (dev string, detach func(), err error) {
-	file := filepath.Join(b.dir, "disk")
+func (b *bench) loop(ctx context.Context, name string, size int64) (dev string, detach func(), err error) {
+	file := filepath.Join(b.dir, name)
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		return "", nil, err
 	}
-	if err := os.Truncate(file, wipeBytes); err != nil {
+	if err := os.Truncate(file, size); err != nil {
 		return "", nil, err
 	}
 	out, err := exec.CommandContext(ctx, "losetup", "--show", "-f", "--direct-io=on", file).CombinedOutput()
@@ -96,7 +107,7 @@ func (b *bench) loop(ctx context.Context) (dev string, detach func(), err error)
 }
 
 // take is one round, in MB/s.
-type take struct{ raw, dd, shred, zero, noise, verify, read, cpu float64 }
+type take struct{ raw, dd, shred, nwipe, nwipeNoise, zero, noise, verify, read, cpu float64 }
 
 type takes []take
 
@@ -113,9 +124,15 @@ func (t takes) ratio(a, b func(take) float64) float64 {
 	return t.median(func(o take) float64 { return a(o) / b(o) })
 }
 
-func eraseRound(ctx context.Context, dev string) (o take, err error) {
+func eraseRound(ctx context.Context, dev, small string) (o take, err error) {
 	o.raw, err = best(ctx, dev, os.O_WRONLY, (*os.File).WriteAt)
 	if err != nil {
+		return o, err
+	}
+	if o.nwipe, err = nwipe(ctx, small, "zero"); err != nil {
+		return o, err
+	}
+	if o.nwipeNoise, err = nwipe(ctx, small, "random"); err != nil {
 		return o, err
 	}
 	if o.dd, err = timed(ctx, "dd", "if=/dev/zero", "of="+dev, "bs=1M", "oflag=direct", fmt.Sprintf("count=%d", wipeBytes/wipeChunk)); err != nil {
