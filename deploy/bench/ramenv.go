@@ -41,7 +41,7 @@ func measureRAM(ctx context.Context, b *bench) error {
 	}
 	var boots pairs
 	for limit := (budget{start: time.Now(), time: 2 * time.Minute}); limit.more(); {
-		wall, floor, err := r.sayHello(ctx, b)
+		floor, err := r.sayHello(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -49,8 +49,7 @@ func measureRAM(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		firmware := wall - floor // the emulator and its firmware until the kernel's clock starts, the same for both
-		boots.add((connected - firmware).Seconds(), floor.Seconds())
+		boots.add(connected, floor)
 	}
 	b.add(
 		Row{Goal: "RAM", Name: "initramfs, without firmware blobs", Ours: float64(st.Size()) / 1e6, Unit: "MB"}.oursAtMost(40),
@@ -102,39 +101,45 @@ func (b *bench) helloArchive(ctx context.Context, to string) error {
 	return errors.Join(t.LZ4(f), f.Close())
 }
 
-// sayHello starts a machine that does nothing else: how long that took in all, and by the kernel's own clock.
-func (r *ram) sayHello(ctx context.Context, b *bench) (wall, kernel time.Duration, err error) {
-	line, wall, err := r.boot(ctx, b, r.hello, "console=ttyS0 quiet panic=-1", "hello after ")
+// sayHello starts a machine that does nothing else: how many seconds that took by the kernel's own clock.
+func (r *ram) sayHello(ctx context.Context, b *bench) (seconds float64, err error) {
+	const word = "hello after "
+	line, err := r.boot(ctx, b, r.hello, "console=ttyS0 quiet panic=-1", word)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	var ns int64
-	if _, err := fmt.Sscanf(line, "hello after %d ns", &ns); err != nil {
-		return 0, 0, fmt.Errorf("%q: %w", line, err)
+	var ns float64
+	if _, err := fmt.Sscanf(line[strings.Index(line, word):], "hello after %f ns", &ns); err != nil {
+		return 0, fmt.Errorf("%q: %w", line, err)
 	}
-	return wall, time.Duration(ns), nil
+	return ns / 1e9, nil
 }
 
-// connect starts a machine with the environment and waits for its agent.
-func (r *ram) connect(ctx context.Context, b *bench) (time.Duration, error) {
-	_, wall, err := r.boot(ctx, b, filepath.Join(r.dir, assemble.InitrdFile), r.append, "Connected to controller ")
-	return wall, err
+// connect starts a machine with the environment and waits for its agent. Each line of its screen begins with the kernel's clock.
+func (r *ram) connect(ctx context.Context, b *bench) (seconds float64, err error) {
+	line, err := r.boot(ctx, b, filepath.Join(r.dir, assemble.InitrdFile), r.append, "Connected to controller ")
+	if err != nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscanf(line, "%f", &seconds); err != nil {
+		return 0, fmt.Errorf("%q: %w", line, err)
+	}
+	return seconds, nil
 }
 
-// boot starts a machine and waits for a text on its serial port.
-func (r *ram) boot(ctx context.Context, b *bench, initrd, cmdline, text string) (line string, wall time.Duration, err error) {
+// boot starts a machine and waits for a line with a text on its serial port.
+func (r *ram) boot(ctx context.Context, b *bench, initrd, cmdline, text string) (line string, err error) {
 	dir, err := os.MkdirTemp(b.dir, "vm")
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
-	began := time.Now()
 	m, err := qemu.Launch(qemu.Machine{
 		Memory: 768, Kernel: filepath.Join(r.dir, assemble.KernelFile), Initrd: initrd, Append: cmdline,
 		Identity: qemu.Identity{Manufacturer: "ACME", Product: "P1", Serial: "BENCH-1", UUID: "11111111-2222-3333-4444-555555555501"},
 		Extra:    []string{"-smp", "2", "-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:77:00:01"},
 	}, dir)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	defer m.Kill()
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
@@ -142,12 +147,13 @@ func (r *ram) boot(ctx context.Context, b *bench, initrd, cmdline, text string) 
 	for ; ; time.Sleep(5 * time.Millisecond) {
 		raw, err := os.ReadFile(m.Console())
 		if at := strings.Index(string(raw), text); err == nil && at >= 0 {
+			at = strings.LastIndexByte(string(raw[:at]), '\n') + 1
 			if line, _, whole := strings.Cut(string(raw[at:]), "\n"); whole {
-				return line, time.Since(began), nil
+				return line, nil
 			}
 		}
 		if m.Over() || ctx.Err() != nil {
-			return "", 0, fmt.Errorf("the machine never said %q: %w\n%s", text, errors.Join(ctx.Err(), io.ErrUnexpectedEOF), raw)
+			return "", fmt.Errorf("the machine never said %q: %w\n%s", text, errors.Join(ctx.Err(), io.ErrUnexpectedEOF), raw)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // serial port whose other end is gone, holds nobody up: what it cannot take is lost.
 type screen struct {
 	lines []chan string
-	start time.Time
+	start time.Time // of the kernel
 }
 
 // backlog is how many lines wait for a slow console.
@@ -28,7 +28,7 @@ func newScreen(asked string) *screen {
 	if name = filepath.Base(name); asked != "" {
 		names = append(names, name)
 	}
-	s := &screen{start: time.Now()}
+	s := &screen{start: time.Now().Add(-uptime())}
 	seen := map[string]bool{}
 	for _, n := range names {
 		if seen[n] {
@@ -60,7 +60,16 @@ func (s *screen) add(f *os.File) {
 	}()
 }
 
-// say prints one line, with the seconds since the start.
+// uptime is how long the kernel has run.
+func uptime() time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
+}
+
+// say prints one line, with the seconds since the start of the kernel: those of the kernel's own messages.
 func (s *screen) say(format string, args ...any) {
 	text := strings.Map(printable, fmt.Sprintf(format, args...))
 	line := fmt.Sprintf("%6.1f  %s\r\n", time.Since(s.start).Seconds(), text)
