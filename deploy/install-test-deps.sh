@@ -30,6 +30,7 @@ wanted=(
   busybox:busybox-static     # the shell of the RAM environment
   xz:xz-utils                # unpacks the kernel
   mkfs.ext4:e2fsprogs        # file systems inside the machines
+  netplan:netplan.io         # reads the network of installed systems
   qemu-img:qemu-utils        # images in other formats
   mmdebstrap:mmdebstrap      # makes the example image
   extlinux:extlinux          # its boot loaders

@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -27,12 +28,27 @@ func TestB43_ANetworkThatCannotBeUsedIsRefused(t *testing.T) {
 		"dns":       func(n *Network) { n.DNS = []string{"::ffff:192.0.2.1"} },
 		"gateway4":  func(n *Network) { n.Gateway4 = "fe80::1" },
 		"gateway6":  func(n *Network) { n.Gateway6 = "fe80::1%eth0" },
+		"vlan":      func(n *Network) { n.VLAN = 4095 },
+		"bond.mode": func(n *Network) {
+			n.Bond = &Bond{Mode: "lacp", Members: []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}}
+		},
 	} {
 		n := goodNetwork()
 		spoil(&n)
 		var f *fault.Fault
 		if err := n.Validate(); !errors.As(err, &f) || f.Kind != fault.KindInvalid || len(f.Fields) != 1 || f.Fields[0].Name != field {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+	for members, wrong := range map[string]int{
+		"02:00:00:00:00:01 02:00:00:00:00:02": 0, "02:00:00:00:00:01": 1, "02:00:00:00:00:01 02-00-00-00-00-01": 1, "02:00:00:00:00:01 eth1": 1, "": 1,
+		"02:00:00:00:00:01 02:00:00:00:00:02:03:04": 1,
+	} {
+		var c fault.Check
+		CheckBond(&c, Bond{Mode: "802.3ad", Members: strings.Fields(members)}, "mode", "members")
+		var f *fault.Fault
+		if err := c.Err("no bond"); wrong == 0 && err != nil || wrong > 0 && (!errors.As(err, &f) || len(f.Fields) != wrong || f.Fields[0].Name != "members") {
+			t.Errorf("%q: %v", members, err)
 		}
 	}
 	empty := goodNetwork()

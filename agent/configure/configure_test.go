@@ -267,7 +267,7 @@ func (d *disk) looks(label string, grows bool) {
 			"root/.ssh/authorized_keys":                  "ssh-ed25519 AAAA provider\nssh-ed25519 BBBB ann\n",
 			"usr/local/sbin/steelyard-agent":             "\x7fELF the agent",
 			"etc/steelyard/agent.env":                    "STEELYARD_CONTROLLER=192.0.2.1:8443,192.0.2.2:8443\n",
-			"etc/systemd/network/10-steelyard.network":   wish().networkd().text,
+			"etc/systemd/network/10-steelyard.network":   wish().networkd()[0].text,
 			"etc/resolv.conf":                            "nameserver 192.0.2.53\n",
 			"etc/systemd/system/steelyard-agent.service": unitText,
 		} {

@@ -170,6 +170,7 @@ func (w Wish) configDrive() folder {
 // networkData is the network in OpenStack's form.
 func (w Wish) networkData() object {
 	networks := []object{}
+	links, top := w.links()
 	for _, p := range w.addresses() {
 		family, zero := "ipv6", "::"
 		if p.Addr().Is4() {
@@ -181,17 +182,16 @@ func (w Wish) networkData() object {
 				routes = append(routes, object{"network": zero, "netmask": zero, "gateway": r.gateway.String()})
 			}
 		}
-		networks = append(networks, object{"id": "network" + string(rune('0'+len(networks)%10)), "type": family, "link": "uplink", "ip_address": p.Addr().String(), "netmask": mask(p), "routes": routes})
+		networks = append(networks, object{"id": "network" + string(rune('0'+len(networks)%10)), "type": family, "link": top, "ip_address": p.Addr().String(), "netmask": mask(p), "routes": routes})
 	}
 	if w.Network == nil {
-		networks = append(networks, object{"id": "network0", "type": "ipv4_dhcp", "link": "uplink"})
+		networks = append(networks, object{"id": "network0", "type": "ipv4_dhcp", "link": top})
 	}
 	services := []object{}
 	for _, d := range w.dns() {
 		services = append(services, object{"type": "dns", "address": d})
 	}
-	link := object{"id": "uplink", "type": "phy", "ethernet_mac_address": w.mac()}
-	return object{"links": []object{link}, "networks": networks, "services": services}
+	return object{"links": links, "networks": networks, "services": services}
 }
 
 // mask is the length of a subnet as addresses are written.

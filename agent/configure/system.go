@@ -117,22 +117,31 @@ func (o *outcome) network(t tree, w Wish) error {
 	switch {
 	case enabled("systemd-networkd.service"):
 		o.did("network for systemd-networkd")
-		return o.resolver(t, w, o.write(t, w.networkd()))
+		return o.resolver(t, w, o.writeAll(t, w.networkd()))
 	case enabled("NetworkManager.service"):
 		o.did("network for NetworkManager")
-		return o.write(t, w.keyfile())
+		return o.writeAll(t, w.keyfile())
 	case t.has("sbin/ifup", "usr/sbin/ifup"):
 		o.did("network for ifupdown")
-		return o.resolver(t, w, o.write(t, w.interfaces()))
+		return o.resolver(t, w, o.writeAll(t, w.interfaces()))
 	case t.has("usr/lib/systemd/systemd-networkd", "lib/systemd/systemd-networkd"):
 		o.did("network for systemd-networkd, which is now started")
-		err := o.write(t, w.networkd())
+		err := o.writeAll(t, w.networkd())
 		if err == nil {
 			err = t.link("etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "/lib/systemd/system/systemd-networkd.service")
 		}
 		return o.resolver(t, w, err)
 	}
 	o.warn("nothing in the image configures a network that we know (cloud-init, systemd-networkd, NetworkManager, ifupdown)")
+	return nil
+}
+
+func (o *outcome) writeAll(t tree, list []file) error {
+	for _, f := range list {
+		if err := o.write(t, f); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -156,13 +156,8 @@ func (w Wish) seed() []file {
 // netplan is the network in cloud-init's version 2.
 func (w Wish) netplan() object {
 	nic := object{}
-	if mac := w.mac(); mac != "" {
-		nic["match"] = object{"macaddress": mac}
-	} else {
-		nic["match"] = object{"name": "e*"}
-	}
 	if w.Network == nil {
-		nic["dhcp4"], nic["dhcp6"] = true, false
+		nic["match"], nic["dhcp4"], nic["dhcp6"] = w.match(), true, false
 		return object{"version": 2, "ethernets": object{"uplink": nic}}
 	}
 	var routes []object
@@ -180,17 +175,33 @@ func (w Wish) netplan() object {
 	if len(w.dns()) > 0 {
 		nic["nameservers"] = object{"addresses": w.dns()}
 	}
-	return object{"version": 2, "ethernets": object{"uplink": nic}}
+	return w.netplanLayers(nic)
+}
+
+// match finds the card in cloud-init's version 2.
+func (w Wish) match() object {
+	if mac := w.mac(); mac != "" {
+		return object{"macaddress": mac}
+	}
+	return object{"name": "e*"}
+}
+
+// networkdMatch finds the card for systemd-networkd.
+func (w Wish) networkdMatch() string {
+	if mac := w.mac(); mac != "" {
+		return fmt.Sprintf("[Match]\nPermanentMACAddress=%s\n", mac)
+	}
+	return "[Match]\nType=ether\n"
 }
 
 // networkd is the network for systemd-networkd.
-func (w Wish) networkd() file {
+func (w Wish) networkd() []file {
 	var b strings.Builder
-	b.WriteString("# Written by Steelyard when the system was installed.\n[Match]\n")
-	if mac := w.mac(); mac != "" {
-		fmt.Fprintf(&b, "PermanentMACAddress=%s\n", mac)
+	b.WriteString("# Written by Steelyard when the system was installed.\n")
+	if w.layers() {
+		fmt.Fprintf(&b, "[Match]\nName=%s\n", w.top())
 	} else {
-		b.WriteString("Type=ether\n")
+		b.WriteString(w.networkdMatch())
 	}
 	b.WriteString("\n[Network]\n")
 	if w.Network == nil {
@@ -208,14 +219,19 @@ func (w Wish) networkd() file {
 			b.WriteString("GatewayOnLink=yes\n")
 		}
 	}
-	return file{"etc/systemd/network/10-steelyard.network", 0o644, b.String()}
+	return append(w.networkdLayers(), file{"etc/systemd/network/10-steelyard.network", 0o644, b.String()})
 }
 
 // interfaces is the network for ifupdown, whose patterns find an interface by its address.
-func (w Wish) interfaces() file {
+func (w Wish) interfaces() (list []file) {
 	var b strings.Builder
 	b.WriteString("# Written by Steelyard when the system was installed.\nauto lo\niface lo inet loopback\n\n")
-	if mac := w.mac(); mac != "" {
+	name, before := "uplink", ""
+	if w.layers() {
+		name, before = w.top(), "    pre-up /"+ifupdownProgram+"\n"
+		fmt.Fprintf(&b, "auto %s\n", name)
+		list = w.ifupdownLayers()
+	} else if mac := w.mac(); mac != "" {
 		fmt.Fprintf(&b, "auto /mac/%s=uplink\n", mac)
 	} else {
 		b.WriteString("auto /e*=uplink\n")
@@ -225,7 +241,8 @@ func (w Wish) interfaces() file {
 	}
 	for _, p := range w.addresses() {
 		family := map[bool]string{true: "inet", false: "inet6"}[p.Addr().Is4()]
-		fmt.Fprintf(&b, "iface uplink %s static\n    address %s\n", family, p)
+		fmt.Fprintf(&b, "iface %s %s static\n    address %s\n%s", name, family, p, before)
+		before = "" // once
 		for _, r := range w.routes() {
 			if r.gateway.Is4() != p.Addr().Is4() || slices.IndexFunc(w.addresses(), func(o netip.Prefix) bool { return o.Addr().Is4() == p.Addr().Is4() }) != slices.Index(w.addresses(), p) {
 				continue // of each family, the first address brings the way out
@@ -235,20 +252,17 @@ func (w Wish) interfaces() file {
 			fmt.Fprintf(&b, "    up ip %s route replace default via %s dev $IFACE%s\n", version, r.gateway, onLink)
 		}
 	}
-	return file{"etc/network/interfaces", 0o644, b.String()}
+	return append(list, file{"etc/network/interfaces", 0o644, b.String()})
 }
 
 // keyfile is the network for NetworkManager.
-func (w Wish) keyfile() file {
+func (w Wish) keyfile() []file {
 	var b strings.Builder
-	b.WriteString("# Written by Steelyard when the system was installed.\n[connection]\nid=uplink\ntype=ethernet\nautoconnect-priority=999\n\n[ethernet]\n")
-	if mac := w.mac(); mac != "" {
-		fmt.Fprintf(&b, "mac-address=%s\n", mac)
-	}
+	b.WriteString("# Written by Steelyard when the system was installed.\n" + w.keyfileTop())
 	for _, v4 := range []bool{true, false} {
 		w.keyfileOf(&b, v4)
 	}
-	return file{"etc/NetworkManager/system-connections/uplink.nmconnection", 0o600, b.String()}
+	return append(w.keyfileLayers(), file{"etc/NetworkManager/system-connections/uplink.nmconnection", 0o600, b.String()})
 }
 
 func (w Wish) keyfileOf(b *strings.Builder, v4 bool) {

@@ -261,7 +261,17 @@ func NetworkOf(tx *store.Tx, serverID string) (*protocol.Network, error) {
 		}
 	}
 	f, _, err := store.Facts.Find(tx, serverID)
-	return address.Network(held, pools, uplink(&f.Inventory)), err
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := store.Servers.Find(tx, serverID)
+	if err != nil {
+		return nil, err
+	}
+	if gone := strangers(&s, s.BondMembers); len(gone) > 0 {
+		return nil, fault.Refused("the bond of server %s has the card %s, which the server does not have any more; say which it has: steelyard server edit %s --bond-members MAC,MAC", s.Name, gone[0], s.Name)
+	}
+	return address.Network(held, pools, uplink(&f.Inventory), s.Bond())
 }
 
 // uplink is the permanent address of the first interface that has a link, or of the

@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -312,6 +313,68 @@ func TestB43_TheInstalledSystemIsHandedItsNetwork(t *testing.T) {
 	}
 	if err := got.Validate(); err != nil {
 		t.Errorf("the agent would refuse it: %v", err)
+	}
+}
+
+// TestB43_VLANAndBondReachTheInstalledSystem, and what a system could not have is refused in words.
+func TestB43_VLANAndBondReachTheInstalledSystem(t *testing.T) {
+	h := openHall(t, PoolDraft{Prefix: "192.0.2.0/24", VLAN: 40}, PoolDraft{Prefix: "2001:db8::/48", VLAN: 40, Reserved: []string{"2001:db8::/64"}})
+	h.mustOrder(1)
+	const one, two = "02:00:00:00:00:01", "02:00:00:00:00:02"
+	h.commit(func(tx *store.Tx) error {
+		return store.Servers.Put(tx, "srv-1", fleet.Server{ID: "srv-1", Name: "web1", Location: h.location, Identity: hardware.Identity{MACs: []string{one, two}}})
+	})
+	edit := func(mode string, members ...string) error {
+		_, _, err := h.EditServer(context.Background(), access.System, "srv-1", AnyRevision, func(d ServerDraft) (ServerDraft, error) {
+			d.BondMode, d.BondMembers = mode, members
+			return d, nil
+		})
+		return err
+	}
+	for field, err := range map[string]error{
+		"bond_mode": edit("lacp", one, two), "bond_members": edit("802.3ad", one), "bond_members ": edit("802.3ad", one, "02:00:00:00:00:03"), "bond_members  ": edit("", one, two),
+	} {
+		f := new(fault.Fault)
+		if !errors.As(err, &f) || f.Kind != fault.KindInvalid || len(f.Fields) != 1 || f.Fields[0].Name != strings.TrimSpace(field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	if err := edit("802.3ad", "02-00-00-00-00-02", strings.ToUpper(one)); err != nil {
+		t.Fatal(err)
+	}
+	network := func() (n *protocol.Network, err error) {
+		_ = h.change(context.Background(), func(tx *store.Tx) error { n, err = NetworkOf(tx, "srv-1"); return nil })
+		return n, err
+	}
+	n, err := network()
+	if err != nil || n.VLAN != 40 || n.Bond == nil || n.Bond.Mode != "802.3ad" || !slices.Equal(n.Bond.Members, []string{two, one}) || n.Validate() != nil {
+		t.Errorf("%+v %v", n, err)
+	}
+	h.commit(func(tx *store.Tx) error {
+		s, err := store.Servers.Get(tx, "srv-1")
+		s.Identity.MACs = []string{one}
+		return cmp.Or(err, store.Servers.Put(tx, "srv-1", s))
+	})
+	if _, err := network(); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), two) {
+		t.Errorf("a card that was taken out: %v", err)
+	}
+	if err := edit(""); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := network(); err != nil || n.Bond != nil {
+		t.Errorf("without a bond: %+v %v", n, err)
+	}
+	h.commit(func(tx *store.Tx) error {
+		for i := range store.Pools.Items(h.store.Snapshot()) {
+			if p := *i.Value; p.Family == address.IPv6 {
+				p.VLAN = 0
+				return store.Pools.Put(tx, p.ID, p)
+			}
+		}
+		return errors.New("no pool")
+	})
+	if _, err := network(); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "VLAN 40") || !strings.Contains(err.Error(), "untagged") {
+		t.Errorf("two VLANs: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ type PoolDraft struct {
 	Prefix    string   `json:"prefix" doc:"192.0.2.0/24 or 2001:db8::/48; no other pool of the fleet may overlap. Fixed for ever."`
 	Assign    int      `json:"assign_bits,omitempty" doc:"Length of what one server gets: 32 of IPv4, up to 128 of IPv6. Unless given a single address, or a /64 out of a shorter prefix. Fixed for ever."`
 	Gateway   string   `json:"gateway,omitempty" doc:"Of the same family; never handed out. May be link-local in IPv6."`
+	VLAN      int      `json:"vlan,omitempty" doc:"Tag of its addresses in installed systems, 1 to 4094; none or 0: untagged. A change holds for systems that are installed later."`
 	DNS       []string `json:"dns,omitempty" doc:"Resolvers of either family."`
 	Reserved  []string `json:"reserved,omitempty" doc:"Never handed out: addresses, prefixes, or first-last."`
 	SortOrder int      `json:"sort_order,omitempty" doc:"The lowest of a family is used first."`
@@ -31,14 +32,14 @@ type PoolDraft struct {
 func DraftOfPool(p address.Pool) PoolDraft {
 	return PoolDraft{
 		Name: p.Name, Location: p.Location, Prefix: p.Prefix, Assign: p.Assign, Gateway: p.Gateway,
-		DNS: p.DNS, Reserved: p.Reserved, SortOrder: p.SortOrder, Closed: p.Closed,
+		VLAN: p.VLAN, DNS: p.DNS, Reserved: p.Reserved, SortOrder: p.SortOrder, Closed: p.Closed,
 	}
 }
 
 func (d PoolDraft) pool() address.Pool {
 	return address.Pool{
 		Name: d.Name, Location: d.Location, Prefix: d.Prefix, Assign: d.Assign, Gateway: d.Gateway,
-		DNS: d.DNS, Reserved: d.Reserved, SortOrder: d.SortOrder, Closed: d.Closed,
+		VLAN: d.VLAN, DNS: d.DNS, Reserved: d.Reserved, SortOrder: d.SortOrder, Closed: d.Closed,
 	}.Normalised()
 }
 

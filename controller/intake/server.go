@@ -3,7 +3,9 @@ package intake
 import (
 	"cmp"
 	"context"
+	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // ServerDraft is what a person says of a server. Everything else is seen or follows.
@@ -20,11 +23,14 @@ type ServerDraft struct {
 	Location   string `json:"location,omitempty" doc:"Id of the location it stands in."`
 	Rack       string `json:"rack,omitempty" doc:"Where it is in the location."`
 	ServerType string `json:"server_type,omitempty" doc:"What modules by server type compare (B9)."`
+
+	BondMode    string   `json:"bond_mode,omitempty" doc:"How systems that are installed on it bond its network cards: balance-rr, active-backup, balance-xor, broadcast, 802.3ad, balance-tlb or balance-alb. None: they use one card."`
+	BondMembers []string `json:"bond_members,omitempty" doc:"MAC addresses of the cards of the bond, at least two."`
 }
 
 // DraftOfServer is the draft that says what s says.
 func DraftOfServer(s fleet.Server) ServerDraft {
-	return ServerDraft{Name: s.Name, Location: s.Location, Rack: s.Rack, ServerType: s.ServerType}
+	return ServerDraft{Name: s.Name, Location: s.Location, Rack: s.Rack, ServerType: s.ServerType, BondMode: s.BondMode, BondMembers: s.BondMembers}
 }
 
 // Check records all fields that are wrong.
@@ -35,6 +41,11 @@ func (d ServerDraft) Check(c *fault.Check, look Lookup) {
 	}
 	if d.ServerType != "" {
 		order.CheckName(c, "server_type", d.ServerType)
+	}
+	if d.BondMode != "" {
+		protocol.CheckBond(c, protocol.Bond{Mode: d.BondMode, Members: d.BondMembers}, "bond_mode", "bond_members")
+	} else {
+		c.Require(len(d.BondMembers) == 0, "bond_members", "is given without bond_mode")
 	}
 	if d.Location != "" {
 		_, ok := look.Location(d.Location)
@@ -59,17 +70,44 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 		if err != nil {
 			return err
 		}
-		if err := checked(tx, "the server cannot be changed", d.Check); err != nil {
+		d.BondMembers = lower(d.BondMembers)
+		if err := checked(tx, "the server cannot be changed", func(c *fault.Check, look Lookup) {
+			d.Check(c, look)
+			for _, mac := range strangers(&before, d.BondMembers) {
+				c.Add("bond_members", "%s is no network card of this server; it has %s", mac, strings.Join(before.Identity.MACs, ", "))
+			}
+		}); err != nil {
 			return err
 		}
 		s = before
 		if err := mayMove(tx, &s, d.Location); err != nil {
 			return err
 		}
-		s.Name, s.Location, s.Rack, s.ServerType = d.Name, d.Location, d.Rack, d.ServerType
+		s.Name, s.Location, s.Rack, s.ServerType, s.BondMode, s.BondMembers = d.Name, d.Location, d.Rack, d.ServerType, d.BondMode, d.BondMembers
 		return cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, "server.edit", "servers/"+serverID, before, s, "", now))
 	})
 	return s, at, err
+}
+
+// lower writes hardware addresses as they are compared; what is none stays, and is refused.
+func lower(macs []string) (list []string) {
+	for _, text := range macs {
+		if mac, err := net.ParseMAC(text); err == nil {
+			text = mac.String()
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// strangers are hardware addresses that the server has no card with.
+func strangers(s *fleet.Server, macs []string) (list []string) {
+	for _, mac := range macs {
+		if _, err := net.ParseMAC(mac); err == nil && !slices.ContainsFunc(s.Identity.MACs, func(own string) bool { return strings.EqualFold(own, mac) }) {
+			list = append(list, mac)
+		}
+	}
+	return list
 }
 
 // decision is what a person decides about a server. It gets a copy to change; no

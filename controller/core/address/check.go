@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // Limits of what people type.
@@ -54,6 +55,7 @@ func (p Pool) Check(c *fault.Check) {
 		a, err := netip.ParseAddr(text)
 		c.Require(err == nil && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast(), "dns", "%.80q is not the address of a resolver", text)
 	}
+	c.Require(p.VLAN >= 0 && p.VLAN <= protocol.MaxVLAN, "vlan", "is %d; use 1 to %d, or 0 for untagged", p.VLAN, protocol.MaxVLAN)
 	c.Require(len(p.DNS) <= maxDNS, "dns", "has %d entries; %d are the most", len(p.DNS), maxDNS)
 	c.Require(len(p.Reserved) <= maxReserved, "reserved", "has %d entries; %d are the most", len(p.Reserved), maxReserved)
 	if !ok {

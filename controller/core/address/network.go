@@ -5,19 +5,26 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
 
 // Network is what a system on a server is handed: its addresses in the order given,
 // the gateway of each family, and the resolvers of all their pools. nil when there are no
-// addresses. pools holds the pool of each address by id.
-func Network(held []Address, pools map[string]Pool, mac string) *protocol.Network {
+// addresses. pools holds the pool of each address by id. Refused where the pools are of several VLANs: a system is
+// handed one interface.
+func Network(held []Address, pools map[string]Pool, mac string, bond *protocol.Bond) (*protocol.Network, error) {
 	if len(held) == 0 {
-		return nil
+		return nil, nil
 	}
-	n := &protocol.Network{MAC: mac}
+	first := pools[held[0].Pool]
+	n := &protocol.Network{MAC: mac, VLAN: first.VLAN, Bond: bond}
 	for _, a := range held {
 		p := pools[a.Pool]
+		if p.VLAN != n.VLAN {
+			return nil, fault.Refused("its addresses are of pool %s (%s) and pool %s (%s), and a system is handed one interface; release the addresses of one of them, or give both pools the same VLAN",
+				first.Name, tagOf(first), p.Name, tagOf(p))
+		}
 		n.Addresses = append(n.Addresses, a.Address+"/"+strconv.Itoa(subnet(a, p)))
 		gateway := &n.Gateway4
 		if a.Family == IPv6 {
@@ -32,7 +39,14 @@ func Network(held []Address, pools map[string]Pool, mac string) *protocol.Networ
 			}
 		}
 	}
-	return n
+	return n, nil
+}
+
+func tagOf(p Pool) string {
+	if p.VLAN == 0 {
+		return "untagged"
+	}
+	return "VLAN " + strconv.Itoa(p.VLAN)
 }
 
 // subnet is the length of the subnet of a's address: that of its pool for a single

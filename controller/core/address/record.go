@@ -30,6 +30,7 @@ type Pool struct {
 	Prefix    string    `json:"prefix"`            // 192.0.2.0/24
 	Assign    int       `json:"assign_bits"`       // length of what one server gets: 32, 128, or that of a prefix
 	Gateway   string    `json:"gateway,omitempty"` // of the pool's family; may be link-local in IPv6
+	VLAN      int       `json:"vlan,omitempty"`    // tag of its addresses in installed systems; 0: untagged
 	DNS       []string  `json:"dns"`               // resolvers of either family
 	Reserved  []string  `json:"reserved"`          // never handed out: an address, a prefix, or first-last
 	SortOrder int       `json:"sort_order"`        // lowest is used first

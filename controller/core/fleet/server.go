@@ -54,7 +54,9 @@ type Server struct {
 	Name         string            `json:"name"`
 	Location     string            `json:"location,omitempty"` // location id
 	Rack         string            `json:"rack,omitempty"`
-	ServerType   string            `json:"server_type,omitempty"` // what by-server-type modules compare (B9)
+	ServerType   string            `json:"server_type,omitempty"`  // what by-server-type modules compare (B9)
+	BondMode     string            `json:"bond_mode,omitempty"`    // of the bond that installed systems make; "" none
+	BondMembers  []string          `json:"bond_members,omitempty"` // MAC addresses, lower case
 	Environment  string            `json:"environment"`
 	InstanceID   string            `json:"instance_id"`
 	EnrolKey     string            `json:"enrol_key,omitempty"` // digest of the public key it enrolled with
@@ -79,6 +81,7 @@ type Server struct {
 	Successor    *Successor        `json:"successor,omitempty"`        // of the system that was written and has not reported yet
 	Installed    string            `json:"installed,omitempty"`        // id of the operation that wrote the system whose agent reports
 	BootedAt     time.Time         `json:"booted_at,omitzero"`         // when a boot token let its agent in
+	NetbootedAt  time.Time         `json:"netbooted_at,omitzero"`      // when its firmware last led it into the RAM environment from the network
 	CreatedAt    time.Time         `json:"created_at"`
 	FreeSince    time.Time         `json:"free_since"`            // claim none since
 	ParkedAt     time.Time         `json:"parked_at,omitzero"`    // switched off on purpose while it had no owner
