@@ -4,7 +4,7 @@
 //
 // # Transport
 //
-// The agent dials; the controller never does. One TCP port serves five
+// The agent dials; the controller never does. One TCP port serves six
 // application protocols, told apart by ALPN (RFC 7301), always TLS 1.3. A client that
 // offers none of them is refused in the handshake.
 //
@@ -19,6 +19,7 @@
 //     closes.
 //   - [ALPNSucceed]: mutual certificates, no yamux. One [Succeed] frame, one [Succeeded] frame.
 //   - [ALPNConsole]: mutual certificates, no yamux. The frames of one console; see below.
+//   - [ALPNEnter]: mutual certificates, no yamux. One [Enter] frame, one [Entry] frame.
 //
 // Keys are ECDSA P-256 or Ed25519. The controller's certificate carries the DNS name
 // [ControllerName] (also the name that the agent sends as SNI) and is signed by the
@@ -151,6 +152,11 @@
 //
 // [Command].Into says what a reboot shall lead to. An agent does what its machine offers (the next boot entry of UEFI, a kernel that is
 // started from memory) and reboots in any case; what a machine that starts from the network gets is the controller's decision.
+//
+// The kernel that is started from memory, past the firmware, is asked for with [Enter] while such a command is in work. The [Entry] names
+// kernel and memory image by their digests, and the words that the kernel is told, with a boot token that is good once, for minutes, for
+// this machine. The token is in no record and no [Command]: it is made when it is asked for. [Command].Firmware says that the firmware of
+// the machine is known to start from the network, and is to be tried first.
 //
 // While [Progress].Final is true nobody can interrupt what is being done (a drive that erases itself): a Cancel or a newer
 // epoch takes effect when that is over, and the Result comes then.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -21,6 +22,7 @@ const (
 	ALPNBulk    = "steelyard-bulk/1"
 	ALPNSucceed = "steelyard-succeed/1"
 	ALPNConsole = "steelyard-console/1"
+	ALPNEnter   = "steelyard-enter/1"
 )
 
 // ControllerName is the DNS name in every controller certificate.
@@ -66,6 +68,8 @@ const (
 	KindConsoleData  Kind = 23
 	KindConsoleSize  Kind = 24
 	KindConsoleExit  Kind = 25
+	KindEnter        Kind = 26
+	KindEntry        Kind = 27
 )
 
 // Environments of an agent.
@@ -171,10 +175,11 @@ type Command struct {
 	Operation string           `json:"operation"`
 	Step      string           `json:"step"`
 	Epoch     uint64           `json:"epoch"`
-	Kind      string           `json:"kind"`           // one of the Command… constants
-	Deadline  time.Time        `json:"deadline"`       // zero: none
-	Into      string           `json:"into,omitempty"` // reboot: IntoRAM, IntoDisk or "", as the machine likes
-	Boot      string           `json:"boot,omitempty"` // power-off, reboot: Hello.BootID when the command was made; "" any
+	Kind      string           `json:"kind"`               // one of the Command… constants
+	Deadline  time.Time        `json:"deadline"`           // zero: none
+	Into      string           `json:"into,omitempty"`     // reboot: IntoRAM, IntoDisk or "", as the machine likes
+	Boot      string           `json:"boot,omitempty"`     // power-off, reboot: Hello.BootID when the command was made; "" any
+	Firmware  bool             `json:"firmware,omitempty"` // reboot into RAM: this machine's firmware has started from the network before, and is to be tried first
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
 	Erase     *EraseCommand    `json:"erase,omitempty"`
 	Image     *ImageCommand    `json:"image,omitempty"`
@@ -450,6 +455,47 @@ type ConsoleSize struct {
 type ConsoleExit struct {
 	Status int          `json:"status"` // of the shell; 128 and the signal that ended it
 	Fault  *fault.Fault `json:"fault,omitempty"`
+}
+
+// Enter asks how the running system can start the RAM environment by itself (kexec).
+type Enter struct {
+	Architecture string `json:"architecture"` // GOARCH of the agent
+}
+
+// Entry is a kernel with its memory image and what to tell it. Both files are fetched like those of an image.
+type Entry struct {
+	Kernel    EntryFile    `json:"kernel"`
+	Memory    EntryFile    `json:"memory"`
+	Arguments []string     `json:"arguments"` // words of the kernel's command line, with the boot token; how the machine reaches its controller is the agent's to add
+	Fault     *fault.Fault `json:"fault,omitempty"`
+}
+
+// EntryFile is one of the two files of an Entry.
+type EntryFile struct {
+	SHA256 string `json:"sha256"` // hex
+	Bytes  uint64 `json:"bytes"`
+}
+
+// Bounds of an Entry.
+const (
+	MaxEntryBytes = 512 << 20 // of both files together
+	MaxArguments  = 2000      // bytes of the whole command line; a kernel takes 2048
+)
+
+// Validate finds everything that is wrong with an Entry. The fault is invalid.
+func (e *Entry) Validate() error {
+	var c fault.Check
+	for field, f := range map[string]EntryFile{"kernel": e.Kernel, "memory": e.Memory} {
+		c.Require(isDigest(f.SHA256), field, "has no SHA-256")
+		c.Require(f.Bytes > 0 && f.Bytes <= MaxEntryBytes, field, "has %d bytes", f.Bytes)
+	}
+	length := 0
+	for _, word := range e.Arguments {
+		length += len(word) + 1
+		c.Require(word != "" && !strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }), "arguments", "has a word that is none")
+	}
+	c.Require(length <= MaxArguments, "arguments", "has %d bytes; %d are taken", length, MaxArguments)
+	return c.Err("the controller offers no RAM environment that could be started")
 }
 
 // Sign is the JSON of v, in the form that Permit and ImageManifest are signed in.

@@ -149,7 +149,10 @@ type home struct {
 	controllers []string
 }
 
-var _ execute.Home = (*home)(nil)
+var (
+	_ execute.Home      = (*home)(nil)
+	_ execute.Entrances = (*home)(nil)
+)
 
 // Controllers are those that the agent of a written system is told.
 func (h *home) Controllers() []string { return h.controllers }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -68,6 +69,32 @@ type Director interface {
 	// FromNetwork lets the next start, and only that one, be from the network. How it is done is for a person; refused where
 	// the machine has no way.
 	FromNetwork(ctx context.Context) (how string, err error)
+}
+
+// Jumper is a machine whose running system can start another kernel by itself, past its firmware (kexec).
+type Jumper interface {
+	// Prepare fetches a kernel into memory, compares it with its digests and tries whether the running kernel takes it. Nothing of it stays
+	// in the kernel: that is left to jump, which ends what runs in good order and starts it. Faults of Prepare: refused where the machine
+	// has no way or too little memory, unavailable when the files cannot be had.
+	Prepare(ctx context.Context, k Kernel) (jump func(context.Context) error, err error)
+	// Uplink is the network card behind an address of this machine, as another kernel has to be told of it.
+	Uplink(local netip.Addr) (Uplink, error)
+}
+
+// Kernel is what a Jumper starts.
+type Kernel struct {
+	Image, Memory protocol.EntryFile
+	CommandLine   string
+	// Fetch writes the whole of one of the files. What it writes is not believed.
+	Fetch func(ctx context.Context, f protocol.EntryFile, to io.Writer) error
+}
+
+// Uplink is how a card has its address.
+type Uplink struct {
+	MAC     string       // of the card itself: of a bond or bridge, that of the member in use
+	Address netip.Prefix // zero where the network gives it (DHCP, router announcements)
+	Gateway netip.Addr   // zero: none
+	VLAN    int          // 0: untagged
 }
 
 // Machine is everything that commands are done to.

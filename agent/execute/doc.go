@@ -13,6 +13,22 @@
 // has the result, or [AckWithin] later, and never in another boot: then it has happened, or is none of that boot's business. Until the
 // machine is down no other command starts.
 //
+// # Into the RAM environment
+//
+// A server without a management controller is led there by its own system. Its ways, the most certain first:
+//
+//   - The firmware starts from the network once (BootNext), where the controller knows that this firmware has done so before. It
+//     resets every device, and where it fails the installed system comes back, and the controller hears of it.
+//   - The running system starts the controller's kernel from memory (kexec), where it is not known. It asks nothing of firmware, boot order
+//     or DHCP: the new kernel is told the address by which this system reached the controller a moment ago. What can be refused (a locked
+//     down kernel, too little memory, a file that is another one) is found out before anything ends. But a device that does
+//     not survive it leaves a server that only a person can start: that is why a firmware that is known to work comes first.
+//   - BootNext, unproven, where the kernel refuses.
+//   - A plain restart, by the machine's own boot order.
+//
+// After a start that led back into the installed system the controller asks again, and kexec comes first then. No way is certain against
+// the system's own root, who can pretend each of them; see docs/power.md.
+//
 // A part of a deed that nothing can interrupt says so ([Job.Final]); who asks meanwhile to stop it is answered
 // when it is over.
 //

@@ -3,7 +3,6 @@ package execute
 import (
 	"context"
 
-	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -31,14 +30,12 @@ func (d deeds) reboot(ctx context.Context, job *Job) error {
 		return nil
 	}
 	job.Result.Detail = "the machine starts again"
-	if director, ok := d.machine.(driver.Director); ok && job.Command.Into == protocol.IntoRAM {
-		how, err := director.FromNetwork(ctx)
-		if err != nil {
-			how = "as its own boot order says: " + err.Error()
-		}
-		job.Result.Detail += ", " + how
+	if job.Command.Into != protocol.IntoRAM {
+		return job.Then(now, d.machine.Reboot)
 	}
-	return job.Then(now, d.machine.Reboot)
+	way := d.enter(ctx, job)
+	job.Result.Detail += ", " + way.how
+	return job.Then(now, way.do)
 }
 
 // restarted tells whether the machine is in another boot than the one that the command is meant for,

@@ -415,7 +415,7 @@ func TestB34_ARebootIntoTheRAMEnvironmentIsFromTheNetwork(t *testing.T) {
 		says  string
 	}{
 		"into the RAM environment":    {protocol.IntoRAM, nil, 1, "entry 0004"},
-		"where the firmware has none": {protocol.IntoRAM, fault.Refused("no entry for the network"), 1, "own boot order says: no entry"},
+		"where the firmware has none": {protocol.IntoRAM, fault.Refused("no entry for the network"), 1, "own boot order says: the running system cannot start another kernel; no entry"},
 		"from the disk":               {protocol.IntoDisk, nil, 0, "starts again"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

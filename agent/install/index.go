@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"strings"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -14,10 +13,8 @@ import (
 
 // fetchIndex brings the index of a manifest and checks its digest. Its size was bounded with the manifest.
 func fetchIndex(ctx context.Context, from Fetcher, m protocol.ImageManifest) (protocol.ImageIndex, error) {
-	s := &stream{ctx: ctx, from: from, name: m.IndexSHA256, size: m.IndexBytes}
-	defer s.close()
 	var text bytes.Buffer
-	if _, err := io.Copy(&text, s); err != nil {
+	if err := Download(ctx, from, m.IndexSHA256, m.IndexBytes, &text); err != nil {
 		return protocol.ImageIndex{}, err
 	}
 	sum := sha256.Sum256(text.Bytes())

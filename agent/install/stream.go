@@ -116,3 +116,11 @@ func (s *stream) close() {
 		s.body = nil
 	}
 }
+
+// Download writes the whole of a file of known size, whatever happens to single connections. What it is the caller compares.
+func Download(ctx context.Context, from Fetcher, fileSHA256 string, size uint64, to io.Writer) error {
+	s := &stream{ctx: ctx, from: from, name: fileSHA256, size: size}
+	defer s.close()
+	_, err := io.Copy(to, s)
+	return err
+}

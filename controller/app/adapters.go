@@ -13,7 +13,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/controller/image"
+	"github.com/steelyard/steelyard/controller/netboot"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 type leads = atomic.Bool
@@ -86,3 +88,20 @@ func (s shells) Open(ctx context.Context, server, console string, rows, cols int
 }
 
 func (s shells) Replica() string { return s.replica }
+
+// files are all that agents fetch: images of systems, and the RAM environment.
+type files struct {
+	images *image.Store
+	ram    *netboot.Handout
+}
+
+// Open implements gateway.Images.
+func (f files) Open(sha256 string) (io.ReadSeekCloser, int64, error) {
+	file, size, err := f.images.Open(sha256)
+	if fault.Is(err, fault.KindNotFound) {
+		if file, size, err := f.ram.Open(sha256); err == nil {
+			return file, size, nil
+		}
+	}
+	return file, size, err
+}

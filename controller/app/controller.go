@@ -129,9 +129,10 @@ func (c *Controller) build(context.Context) (err error) {
 	c.remotes = remote.New(remote.Options{Store: c.Store, Ring: c.Seal, Fleet: c.fleet(), Logger: c.log, Now: now, Observe: c.metrics})
 	c.Intake.SetBackends(c.remotes)
 	c.reconcile.SetRemotes(c.remotes)
+	handout := netboot.NewHandout(netboot.Options{Store: c.Store, Intake: c.Intake, JoinToken: c.Authority.JoinToken, RAM: c.opt.ramEnv()})
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
-		Presence: c.presence, Images: c.Images, Replica: c.replica, Logger: c.log,
+		Presence: c.presence, Images: files{c.Images, handout}, Entries: handout, Replica: c.replica, Logger: c.log,
 		FleetSize: func() int { return store.Servers.Len(c.Store.Snapshot()) },
 	})
 	if err != nil {

@@ -201,6 +201,8 @@ func (g *Gateway) shake(ctx context.Context, raw net.Conn) {
 		g.console(ctx, conn, state.PeerCertificates[0], free)
 	case protocol.ALPNSucceed:
 		g.succeed(ctx, conn, state.PeerCertificates[0])
+	case protocol.ALPNEnter:
+		g.enter(ctx, conn, state.PeerCertificates[0])
 	default:
 		g.enrol(ctx, conn)
 	}

@@ -55,7 +55,14 @@ type Presence interface {
 	Remove(server string, since time.Time) // of the session that began then, no other
 }
 
-// Images opens image files by the digest of their bytes.
+// Entries let a server start the RAM environment by itself.
+type Entries interface {
+	// Enter gives a server what it needs, once for each time that it asks. Faults: refused unless a step of the server's
+	// operation starts the RAM environment now, unavailable when there is none here.
+	Enter(ctx context.Context, server, remote string, ask protocol.Enter) (protocol.Entry, error)
+}
+
+// Images opens image files, and those of an Entry, by the digest of their bytes.
 type Images interface {
 	Open(fileSHA256 string) (file io.ReadSeekCloser, size int64, err error)
 }

@@ -16,7 +16,8 @@ type Options struct {
 	Intake      Intake
 	Presence    Presence
 	Images      Images
-	Replica     string // name of this replica in presence records
+	Entries     Entries // nil: no server starts the RAM environment by itself
+	Replica     string  // name of this replica in presence records
 	Logger      *slog.Logger
 	FleetSize   func() int // all servers, of all replicas; nil: the sessions of this one
 

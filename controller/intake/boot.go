@@ -36,6 +36,7 @@ type Boot struct {
 	UUID     string // "" it told none
 	Location string // of a machine that nobody knows
 	Remote   string // the address that asked
+	Kexec    bool   // its running system asked, and will start the RAM environment past the firmware
 }
 
 // keys are those of the records by which its earlier token is found.
@@ -58,7 +59,10 @@ func (in *Intake) AdmitBoot(ctx context.Context, b Boot) (t access.Token, secret
 	secret = id.Secret()
 	t = access.Token{
 		ID: fresh, Kind: access.TokenBoot, Name: "boot of " + b.MAC, Digest: access.Digest(secret), Location: b.Location, MaxUses: 1,
-		Server: b.Server, MAC: b.MAC, UUID: b.UUID, CreatedAt: now, CreatedBy: "netboot for " + b.Remote, ExpiresAt: now.Add(BootLife),
+		Server: b.Server, MAC: b.MAC, UUID: b.UUID, Kexec: b.Kexec, CreatedAt: now, CreatedBy: "netboot for " + b.Remote, ExpiresAt: now.Add(BootLife),
+	}
+	if b.Kexec {
+		t.CreatedBy = "the agent at " + b.Remote
 	}
 	err = in.change(ctx, func(tx *store.Tx) error {
 		if err := supersede(tx, b); err != nil {
@@ -262,6 +266,9 @@ func (e *enrolment) rebooted(tx *store.Tx, s fleet.Server, t access.Token) (err 
 	}
 	s.InstanceID, s.EnrolKey, s.Environment, s.CertSerial, s.PrevSerial = e.req.InstanceID, e.key, e.req.Environment, "", ""
 	s.BootedAt = e.now
+	if !t.Kexec {
+		s.NetbootedAt = e.now
+	}
 	e.server, e.known = s, true
 	return cmp.Or(
 		store.Servers.Put(tx, s.ID, s),

@@ -55,6 +55,19 @@ func (g *gate) active() fleet.Server {
 	})
 }
 
+// TestB34_AStartPastTheFirmwareSaysNothingOfIt: kexec lets the server in, and proves no network boot.
+func TestB34_AStartPastTheFirmwareSaysNothingOfIt(t *testing.T) {
+	g := openGate(t)
+	was := g.active()
+	tok, secret, err := g.AdmitBoot(t.Context(), Boot{Server: was.ID, MAC: metal().Identity.MACs[0], Remote: "10.0.0.7", Kexec: true})
+	if err != nil || !tok.Kexec || tok.CreatedBy != "the agent at 10.0.0.7" {
+		t.Fatalf("%+v %v", tok, err)
+	}
+	if got := g.must(g.booting(tok.ID+"."+secret, "ins-ram", metal())); !got.NetbootedAt.IsZero() || got.BootedAt.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestX5_ABootLeavesEverythingThatWasDecidedAboutAServer: approval, claim, cleanliness and epoch are those of before, the key is new.
 func TestX5_ABootLeavesEverythingThatWasDecidedAboutAServer(t *testing.T) {
 	g := openGate(t)
@@ -63,7 +76,10 @@ func TestX5_ABootLeavesEverythingThatWasDecidedAboutAServer(t *testing.T) {
 	if got.InstanceID != "ins-ram" || got.CertSerial == was.CertSerial || got.Environment != protocol.EnvRAM {
 		t.Fatalf("the agent of the server is not the booted one: %+v", got)
 	}
-	got.InstanceID, got.CertSerial, got.EnrolKey, got.BootedAt = was.InstanceID, was.CertSerial, was.EnrolKey, was.BootedAt
+	if got.NetbootedAt.IsZero() {
+		t.Error("that its firmware started from the network is not known")
+	}
+	got.InstanceID, got.CertSerial, got.EnrolKey, got.BootedAt, got.NetbootedAt = was.InstanceID, was.CertSerial, was.EnrolKey, was.BootedAt, was.NetbootedAt
 	if d := cmp.Diff(was, got); d != "" {
 		t.Errorf("the boot changed more than the key: %s", d)
 	}

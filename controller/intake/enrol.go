@@ -203,6 +203,9 @@ func (e *enrolment) add(tx *store.Tx, token access.Token, known []fleet.Server) 
 		Claim: fleet.Claim{Kind: fleet.ClaimNone, Since: e.now}, Cleanliness: fleet.Dirty, CleanSince: e.now,
 		ServiceSince: e.now, CreatedAt: e.now, FreeSince: e.now,
 	}
+	if token.Kind == access.TokenBoot {
+		e.server.NetbootedAt = e.now
+	}
 	if token.AutoApprove && len(e.retired) == 0 {
 		e.server.Approval, e.server.InService = fleet.Approved, true
 		e.server.ApprovedBy = &fleet.Note{Reason: "join token " + token.ID, Actor: token.CreatedBy, At: e.now}

@@ -151,16 +151,17 @@ func (n *Netboot) kernelLine(ctx context.Context, m Machine, d Decision, server,
 		return nil, "", err
 	}
 	n.tokens.Add(1)
-	args = []string{
-		"console=tty0", "console=ttyS0,115200", "quiet", "panic=60",
-		"steelyard.controller=" + strings.Join(n.controllers(local), ","),
-		"steelyard.token=" + n.opt.JoinToken(t.ID, secret),
-		"steelyard.mac=" + m.MAC,
-	}
-	if d.Mode != "" {
-		args = append(args, "steelyard.mode="+d.Mode)
-	}
+	args = append(words(d, n.opt.JoinToken(t.ID, secret)), "steelyard.controller="+strings.Join(n.controllers(local), ","), "steelyard.mac="+m.MAC)
 	return args, image.Digest, nil
+}
+
+// words are those of the kernel's command line that say what it is started for.
+func words(d Decision, token string) []string {
+	list := []string{"console=tty0", "console=ttyS0,115200", "quiet", "panic=60", "steelyard.token=" + token}
+	if d.Mode != "" {
+		list = append(list, "steelyard.mode="+d.Mode)
+	}
+	return list
 }
 
 // controllers are the addresses where the agent may connect: first the one by which the machine reached this controller.

@@ -143,7 +143,7 @@ func Limit(k protocol.Kind) int {
 	case protocol.KindEnrolRequest:
 		return protocol.MaxEnrolFrame
 	}
-	if k >= protocol.KindHello && k <= protocol.KindConsoleExit {
+	if k >= protocol.KindHello && k <= protocol.KindEntry {
 		return protocol.MaxControlFrame
 	}
 	return 0

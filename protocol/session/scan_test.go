@@ -55,6 +55,8 @@ func samples() map[protocol.Kind]any {
 		protocol.KindConsoleData:  &protocol.ConsoleData{Data: []byte("ls\r")},
 		protocol.KindConsoleSize:  &protocol.ConsoleSize{Rows: 50, Cols: 132},
 		protocol.KindConsoleExit:  &protocol.ConsoleExit{Status: 1, Fault: fault.Unavailable("no terminal")},
+		protocol.KindEnter:        &protocol.Enter{Architecture: "amd64"},
+		protocol.KindEntry:        &protocol.Entry{Kernel: protocol.EntryFile{SHA256: "ab", Bytes: 9}, Arguments: []string{"quiet"}},
 	}
 }
 
@@ -70,6 +72,7 @@ func blank(k protocol.Kind) any {
 		protocol.KindFetch: &protocol.Fetch{}, protocol.KindFetchReply: &protocol.FetchReply{},
 		protocol.KindSucceed: &protocol.Succeed{}, protocol.KindSucceeded: &protocol.Succeeded{},
 		protocol.KindConsole: &protocol.Console{}, protocol.KindConsoleData: &protocol.ConsoleData{}, protocol.KindConsoleSize: &protocol.ConsoleSize{}, protocol.KindConsoleExit: &protocol.ConsoleExit{},
+		protocol.KindEnter: &protocol.Enter{}, protocol.KindEntry: &protocol.Entry{},
 	}[k]
 }
 

@@ -57,7 +57,7 @@ func (l Listener) Config() *tls.Config {
 	enrol := l.forProtocol(protocol.ALPNEnrol, true)
 	enrol.SessionTicketsDisabled = true
 	mutual := map[string]*tls.Config{protocol.ALPNEnrol: enrol}
-	for _, alpn := range []string{protocol.ALPNControl, protocol.ALPNBulk, protocol.ALPNSucceed, protocol.ALPNConsole} {
+	for _, alpn := range []string{protocol.ALPNControl, protocol.ALPNBulk, protocol.ALPNSucceed, protocol.ALPNConsole, protocol.ALPNEnter} {
 		c := l.forProtocol(alpn, false)
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, roots
 		c.VerifyConnection = l.verifyAgent

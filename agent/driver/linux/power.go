@@ -29,6 +29,7 @@ type Switch struct {
 	run    func(ctx context.Context, path string, args ...string) error
 	flush  func()
 	kernel func(command int) error
+	kexec  func(image, memory *os.File, line string) error // image nil: throw away what is loaded
 }
 
 // NewSwitch makes the switch of this computer for an agent that has it to itself: installed, or in the RAM environment.
@@ -38,7 +39,7 @@ func NewSwitch(environment string) *Switch {
 	if environment != protocol.EnvInstalled && !ram {
 		return nil
 	}
-	return &Switch{ram: ram, exists: exists, run: run, flush: unix.Sync, kernel: unix.Reboot}
+	return &Switch{ram: ram, exists: exists, run: run, flush: unix.Sync, kernel: unix.Reboot, kexec: kexec}
 }
 
 func exists(path string) bool {

@@ -64,6 +64,7 @@ type Token struct {
 	Server      string       `json:"server,omitempty"`      // boot: which server the machine is; "" one that nobody knows
 	MAC         string       `json:"mac,omitempty"`         // boot: of the card that it booted from
 	UUID        string       `json:"uuid,omitempty"`        // boot: as its firmware told it; "" it told none
+	Kexec       bool         `json:"kexec,omitempty"`       // boot: given to the running system, which starts the RAM environment past its firmware
 	Refusals    int          `json:"refusals,omitempty"`    // boot: how often its secret came from somebody who may not use it
 }
 

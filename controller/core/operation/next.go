@@ -200,6 +200,9 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 	case !now.Before(s.Deadline):
 		return failed(op, fault.Unavailable("step %s was not done within %s; %s", s.Name, s.Allowed, awaited(s)), now), true
 	}
+	if again, ok := ledBack(op, in, now); ok {
+		return again, true
+	}
 	message := "waiting for operation " + op.Replaces + " to stop"
 	if s.Command != ActStopRunning {
 		message = awaited(s)
@@ -207,7 +210,45 @@ func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 	if op.Message != message {
 		return say(op, Advance, message, now), true
 	}
-	return Decision{Verb: None, Op: op, Until: s.Deadline}, true
+	return Decision{Verb: None, Op: op, Until: until(s, in, now)}, true
+}
+
+// backWithin is how long a system that is told to give way may still be seen before it counts as one that came back.
+const backWithin = 5 * time.Minute
+
+// until is when a step of the controller is to be looked at again.
+func until(s *Step, in Input, now time.Time) time.Time {
+	if back := s.StartedAt.Add(backWithin); s.Command == ActAwaitAgent && inSystem(in) && now.Before(back) {
+		return earlier(back, s.Deadline)
+	}
+	return s.Deadline
+}
+
+// inSystem reports whether a server that only its agent can switch is in its installed system.
+func inSystem(in Input) bool {
+	return in.Connected && in.Environment == protocol.EnvInstalled && !outofband.Switched(in.Driver)
+}
+
+// ledBack leads a server once more into the RAM environment whose own system was to do so and is there again: by another way.
+func ledBack(op Operation, in Input, now time.Time) (Decision, bool) {
+	s := op.Steps[op.Current]
+	if s.Command != ActAwaitAgent || !inSystem(in) || now.Before(s.StartedAt.Add(backWithin)) {
+		return Decision{}, false
+	}
+	before := Step{}
+	for _, b := range op.Steps[:op.Current] {
+		if b.Command == CommandPowerOn && b.Power.Boot == BootRAM && b.State == StepDone {
+			before = b
+		}
+	}
+	if before.Attempt != 1 { // it was tried before
+		return Decision{}, false
+	}
+	on := power("power-on", CommandPowerOn, &PowerAct{Boot: BootRAM})
+	on.Attempt, on.Retries = before.Attempt, before.Attempt+outsideRetries // ids of commands count on
+	op.Steps[op.Current] = act(ActAwaitAgent)
+	op.Steps = slices.Insert(op.Steps, op.Current, on)
+	return say(op, Advance, "the installed system started again instead of the RAM environment; another way is tried", now), true
 }
 
 func awaited(s *Step) string {

@@ -125,6 +125,58 @@ func TestB43_TheWrittenSystemStartsAndReportsBeforeTheInstallationIsDone(t *test
 	}
 }
 
+// TestB34_ASystemThatCameBackIsLedIntoTheRAMEnvironmentOnceMore, by another way, and no more often than that.
+func TestB34_ASystemThatCameBackIsLedIntoTheRAMEnvironmentOnceMore(t *testing.T) {
+	for _, kind := range []string{Delete, Install, Erase} {
+		in := Input{Connected: true, Environment: protocol.EnvInstalled, Driver: outofband.DriverAgent}
+		op, now := New("opn-1", kind, "srv-1", 7, time.Hour, Params{}, t0), t0
+		var sent []string
+		for range 100 {
+			d := Next(op, in, now)
+			op, in.Result, in.Rebooted = d.Op, nil, false
+			switch {
+			case d.Verb == Send:
+				s := op.Steps[op.Current]
+				sent = append(sent, s.CommandID)
+				if s.Name != "power-on" || !WantsRAM(op) {
+					t.Fatalf("%s: step %s on an installed system", kind, s.Name)
+				}
+				in.Result, in.Rebooted = &protocol.Result{Command: s.CommandID}, true // and its own system starts again
+			case d.Verb == None && !d.Until.IsZero():
+				now = d.Until
+			}
+			if op.State != Running {
+				break
+			}
+		}
+		if len(sent) != 2 || sent[0] == sent[1] || op.Steps[op.Current].Command != ActAwaitAgent || op.State != Held || !strings.Contains(op.Message, "RAM environment") {
+			t.Errorf("%s: sent %v, %s: %s", kind, sent, op.State, op.Message)
+		}
+	}
+}
+
+// TestB34_ASystemThatStillEndsIsNotLedTwice: it was seen once more before it gave way.
+func TestB34_ASystemThatStillEndsIsNotLedTwice(t *testing.T) {
+	in := Input{Connected: true, Environment: protocol.EnvInstalled, Driver: outofband.DriverAgent}
+	op, now := New("opn-1", Erase, "srv-1", 7, time.Hour, Params{}, t0), t0
+	sends := 0
+	for range 20 {
+		d := Next(op, in, now)
+		op, in.Result = d.Op, nil
+		switch {
+		case d.Verb == Send && op.Steps[op.Current].Name == "power-on":
+			sends++
+			in.Result, in.Rebooted = &protocol.Result{Command: op.Steps[op.Current].CommandID}, true
+		case d.Verb == None:
+			now = now.Add(backWithin - time.Second)
+			in.Environment = protocol.EnvRAM
+		}
+	}
+	if s := step(t, op, "await-agent"); sends != 1 || s.State != StepDone {
+		t.Errorf("%d starts, await-agent is %s", sends, s.State)
+	}
+}
+
 func TestX4_AFaultThatMayPassIsTriedAgain(t *testing.T) {
 	op, _ := drive(t, fresh(Install), func(n int) *fault.Fault {
 		if n <= 2 {

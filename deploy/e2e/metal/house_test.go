@@ -125,7 +125,7 @@ func (h *house) server(id string) (s known) {
 }
 
 // operation is what the API tells of one.
-type step struct{ Name, State, Message string }
+type step struct{ Name, State, Message, Detail string }
 
 type op struct {
 	ID, Kind, State, Message string

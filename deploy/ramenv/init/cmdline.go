@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,11 @@ type wish struct {
 	MAC         string   // card that was booted from; empty when unknown
 	Console     string   // ttyS0,115200: where messages go too
 	Mode        string   // rescue, or empty
+
+	// What the system that started this one told of its own network; zero: the network tells it.
+	Address netip.Prefix
+	Gateway netip.Addr
+	VLAN    int // 0: untagged
 }
 
 const (
@@ -32,6 +39,7 @@ const (
 // parse reads the words of a kernel command line that are for us. What it does not know it
 // ignores; what it cannot use it tells.
 func parse(cmdline string) (w wish, wrong []string) {
+	torn := false
 	for _, word := range strings.Fields(cmdline) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
@@ -54,7 +62,14 @@ func parse(cmdline string) (w wish, wrong []string) {
 			w.Console = value
 		case prefix + "mode":
 			w.Mode = value
+		case prefix + "address", prefix + "gateway", prefix + "vlan":
+			if err := w.network(strings.TrimPrefix(key, prefix), value); err != nil {
+				wrong, torn = append(wrong, fmt.Sprintf("%s: %v", key, err)), true
+			}
 		}
+	}
+	if torn { // half of it would help nobody
+		w.Address, w.Gateway, w.VLAN = netip.Prefix{}, netip.Addr{}, 0
 	}
 	return w, wrong
 }
@@ -68,6 +83,24 @@ func (w wish) environment() string {
 		return protocol.EnvRescue
 	}
 	return protocol.EnvRAM
+}
+
+// network reads a word about the machine's own network.
+func (w *wish) network(key, value string) (err error) {
+	switch key {
+	case "address":
+		w.Address, err = netip.ParsePrefix(value)
+		if a := w.Address.Addr(); err == nil && (a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || w.Address.Bits() == 0) {
+			err = fmt.Errorf("%s is no address of a machine", value)
+		}
+	case "gateway":
+		w.Gateway, err = netip.ParseAddr(value)
+	case "vlan":
+		if w.VLAN, err = strconv.Atoi(value); err == nil && (w.VLAN < 1 || w.VLAN > 4094) {
+			err = fmt.Errorf("%s is not between 1 and 4094", value)
+		}
+	}
+	return err
 }
 
 // overIPv6 reports whether a controller is named by an IPv6 address; then an IPv4 address need not be waited for.

@@ -27,6 +27,30 @@ func TestTheCommandLineIsReadAndWhatIsWrongIsTold(t *testing.T) {
 	}
 }
 
+// TestB34_WhatTheFormerSystemToldOfItsNetworkIsUsed whole or not at all.
+func TestB34_WhatTheFormerSystemToldOfItsNetworkIsUsed(t *testing.T) {
+	w, wrong := parse("steelyard.mac=52:54:00:aa:00:01 steelyard.address=10.77.0.7/24 steelyard.gateway=10.77.0.254 steelyard.vlan=40")
+	if wrong != nil || w.VLAN != 40 {
+		t.Errorf("%+v %v", w, wrong)
+	}
+	s := fixed(w.Address, w.Gateway)
+	if s.String() != "10.77.0.7/24, router 10.77.0.254" || s.Length != forever || len(s.Routes) != 1 || s.Routes[0].To.String() != "0.0.0.0/0" {
+		t.Errorf("%v %+v", s, s)
+	}
+	w, wrong = parse("steelyard.address=2001:db8::7/64 steelyard.gateway=fe80::1")
+	if s := fixed(w.Address, w.Gateway); wrong != nil || s.Address.String() != "2001:db8::7/64" || s.Routes[0].To.String() != "::/0" || !s.Router.Equal(net.ParseIP("fe80::1")) {
+		t.Errorf("%v %+v", wrong, s)
+	}
+	for _, line := range []string{
+		"steelyard.address=10.77.0.7", "steelyard.address=0.0.0.0/24", "steelyard.address=127.0.0.1/8", "steelyard.address=224.0.0.1/4", "steelyard.address=10.77.0.7/24 steelyard.gateway=x", "steelyard.gateway=x steelyard.address=10.77.0.7/24",
+		"steelyard.address=10.77.0.7/24 steelyard.vlan=0", "steelyard.address=10.77.0.7/24 steelyard.vlan=4095", "steelyard.address=10.77.0.7/24 steelyard.vlan=x",
+	} {
+		if w, wrong := parse(line); len(wrong) != 1 || w.Address.IsValid() || w.VLAN != 0 {
+			t.Errorf("%s: %+v %v", line, w, wrong)
+		}
+	}
+}
+
 func TestX9_TheTokenLeavesTheCommandLine(t *testing.T) {
 	value, rest := token("quiet steelyard.token=syj1.id.secret.aa  panic=-1 steelyard.token=syj1.id.second.aa\n")
 	if value != "syj1.id.second.aa" || strings.Contains(rest, "secret") || strings.Contains(rest, "second") || !strings.Contains(rest, "panic=-1") {

@@ -51,19 +51,35 @@ func cards(sys string) []card {
 	return list
 }
 
+func untagged() []card { return cards("/sys") }
+
 // won is an address that a DHCP server gave.
 type won struct {
 	card  card
 	lease *nclient4.Lease
 }
 
-// keepNetwork gets an address and keeps it; connected is called whenever there is one. It never returns.
-func keepNetwork(ctx context.Context, s *screen, mac string, connected func()) {
+// keepNetwork gets an address and keeps it; connected is called whenever there is one. It returns when it was told the
+// address and has set it: nobody else gives that one away.
+func keepNetwork(ctx context.Context, s *screen, w wish, connected func()) {
 	if lo, err := netlink.LinkByName("lo"); err == nil {
 		_ = netlink.LinkSetUp(lo)
 	}
+	port, mac := untagged, w.MAC
+	if w.VLAN != 0 || w.Address.IsValid() {
+		c, err := told(s, w)
+		switch {
+		case err != nil:
+			s.say("Network: what the former system told of it cannot be used: %v. The network is asked instead.", err)
+		case w.Address.IsValid():
+			connected()
+			return
+		default:
+			port, mac = func() []card { return tagged(c) }, ""
+		}
+	}
 	for {
-		got := acquire(ctx, s, mac)
+		got := acquire(ctx, s, port, mac)
 		set := settingsOf(got.lease.ACK)
 		if err := set.apply(got.card.Name); err != nil {
 			s.say("Network: the address %v on %s cannot be set: %v", set.Address, got.card.Name, err)
@@ -93,7 +109,7 @@ func waitIPv6(s *screen) {
 }
 
 // acquire asks on the card that was booted from, later on all of them side by side. The first address counts.
-func acquire(ctx context.Context, s *screen, mac string) won {
+func acquire(ctx context.Context, s *screen, ports func() []card, mac string) won {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var asking sync.WaitGroup
@@ -107,7 +123,7 @@ func acquire(ctx context.Context, s *screen, mac string) won {
 	changes := make(chan netlink.LinkUpdate, 16)
 	_ = netlink.LinkSubscribe(changes, ctx.Done()) // where the kernel does not tell, the clock does
 	for began := time.Now(); ; {
-		list := cards("/sys")
+		list := ports()
 		for _, c := range chosen(list, mac, time.Since(began)) {
 			if c.Carrier && !asked[c.Name] {
 				asked[c.Name] = true

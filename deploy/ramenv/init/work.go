@@ -37,7 +37,7 @@ func work() {
 	connected, ready := make(chan struct{}), make(chan struct{})
 	if len(w.Controllers) > 0 {
 		once := sync.OnceFunc(func() { close(connected) })
-		go keepNetwork(ctx, s, w.MAC, once) // asks as soon as there is a card, while the other drivers are loaded
+		go keepNetwork(ctx, s, w, once) // asks as soon as there is a card, while the other drivers are loaded
 		if w.overIPv6() {
 			go func() {
 				waitIPv6(s)

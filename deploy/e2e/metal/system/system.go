@@ -36,6 +36,9 @@ const (
 	commandLine = "console=ttyS0 quiet mitigations=off panic=-1 root=LABEL=" + label
 )
 
+// Root is where the root file system begins in the image, in bytes.
+const Root = start
+
 // Build writes a raw image of a disk. Cache is the project's .cache.
 func Build(ctx context.Context, cache, image string) error {
 	b := builder{ctx: ctx, dir: filepath.Dir(image)}
