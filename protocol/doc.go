@@ -155,8 +155,8 @@
 //
 // The kernel that is started from memory, past the firmware, is asked for with [Enter] while such a command is in work. The [Entry] names
 // kernel and memory image by their digests, and the words that the kernel is told, with a boot token that is good once, for minutes, for
-// this machine. The token is in no record and no [Command]: it is made when it is asked for. [Command].Firmware says that the firmware of
-// the machine is known to start from the network, and is to be tried first.
+// this machine. The token is in no record and no [Command]: it is made when it is asked for. [Command].Firmware says that the firmware is
+// to be tried first: it is known to start from the network, or kexec led nowhere a moment ago.
 //
 // While [Progress].Final is true nobody can interrupt what is being done (a drive that erases itself): a Cancel or a newer
 // epoch takes effect when that is over, and the Result comes then.

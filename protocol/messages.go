@@ -179,7 +179,7 @@ type Command struct {
 	Deadline  time.Time        `json:"deadline"`           // zero: none
 	Into      string           `json:"into,omitempty"`     // reboot: IntoRAM, IntoDisk or "", as the machine likes
 	Boot      string           `json:"boot,omitempty"`     // power-off, reboot: Hello.BootID when the command was made; "" any
-	Firmware  bool             `json:"firmware,omitempty"` // reboot into RAM: this machine's firmware has started from the network before, and is to be tried first
+	Firmware  bool             `json:"firmware,omitempty"` // reboot into RAM: this machine's firmware is to be tried first, before kexec
 	Diagnose  *DiagnoseCommand `json:"diagnose,omitempty"`
 	Erase     *EraseCommand    `json:"erase,omitempty"`
 	Image     *ImageCommand    `json:"image,omitempty"`
@@ -478,7 +478,7 @@ type EntryFile struct {
 
 // Bounds of an Entry.
 const (
-	MaxEntryBytes = 512 << 20 // of both files together
+	MaxEntryBytes = 512 << 20 // of each file
 	MaxArguments  = 2000      // bytes of the whole command line; a kernel takes 2048
 )
 

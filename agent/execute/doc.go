@@ -26,7 +26,7 @@
 //   - BootNext, unproven, where the kernel refuses.
 //   - A plain restart, by the machine's own boot order.
 //
-// After a start that led back into the installed system the controller asks again, and kexec comes first then. No way is certain against
+// After a start that led back into the installed system the controller asks again, and the other way comes first then. No way is certain against
 // the system's own root, who can pretend each of them; see docs/power.md.
 //
 // A part of a deed that nothing can interrupt says so ([Job.Final]); who asks meanwhile to stop it is answered

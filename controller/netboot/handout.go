@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -63,7 +64,7 @@ func (h *Handout) admits(server string) (Decision, intake.Boot, error) {
 		return Decision{}, b, fault.NotFound("there is no server %s", server)
 	}
 	op, ok := store.Operations.In(snap, s.Operation)
-	if !ok || !entering(op) {
+	if !ok || !entering(s, op, commandOf(snap, s.ID, op), time.Now()) {
 		return Decision{}, b, fault.Refused("no operation leads server %s into the RAM environment now", server)
 	}
 	d := one(Standing{Server: s, Operation: op})
@@ -73,13 +74,23 @@ func (h *Handout) admits(server string) (Decision, intake.Boot, error) {
 	return d, intake.Boot{Server: s.ID, MAC: strings.ToLower(s.Identity.MACs[0]), UUID: smbios.UUID(s.Identity.UUID), Kexec: true}, nil
 }
 
-// entering reports whether the agent of an operation's server is told just now to lead it into the RAM environment.
-func entering(op *operation.Operation) bool {
+// commandOf is what the step of an operation sent; nil: nothing that is still to be done.
+func commandOf(snap *store.Snapshot, server string, op *operation.Operation) *operation.Command {
 	if operation.Final(op.State) || op.Current >= len(op.Steps) {
-		return false
+		return nil
 	}
-	s := op.Steps[op.Current]
-	return s.State == operation.StepSent && s.Command == operation.CommandPowerOn && s.Power != nil && s.Power.Boot == operation.BootRAM
+	c, ok := store.Commands.In(snap, store.CommandKey(server, op.Steps[op.Current].CommandID))
+	if !ok || c.Cancel != nil || op.Steps[op.Current].State != operation.StepSent {
+		return nil
+	}
+	return c
+}
+
+// entering reports whether the agent of a server, and no other hand, is told just now to lead it into the RAM environment: a server with a
+// management controller gets no boot token by the word of the system that its customer has to himself.
+func entering(s *fleet.Server, op *operation.Operation, c *operation.Command, now time.Time) bool {
+	return c != nil && c.Hand == operation.HandAgent && c.Kind == protocol.CommandReboot && c.Into == protocol.IntoRAM &&
+		c.Epoch == s.Epoch && op.Epoch == s.Epoch && (c.Deadline.IsZero() || now.Before(c.Deadline))
 }
 
 // entry names the files of a pair.

@@ -177,6 +177,15 @@ func (w world) put(s fleet.Server, op *operation.Operation) {
 	must(w.t, err)
 }
 
+// send stores a command of the outbox.
+func (w world) send(c *operation.Command) {
+	w.t.Helper()
+	_, err := w.store.Change(w.t.Context(), func(tx *store.Tx) error {
+		return store.Commands.Put(tx, store.CommandKey(c.Server, c.ID), *c)
+	})
+	must(w.t, err)
+}
+
 // ramenv makes a directory with a small pair of kernel and memory image.
 func ramenv(t *testing.T, kernel, initrd string) string {
 	t.Helper()

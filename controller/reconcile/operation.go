@@ -113,11 +113,11 @@ func (t *turn) input() operation.Input {
 	if t.replaced != nil {
 		in.Replaced, in.StopAsked, in.Busy = t.replaced.State, t.replaced.CancelAsked != nil, operation.Outside(t.replaced)
 	}
-	if t.cmd != nil {
-		in.Rebooted = in.Connected && boot != t.cmd.BootID
-		if t.cmd.Cancel != nil {
-			in.RecalledAt = t.cmd.Cancel.At
-		}
+	if t.op.Current < len(t.op.Steps) && t.op.Steps[t.op.Current].State == operation.StepSent {
+		in.Rebooted = in.Connected && boot != t.op.Steps[t.op.Current].BootID
+	}
+	if t.cmd != nil && t.cmd.Cancel != nil {
+		in.RecalledAt = t.cmd.Cancel.At
 	}
 	if t.cmd != nil && t.cmd.Hand == operation.HandPerson && t.asked != nil && t.asked.State != task.Open {
 		in.Result = &protocol.Result{Detail: "done by " + t.asked.ClosedBy + ": " + t.asked.CloseReason}

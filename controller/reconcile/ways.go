@@ -104,6 +104,7 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 	if p, ok := store.Presences.View(t.r.store, op.Server); ok {
 		cmd.BootID = p.BootID
 	}
+	op.Steps[op.Current].BootID = cmd.BootID
 	switch s.Hand {
 	case operation.HandPower:
 		cmd.Hand = t.powerHand(s)
@@ -119,7 +120,7 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 	if s.Hand == operation.HandPower && cmd.Hand != operation.HandPerson {
 		if cmd.Hand == operation.HandAgent && s.Command != operation.CommandPowerOff {
 			cmd.Kind, cmd.Boot, cmd.Into = protocol.CommandReboot, cmd.BootID, s.Power.Boot
-			cmd.Firmware = s.Attempt == 1 && !t.server.NetbootedAt.IsZero() // what led nowhere once is not tried first again
+			cmd.Firmware = (s.Attempt == 1) != t.server.NetbootedAt.IsZero() // what led nowhere once is not tried first again
 		}
 		return op, nil
 	}

@@ -147,6 +147,7 @@ type Step struct {
 	State      string             `json:"state"`
 	Attempt    int                `json:"attempt"`
 	CommandID  string             `json:"command_id,omitempty"`
+	BootID     string             `json:"boot_id,omitempty"`   // of the agent when the command was made; the command goes when it is answered
 	NotBefore  time.Time          `json:"not_before,omitzero"` // back-off of a retry
 	StartedAt  time.Time          `json:"started_at,omitzero"`
 	Deadline   time.Time          `json:"deadline,omitzero"`

@@ -183,6 +183,7 @@ func (h *house) once(r *replica, p *place) {
 	}
 	var srv struct {
 		Available   bool
+		Reasons     any
 		Cleanliness string
 		Claim       struct{ Kind string }
 	}
