@@ -238,6 +238,33 @@ func TestProgressIsThrottled(t *testing.T) {
 	})
 }
 
+// TestB44_DisksThatTellInTurnDoNotFloodTheSession: each report has another note than the one before it. The last one is told although
+// nothing follows it for long.
+func TestB44_DisksThatTellInTurnDoNotFloodTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := start(t, map[string]Deed{"work": func(_ context.Context, job *Job) error {
+			for i := range uint64(1000) {
+				job.Report(i, 2000, "bytes", fmt.Sprint("overwriting disk ", i%2))
+				time.Sleep(time.Millisecond)
+			}
+			job.Report(1000, 2000, "bytes", "reading back disk 0")
+			time.Sleep(time.Minute)
+			return nil
+		}})
+		e.Execute(cmd("a", "work"))
+		var seen []protocol.Progress
+		for len(e.Unacked()) == 0 {
+			<-e.Changed()
+			if p, ok := e.Progress(); ok {
+				seen = append(seen, p)
+			}
+		}
+		if last := seen[len(seen)-1]; len(seen) < 4 || len(seen) > 6 || last.Done != 1000 || last.Note != "reading back disk 0" {
+			t.Errorf("%d messages in a second: %+v", len(seen), seen)
+		}
+	})
+}
+
 func TestClosingLeavesTheCommandForTheNextStart(t *testing.T) {
 	j := journal.InMemory()
 	began := make(chan struct{}, 2)

@@ -12,8 +12,12 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// ProgressEvery is the least time between two progress messages of a command.
-const ProgressEvery = time.Second
+// ProgressEvery is the least time between two progress messages of a command, noteEvery where the later one tells something new: disks
+// that are worked on side by side tell of themselves in turn.
+const (
+	ProgressEvery = time.Second
+	noteEvery     = 250 * time.Millisecond
+)
 
 // AckWithin is how long what follows a result waits for the controller to have it.
 const AckWithin = 10 * time.Second
@@ -47,27 +51,41 @@ type Job struct {
 	parts    func() []protocol.Part // how far what is done side by side is; nil: there is one thing
 	fresh    bool                   // progress was not taken yet
 	signaled time.Time              // when progress was last announced
+	later    bool                   // it will be, without another report
 }
 
 // SigningKey is the controller's key for permits and manifests.
 func (j *Job) SigningKey() []byte { return j.welcome.SigningKey }
 
 // Report tells how far the deed is; cheap enough to be called for each piece of work. At most
-// one report a second is announced, the newest; a change of note is announced at once.
+// one report a second is announced, the newest; a change of note after a quarter of that.
 func (j *Job) Report(done, total uint64, unit, note string) {
 	j.mu.Lock()
-	now := time.Now()
-	due := note != j.progress.Note || done == total || now.Sub(j.signaled) >= ProgressEvery
+	now, every := time.Now(), ProgressEvery
+	if note != j.progress.Note || done == total {
+		every = noteEvery
+	}
+	wait := j.signaled.Add(every).Sub(now)
 	j.progress = protocol.Progress{Command: j.Command.ID, Done: done, Total: total, Unit: unit, Note: note}
 	j.uninterrupted()
 	j.fresh = true
-	if due {
+	if wait <= 0 {
 		j.signaled = now
+	} else if every == noteEvery && !j.later { // nothing more may be reported for long
+		j.later = true
+		time.AfterFunc(wait, j.announce)
 	}
 	j.mu.Unlock()
-	if due {
+	if wait <= 0 {
 		j.signal()
 	}
+}
+
+func (j *Job) announce() {
+	j.mu.Lock()
+	j.later, j.signaled = false, time.Now()
+	j.mu.Unlock()
+	j.signal()
 }
 
 // Final says that what begins now cannot be interrupted, such as a drive that erases itself. A Cancel or a newer epoch
