@@ -102,12 +102,22 @@ func launch(t *testing.T, cmd *exec.Cmd, env ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.kill()
+		p.end()
 		if text := p.out.String(); t.Failed() {
 			t.Logf("%s said:\n%s", strings.Join(cmd.Args, " "), text[max(0, len(text)-6000):])
 		}
 	})
 	return p
+}
+
+// end lets it tidy up: what a controller has started, such as dnsmasq, may outlive one that is killed.
+func (p *process) end() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.kill()
+	}
 }
 
 // kill is kill -9: nothing can be tidied up.

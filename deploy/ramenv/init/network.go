@@ -78,8 +78,13 @@ func keepNetwork(ctx context.Context, s *screen, w wish, connected func()) {
 			port, mac = func() []card { return tagged(c) }, ""
 		}
 	}
+	keepLease(ctx, s, port, mac, connected)
+}
+
+// keepLease gets an address from a DHCP server on one of the ports and keeps it, and gets another one when that is lost. It never returns.
+func keepLease(ctx context.Context, s *screen, ports func() []card, mac string, connected func()) {
 	for {
-		got := acquire(ctx, s, port, mac)
+		got := acquire(ctx, s, ports, mac)
 		set := settingsOf(got.lease.ACK)
 		if err := set.apply(got.card.Name); err != nil {
 			s.say("Network: the address %v on %s cannot be set: %v", set.Address, got.card.Name, err)
@@ -88,9 +93,9 @@ func keepNetwork(ctx context.Context, s *screen, w wish, connected func()) {
 		}
 		s.say("Network: %s (%s) has %s", got.card.Name, got.card.MAC, set)
 		connected()
-		hold(ctx, s, got)
+		why := holder{s, got.card.extend, func(now, before settings) error { return now.prolong(got.card.Name, before) }}.hold(ctx, got.lease)
 		_ = set.remove(got.card.Name)
-		s.say("Network: the address %v is lost: the DHCP server does not prolong it. A new one is asked for.", set.Address)
+		s.say("Network: the address %v is lost: %v. A new one is asked for.", set.Address, why)
 	}
 }
 
@@ -232,43 +237,6 @@ func asUs(c card) []dhcpv4.Modifier {
 		dhcpv4.WithRequestedOptions(dhcpv4.OptionSubnetMask, dhcpv4.OptionRouter, dhcpv4.OptionDomainNameServer, dhcpv4.OptionDomainName,
 			dhcpv4.OptionInterfaceMTU, dhcpv4.OptionClasslessStaticRoute),
 	}
-}
-
-// hold prolongs the address until that fails for good.
-func hold(ctx context.Context, s *screen, w won) {
-	lease := w.lease
-	for {
-		length := lease.ACK.IPAddressLeaseTime(time.Hour)
-		if length >= forever {
-			select {}
-		}
-		end := lease.CreationTime.Add(length)
-		time.Sleep(time.Until(lease.CreationTime.Add(length / 2)))
-		renewed := renew(ctx, w.card, lease, end)
-		if renewed == nil {
-			return
-		}
-		before := settingsOf(lease.ACK)
-		lease = renewed
-		if err := settingsOf(lease.ACK).prolong(w.card.Name, before); err != nil {
-			s.say("Network: the address cannot be prolonged: %v", err)
-		}
-	}
-}
-
-// renew tries until the end of the lease; nil when that has come.
-func renew(ctx context.Context, c card, lease *nclient4.Lease, end time.Time) *nclient4.Lease {
-	for time.Now().Before(end) {
-		if client, err := nclient4.New(c.Name, nclient4.WithTimeout(perTry), nclient4.WithRetry(tries)); err == nil {
-			renewed, err := client.Renew(ctx, lease, asUs(c)...)
-			_ = client.Close()
-			if err == nil && usable(renewed.ACK) == nil && renewed.ACK.YourIPAddr.Equal(lease.ACK.YourIPAddr) {
-				return renewed
-			}
-		}
-		time.Sleep(min(30*time.Second, max(time.Second, time.Until(end)/4)))
-	}
-	return nil
 }
 
 // writeNames tells the programs of the machine whom to ask for names.

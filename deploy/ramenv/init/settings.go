@@ -102,9 +102,12 @@ func (s settings) String() string {
 // metric of every route: what the agent sets for a customer who repairs his system comes before it.
 const metric = 1024
 
+// namesFile is where programs look for whom to ask for names. A test has its own.
+var namesFile = "/etc/resolv.conf"
+
 // apply sets a card and says whom to ask for names.
 func (s settings) apply(name string) error {
-	return errors.Join(s.set(name), writeNames("/etc/resolv.conf", s.Domain, s.Names))
+	return errors.Join(s.set(name), writeNames(namesFile, s.Domain, s.Names))
 }
 
 // prolong sets a card again. Whom to ask for names is left as it is, unless that is new: somebody may have chosen others.
