@@ -31,10 +31,10 @@ func TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec(t *testing
 	const address = "10.77.0.31"
 	moveIn(t, image, disk, map[string]string{
 		"etc/hostname":  "sn-kexec\n",
-		"root/join":     join.Secret + "\n",
+		"srv/join":      join.Secret + "\n",
 		"srv/customer":  letter("sn-kexec") + "\n",
 		networkFile:     "[Match]\nMACAddress=52:54:00:77:02:01\n[Network]\nAddress=" + address + "/24\nGateway=" + rack.Address + "\n",
-		agentUnit:       "[Service]\nExecStart=/usr/local/bin/steelyard-agent run --controller " + agents + " --join-file /root/join --state /var/lib/steelyard-agent\n",
+		agentUnit:       "[Service]\nExecStart=/usr/local/bin/steelyard-agent run --controller " + agents + " --join-file /srv/join --state /var/lib/steelyard-agent\n",
 		agentUnit + "+": "",
 	})
 	disk.Boot = 1
