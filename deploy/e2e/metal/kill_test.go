@@ -85,32 +85,25 @@ func (l *life) strikes(blows []blow) (met func()) {
 			}
 		}
 	})
-	return func() {
+	end := sync.OnceFunc(func() {
 		close(stop)
 		wg.Wait()
+	})
+	l.t.Cleanup(end)
+	return func() {
+		end()
 		if len(blows) > 0 {
 			l.t.Errorf("these phases were not met: %v", blows)
 		}
 	}
 }
 
-// variable chooses what is run of the stories that are too dear for every change: "some", or "all".
-const variable = "STEELYARD_METAL"
-
-func dear(t *testing.T) {
-	t.Helper()
-	if v := os.Getenv(variable); v != "some" && v != "all" {
-		t.Skip("it takes many minutes; set " + variable + " to some or all")
-	}
-}
-
 // TestB42_KilledAtAnyPhaseALifeComesToTheSameEnd kills controller, machine or power in the middle of what they do: the customer
-// gets his server, and nothing of his is left on it when he is gone. With STEELYARD_METAL=all each is killed at every phase; with
-// STEELYARD_METAL=some each is killed once.
+// gets his server, and nothing of his is left on it when he is gone. Each is killed once in one life; with STEELYARD_METAL=all each
+// has a life of its own and is killed in every phase of it.
 func TestB42_KilledAtAnyPhaseALifeComesToTheSameEnd(t *testing.T) {
-	dear(t)
 	lives := map[string][]blow{"each once": {{"erase", "machine"}, {"image", "controller"}, {"delete's erase", "power"}}}
-	if os.Getenv(variable) == "all" {
+	if os.Getenv("STEELYARD_METAL") == "all" {
 		lives = map[string][]blow{}
 		for kill := range kills {
 			for _, p := range phases {
