@@ -175,15 +175,20 @@ func (h *house) start(server, kind string) {
 	h.done(o.ID)
 }
 
-// latest waits for the newest operation of a kind on a server.
-func (h *house) latest(server, kind string) string {
+// latest waits for the newest operation of a kind on a server, another one than those before.
+func (h *house) latest(server, kind string, before ...string) (id string) {
 	h.t.Helper()
-	var list struct{ Items []op }
 	eventually(h.t, "there is an operation "+kind, func() bool {
+		var list struct{ Items []op }
 		status, _ := h.try("GET", "/v1/operations?all=true&kind="+kind+"&server="+server, nil, &list)
-		return status == 200 && len(list.Items) > 0
+		for _, o := range list.Items {
+			if id = o.ID; status == 200 && !slices.Contains(before, id) {
+				return true
+			}
+		}
+		return false
 	})
-	return list.Items[0].ID
+	return id
 }
 
 // admit makes a server that has enrolled available.
