@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/agent/app"
+	"github.com/steelyard/steelyard/agent/driver"
 	"github.com/steelyard/steelyard/agent/simulate"
 	"github.com/steelyard/steelyard/pkg/version"
 	"github.com/steelyard/steelyard/protocol"
@@ -32,6 +33,9 @@ func runAgent(ctx context.Context, args []string, _, errs io.Writer) error {
 	}
 	if *after {
 		awaitEnd(ctx, os.Stdin)
+	}
+	if !strings.EqualFold(*environment, protocol.EnvInstalled) { // a guest on somebody's system stays small
+		driver.SpareProcessors()
 	}
 	return app.Run(ctx, app.Options{
 		Controllers: w.controllers, Join: join, State: *state, Environment: strings.ToLower(*environment),

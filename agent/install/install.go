@@ -36,7 +36,7 @@ func Run(ctx context.Context, disks driver.Disks, from Fetcher, m protocol.Image
 	if err != nil {
 		return nil, err
 	}
-	w := &writing{dev: dev, from: from, m: m, want: want, job: job, mark: mark, workers: min(runtime.GOMAXPROCS(0)+1, maxWorkers)}
+	w := &writing{dev: dev, from: from, m: m, want: want, job: job, mark: mark, workers: min(runtime.NumCPU()+1, maxWorkers)}
 	if err := errors.Join(judge(ctx, w.run(ctx)), dev.Close()); err != nil {
 		return nil, fmt.Errorf("write image %s to disk %s: %w", m.Name, driver.Describe(want), err)
 	}
