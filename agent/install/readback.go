@@ -17,8 +17,10 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// chunk is what one read of a disk takes where only one is under way, bytes.
-const chunk = 1 << 20
+const (
+	chunk = 1 << 20 // bytes of one read where only one is under way
+	ahead = 4       // reads that may wait to be hashed
+)
 
 // prove reads back all parts, several at a time. The start comes from memory: the disk gets it when all is proven.
 func (w *writing) prove(ctx context.Context) error {
@@ -122,23 +124,43 @@ func Confirm(ctx context.Context, disks driver.Disks, cmd *protocol.ConfirmComma
 	return &protocol.WrittenImage{Disk: cmd.Disk, RawBytes: cmd.RawBytes, RawSHA256: strings.ToLower(cmd.RawSHA256), ReadBack: true}, nil
 }
 
-// readBack hashes the first size bytes of the disk.
+// readBack hashes the first size bytes of the disk, while the next ones are read.
 func readBack(ctx context.Context, dev driver.Disk, size uint64, want string, each func(n int)) error {
+	var g errgroup.Group
+	free, full := make(chan []byte, ahead), make(chan []byte, ahead)
+	for range ahead {
+		free <- driver.Buffer(chunk)
+	}
+	g.Go(func() error {
+		defer close(full)
+		return readAhead(ctx, dev, size, free, full)
+	})
 	h := sha256.New()
-	buf := driver.Buffer(chunk)
+	for part := range full {
+		h.Write(part)
+		each(len(part))
+		free <- part[:chunk]
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := same("disk", h, want); err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	return nil
+}
+
+// readAhead fills free buffers with the first size bytes of the disk, in their order.
+func readAhead(ctx context.Context, dev driver.Disk, size uint64, free <-chan []byte, full chan<- []byte) error {
 	for at := uint64(0); at < size; at += chunk {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		need := int(min(chunk, size-at))
+		need, buf := int(min(chunk, size-at)), <-free
 		if n, err := dev.ReadAt(buf[:driver.RoundUp(int64(need))], int64(at)); n < need {
 			return short(n, err, at)
 		}
-		h.Write(buf[:need])
-		each(need)
-	}
-	if err := same("disk", h, want); err != nil {
-		return fmt.Errorf("read back: %w", err)
+		full <- buf[:need]
 	}
 	return nil
 }
