@@ -276,3 +276,16 @@ func TestCompletionOffersNames(t *testing.T) {
 		t.Errorf("completion without a controller: %+v", none)
 	}
 }
+
+// TestB43_ABondIsTakenAwayByNamingNone: an empty value is sent, not left out.
+func TestB43_ABondIsTakenAwayByNamingNone(t *testing.T) {
+	f := newFake(t).
+		on("GET /v1/servers/"+srv, answer{200, `{"id":"` + srv + `","name":"web1","bond_mode":"802.3ad"}`, map[string]string{"ETag": `"7"`}}).
+		on("PATCH /v1/servers/"+srv, ok(`{"id":"`+srv+`","name":"web1"}`))
+	f.steelyard(t, "server", "edit", srv, "--bond-mode", "").contains(t, done, "changed", "")
+	f.steelyard(t, "server", "edit", srv, "--bond-mode", "active-backup", "--bond-members", "52:54:00:aa:00:01,52:54:00:aa:00:02").contains(t, done, "changed", "")
+	got := f.requests("PATCH /v1/servers/" + srv)
+	if len(got) != 2 || got[0].body != `{"bond_mode":""}` || got[1].body != `{"bond_members":["52:54:00:aa:00:01","52:54:00:aa:00:02"],"bond_mode":"active-backup"}` {
+		t.Errorf("sent %+v", got)
+	}
+}

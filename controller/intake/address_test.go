@@ -358,11 +358,14 @@ func TestB43_VLANAndBondReachTheInstalledSystem(t *testing.T) {
 	if _, err := network(); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), two) {
 		t.Errorf("a card that was taken out: %v", err)
 	}
-	if err := edit(""); err != nil {
+	if err := edit("", two, one); err != nil { // --bond-mode "" alone: the members stay in the request
 		t.Fatal(err)
 	}
 	if n, err := network(); err != nil || n.Bond != nil {
 		t.Errorf("without a bond: %+v %v", n, err)
+	}
+	if s, _ := store.Servers.View(h.store, "srv-1"); s == nil || s.BondMembers != nil {
+		t.Errorf("members of no bond are left: %+v", s)
 	}
 	h.commit(func(tx *store.Tx) error {
 		for i := range store.Pools.Items(h.store.Snapshot()) {

@@ -70,7 +70,9 @@ func (in *Intake) EditServer(ctx context.Context, actor access.Actor, serverID s
 		if err != nil {
 			return err
 		}
-		d.BondMembers = lower(d.BondMembers)
+		if d.BondMembers = lower(d.BondMembers); d.BondMode == "" && slices.Equal(d.BondMembers, before.BondMembers) {
+			d.BondMembers = nil // the bond goes, and who was in it
+		}
 		if err := checked(tx, "the server cannot be changed", func(c *fault.Check, look Lookup) {
 			d.Check(c, look)
 			for _, mac := range strangers(&before, d.BondMembers) {
