@@ -2,6 +2,7 @@ package metal
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,8 @@ import (
 )
 
 // TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec: its own Debian starts the RAM environment. There is no DHCP server and
-// nothing to start from on the network, and the firmware would start the disk again.
+// nothing to start from on the network, and the firmware would start the disk again. Its network is what the agent writes for a bond with a
+// VLAN on it (rule B43), with an address on the bond too, by which it reaches its controller.
 func TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec(t *testing.T) {
 	qemu.Need(t, system.Programs...)
 	ram := environment(t)
@@ -28,18 +30,22 @@ func TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec(t *testing
 	var join struct{ Secret string }
 	c.must("POST", "/v1/tokens", object{"kind": "join", "name": "metal"}, &join)
 	disk := qemu.NewDisk(t, "virtio", "DISK-kexec", 512<<20)
-	const address = "10.77.0.31"
-	moveIn(t, image, disk, map[string]string{
+	const address, one, two = "10.77.0.31", "52:54:00:77:02:01", "52:54:00:77:02:02"
+	files := map[string]string{
 		"etc/hostname":  "sn-kexec\n",
 		"srv/join":      join.Secret + "\n",
 		"srv/customer":  letter("sn-kexec") + "\n",
-		networkFile:     "[Match]\nMACAddress=52:54:00:77:02:01\n[Network]\nAddress=" + address + "/24\nGateway=" + rack.Address + "\n",
+		onBond:          "[Network]\nAddress=" + address + "/24\nGateway=" + rack.Address + "\n",
+		tellUnit:        "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'until ip -o address show dev vlan40 | grep -q 192.0.2.7/24; do sleep 0.2; done; ip -d -o link >/dev/ttyS0'\n",
+		tellUnit + "+":  "",
 		agentUnit:       "[Service]\nExecStart=/usr/local/bin/steelyard-agent run --controller " + agents + " --join-file /srv/join --state /var/lib/steelyard-agent\n",
 		agentUnit + "+": "",
-	})
+	}
+	maps.Copy(files, bonded(t, one, two))
+	moveIn(t, image, disk, files)
 	disk.Boot = 1
 	m := qemu.Start(t, qemu.Machine{
-		Memory: 768, NetNS: r.Name, Reboots: true, Disks: []qemu.Disk{disk}, NICs: []qemu.NIC{{MAC: "52:54:00:77:02:01", Tap: r.Port("tap1")}},
+		Memory: 768, NetNS: r.Name, Reboots: true, Disks: []qemu.Disk{disk}, NICs: []qemu.NIC{{MAC: one, Tap: r.Port("tap1")}, {MAC: two, Tap: r.Port("tap2")}},
 		Identity: qemu.Identity{Manufacturer: "ACME", Product: "P1", Serial: "SN-kexec", UUID: "11111111-2222-3333-4444-555555555531", Board: "B-kexec", Chassis: "C-kexec"},
 	})
 	screen := func() string {
@@ -59,6 +65,12 @@ func TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec(t *testing
 	k := h.find("sn-kexec")
 	if k.Environment != "installed" || !onDisk(t, disk, letter("sn-kexec")) {
 		t.Fatalf("it is in environment %s", k.Environment)
+	}
+	eventually(t, "the VLAN on the bond has its address", func() bool { return strings.Contains(screen(), "vlan40@bond0") })
+	for _, part := range []string{"vlan40@bond0: ", "vlan protocol 802.1Q id 40", "bond mode active-backup ", " miimon 100 ", "permaddr " + two, "master bond0"} {
+		if !strings.Contains(screen(), part) {
+			t.Errorf("the network is not what was written: nothing tells %q", part)
+		}
 	}
 	c.must("POST", "/v1/servers/"+k.ID+"/approve", object{"reason": "taken over"}, nil)
 	h.done(h.latest(k.ID, "diagnose")) // it begins by itself
@@ -92,9 +104,31 @@ func TestB34_AServerWithoutManagementControllerIsLedToItsEraseByKexec(t *testing
 }
 
 const (
-	networkFile = "etc/systemd/network/10-uplink.network"
-	agentUnit   = "etc/systemd/system/steelyard-agent.service"
+	onBond    = "etc/systemd/network/10-steelyard-bond.network.d/rack.conf"
+	agentUnit = "etc/systemd/system/steelyard-agent.service"
+	tellUnit  = "etc/systemd/system/tell.service"
 )
+
+// bonded are the files for systemd-networkd that the agent writes for a VLAN on a bond, for the cards of this machine. The rack speaks no
+// LACP.
+func bonded(t *testing.T, one, two string) map[string]string {
+	t.Helper()
+	raw, err := os.ReadFile("../../../agent/configure/testdata/bond-vlan.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, part := range strings.Split("\n"+string(raw), "\n--- /") {
+		head, text, _ := strings.Cut(part, "\n")
+		if name, _, _ := strings.Cut(head, " "); strings.HasPrefix(name, "etc/systemd/network/") {
+			files[name] = strings.NewReplacer("52:54:00:aa:00:01", one, "52:54:00:aa:00:02", two, "802.3ad", "active-backup").Replace(text + "\n")
+		}
+	}
+	if len(files) != 6 {
+		t.Fatalf("the agent writes %d files for systemd-networkd", len(files))
+	}
+	return files
+}
 
 // moveIn writes a system to a disk, with an agent and some files in it, through a loop device that is made for it here. A "+" behind a
 // unit lets it start with the system.

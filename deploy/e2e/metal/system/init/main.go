@@ -41,6 +41,8 @@ func handOver() error {
 	for _, name := range boot.Always() {
 		_ = drivers.Want(name)
 	}
+	// The drivers stay here: the system itself cannot load what its network asks for.
+	_, _ = drivers.Want("8021q"), drivers.Want("bonding", "max_bonds=0")
 	root, err := find(drivers)
 	if err != nil {
 		return err
