@@ -3,7 +3,6 @@ package configure
 import (
 	"bytes"
 	"os"
-
 	"slices"
 	"testing"
 

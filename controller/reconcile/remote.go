@@ -224,7 +224,7 @@ func (f *farLook) follow(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if ask {
-		return f.tell(ctx, seen)
+		return f.tell(ctx)
 	}
 	return pace(&f.svc), nil
 }
@@ -253,8 +253,9 @@ func pace(svc *order.Service) time.Duration {
 
 // tell asks the backend for what is wished. Asking twice does no harm: what is so already
 // stays so there.
-func (f *farLook) tell(ctx context.Context, seen order.SeenService) (time.Duration, error) {
+func (f *farLook) tell(ctx context.Context) (time.Duration, error) {
 	w := f.svc.Remote
+	var seen order.SeenService
 	var err error
 	if w.Wish == order.WishPower {
 		seen, err = f.client.Power(ctx, w.Service, w.Action, w.Reason)

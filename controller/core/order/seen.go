@@ -46,7 +46,7 @@ func Mirror(o Order, svc Service, seen SeenOrder, where string, now time.Time) (
 	o.Remote.Order, o.Remote.Service, o.Remote.Server = seen.ID, seen.Service, seen.Server
 	o.Distance = seen.Distance
 	message := "at " + where + ": " + seen.Message
-	state, service := o.State, svc.State
+	var state, service string
 	switch seen.State {
 	case Waiting:
 		return o, svc, true

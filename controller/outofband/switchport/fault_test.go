@@ -38,12 +38,6 @@ func (c *bad) WriteTo(b []byte, to net.Addr) (int, error) {
 	return len(b), nil
 }
 
-func (c *bad) answers() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sent
-}
-
 // behind opens a switch whose answers come by a bad way.
 func behind(t *testing.T, tree *snmpsim.Tree, mangle func(n int, b []byte) [][]byte) (*device, *bad) {
 	t.Helper()
