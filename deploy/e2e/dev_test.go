@@ -42,11 +42,17 @@ func seen(t *testing.T, f *fleet) {
 	if len(servers) != 21 {
 		t.Fatalf("%d servers, want 20 simulated ones and this machine", len(servers))
 	}
-	simulated := 0
+	simulated, available := 0, 0
 	for _, s := range servers {
 		if s.Environment == "simulated" {
 			simulated++
 		}
+		if s.Available {
+			available++
+		}
+	}
+	if 2*available <= 20 {
+		t.Errorf("the fleet says that it is up with %d servers available: its tariffs are not made from what most are", available)
 	}
 	real := f.real()
 	host, _ := os.Hostname()
