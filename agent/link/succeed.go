@@ -3,10 +3,8 @@ package link
 import (
 	"context"
 
-	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/protocol"
-	"github.com/steelyard/steelyard/protocol/session"
 )
 
 // Succession is what the agent that installs a system is given for it.
@@ -19,10 +17,6 @@ type Succession struct {
 // of its own, and their certificate for the same server. It belongs into the state directory of that system ([Dir.Save])
 // and nowhere else. Faults: refused while no image command is in work, unavailable when no controller answers.
 func (l *Link) Successor(ctx context.Context) (Succession, error) {
-	now := l.identity()
-	if now == nil {
-		return Succession{}, fault.Unavailable("the agent has not enrolled yet")
-	}
 	rec := l.record()
 	rec.InstanceID = id.New("ins")
 	var err error
@@ -33,18 +27,8 @@ func (l *Link) Successor(ctx context.Context) (Succession, error) {
 	if ask.CSR, err = request(rec.Key); err != nil {
 		return Succession{}, err
 	}
-	raw, err := l.dial(ctx, session.ControlTLS(protocol.ALPNSucceed, now.cert, now.authority, &l.tickets))
-	if err != nil {
-		return Succession{}, err
-	}
-	conn := session.NewConn(raw, enrolTimeout)
-	defer func() { _ = conn.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := conn.Send(protocol.KindSucceed, &ask); err != nil {
-		return Succession{}, err
-	}
 	var reply protocol.Succeeded
-	if err := conn.Expect(protocol.KindSucceeded, &reply); err != nil {
+	if _, err := l.question(ctx, protocol.ALPNSucceed, protocol.KindSucceed, &ask, protocol.KindSucceeded, &reply); err != nil {
 		return Succession{}, err
 	}
 	if reply.Fault != nil {

@@ -5,40 +5,29 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 
-	"github.com/steelyard/steelyard/controller/authority"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/pkg/fault"
-	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
 
 // enter answers one Enter and closes.
 func (g *Gateway) enter(ctx context.Context, raw *tls.Conn, cert *x509.Certificate) {
-	conn := session.NewConn(raw, handshakeTimeout)
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer func() { _ = conn.Close() }()
-	entry, err := g.entry(conn, cert, host(raw.RemoteAddr()))
-	if err != nil {
-		g.note(err)
-		g.log.Warn("no RAM environment for a server that would start it by itself", logging.KeyRemote, host(raw.RemoteAddr()), logging.KeyError, err)
-		entry = protocol.Entry{Fault: fault.From(err)}
-	}
-	if conn.Send(protocol.KindEntry, &entry) == nil {
-		conn.Drain()
-	}
+	g.single(ctx, raw, protocol.KindEntry, "no RAM environment for a server that would start it by itself", func(conn *session.Conn) (any, error) {
+		entry, err := g.entry(conn, cert, host(raw.RemoteAddr()))
+		if err != nil {
+			entry = protocol.Entry{Fault: fault.From(err)}
+		}
+		return &entry, err
+	})
 }
 
 func (g *Gateway) entry(conn *session.Conn, cert *x509.Certificate, remote string) (protocol.Entry, error) {
 	var none protocol.Entry
-	server, err := session.ServerID(cert)
-	if err != nil {
-		return none, err
-	}
-	srv, d := g.standing(server, authority.Serial(cert), g.opt.Authority.Fresh(cert))
+	srv, err := g.caller(cert)
 	switch {
-	case d != nil:
-		return none, d
+	case err != nil:
+		return none, err
 	case srv.Approval != fleet.Approved:
 		return none, fault.Denied("server %s is not approved; it gets no RAM environment", srv.ID)
 	case g.opt.Entries == nil:

@@ -8,25 +8,19 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
-	"github.com/steelyard/steelyard/pkg/logging"
 	"github.com/steelyard/steelyard/protocol"
 	"github.com/steelyard/steelyard/protocol/session"
 )
 
 // succeed answers one Succeed and closes.
 func (g *Gateway) succeed(ctx context.Context, raw *tls.Conn, cert *x509.Certificate) {
-	conn := session.NewConn(raw, handshakeTimeout)
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer func() { _ = conn.Close() }()
-	reply, err := g.successor(conn, cert)
-	if err != nil {
-		g.note(err)
-		g.log.Warn("no certificate for an installed system", logging.KeyRemote, host(raw.RemoteAddr()), logging.KeyError, err)
-		reply.Fault = fault.From(err)
-	}
-	if conn.Send(protocol.KindSucceeded, &reply) == nil {
-		conn.Drain()
-	}
+	g.single(ctx, raw, protocol.KindSucceeded, "no certificate for an installed system", func(conn *session.Conn) (any, error) {
+		reply, err := g.successor(conn, cert)
+		if err != nil {
+			reply.Fault = fault.From(err)
+		}
+		return &reply, err
+	})
 }
 
 func (g *Gateway) successor(conn *session.Conn, cert *x509.Certificate) (protocol.Succeeded, error) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // MinSNMPPassword is the least length of an SNMPv3 password (RFC 3414, section 11.2).
@@ -14,7 +15,7 @@ const MinSNMPPassword = 8
 const MaxSNMPUsername = 32
 
 // MaxVLAN is the last one that can be used (IEEE 802.1Q).
-const MaxVLAN = 4094
+const MaxVLAN = protocol.MaxVLAN
 
 var (
 	switchDrivers = []string{SwitchSNMP, SwitchManual}

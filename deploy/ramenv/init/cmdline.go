@@ -96,8 +96,8 @@ func (w *wish) network(key, value string) (err error) {
 	case "gateway":
 		w.Gateway, err = netip.ParseAddr(value)
 	case "vlan":
-		if w.VLAN, err = strconv.Atoi(value); err == nil && (w.VLAN < 1 || w.VLAN > 4094) {
-			err = fmt.Errorf("%s is not between 1 and 4094", value)
+		if w.VLAN, err = strconv.Atoi(value); err == nil && (w.VLAN < 1 || w.VLAN > protocol.MaxVLAN) {
+			err = fmt.Errorf("%s is not between 1 and %d", value, protocol.MaxVLAN)
 		}
 	}
 	return err
