@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -54,6 +55,18 @@ var (
 	Holdings  = NewTable[address.Holding]("holdings", "addresses of server")
 	Traffic   = NewTable[outofband.Traffic]("traffic", "traffic of server")
 )
+
+// Resellers and what they have.
+var (
+	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
+	Sales     = NewTable[reselling.Sale]("sales", "sale")
+	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
+)
+
+// SaleOf names the sale that a server is in (rule S2).
+type SaleOf struct {
+	Sale string `json:"sale"`
+}
 
 // Indexes of Addresses; see package address.
 const (

@@ -1,0 +1,171 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
+)
+
+// ResellerDraft is what a person says of a reseller.
+type ResellerDraft struct {
+	Name     string           `json:"name" doc:"Shown to people; unique without regard to case."`
+	Company  string           `json:"company" doc:"As it is on letters."`
+	Email    string           `json:"email" doc:"Where mails for the reseller go."`
+	Parent   string           `json:"parent,omitempty" doc:"Id of the reseller that it belongs to; none is the provider. Fixed for ever."`
+	Limits   reselling.Limits `json:"limits,omitempty" doc:"By resource: a whole number, or \"no limit\". One that is missing is 0."`
+	Oversell bool             `json:"oversell,omitempty" doc:"The limits of those below may add up to more than the reseller's own."`
+}
+
+// DraftOfReseller is the draft that would make r.
+func DraftOfReseller(r reselling.Reseller) ResellerDraft {
+	return ResellerDraft{Name: r.Name, Company: r.Company, Email: r.Email, Parent: r.Parent, Limits: r.Limits, Oversell: r.Oversell}
+}
+
+func (d ResellerDraft) onto(r reselling.Reseller) reselling.Reseller {
+	r.Name, r.Company, r.Email, r.Limits, r.Oversell = d.Name, d.Company, d.Email, d.Limits, d.Oversell
+	return r
+}
+
+// Check records all fields that are wrong; self is the reseller that is edited.
+func (d ResellerDraft) Check(c *fault.Check, look Lookup, self string) {
+	r := d.onto(reselling.Reseller{})
+	r.Check(c)
+	checkTaken(c, look, "resellers", "name", d.Name, self)
+}
+
+// CreateReseller adds a reseller.
+func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d ResellerDraft) (r reselling.Reseller, rev int64, err error) {
+	now, fresh := in.now(), id.New("rsl")
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
+		r = d.onto(reselling.Reseller{ID: fresh, Parent: d.Parent, Depth: 1, State: reselling.Active, CreatedAt: now})
+		err := checkedReseller(tx, "the reseller cannot be made", d, "", func(c *fault.Check, parent *reselling.Reseller) {
+			if parent == nil {
+				return
+			}
+			r.Depth = parent.Depth + 1
+			c.Require(r.Depth <= reselling.MaxDepth, "parent", "%s is %d below the provider already; %d are the most", parent.Name, parent.Depth, reselling.MaxDepth)
+			parent.Below = parent.Below.Change(nil, r.Limits)
+			parent.CheckBelow(c, parent.Below)
+		})
+		return cmp.Or(err, store.Resellers.Create(tx, r.ID, r), rename(tx, "resellers", "", r.Name, r.ID),
+			audit(tx, actor, "reseller.create", "resellers/"+r.ID, nil, r, "", now), remember(tx, "resellers", r.ID, r, now))
+	})
+	return r, rev, err
+}
+
+// EditReseller changes a reseller that is still at revision rev. His limits stay within his parent's, and those of the resellers below
+// him within his, unless the one above oversells.
+func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, resellerID string, rev int64,
+	edit func(ResellerDraft) (ResellerDraft, error),
+) (r reselling.Reseller, at int64, err error) {
+	now := in.now()
+	at, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Resellers.Get(tx, resellerID)
+		if err != nil {
+			return err
+		}
+		if err := unchanged(in, store.Resellers, resellerID, rev, before); err != nil {
+			return err
+		}
+		d, err := edit(DraftOfReseller(before))
+		if err != nil {
+			return err
+		}
+		r = d.onto(before)
+		err = checkedReseller(tx, "the reseller cannot be changed", d, resellerID, func(c *fault.Check, parent *reselling.Reseller) {
+			c.Require(d.Parent == before.Parent, "parent", "cannot be changed; what the reseller has is counted there")
+			r.CheckBelow(c, r.Below)
+			c.Require(r.Limits[reselling.Servers].Allows(r.Servers), "limits."+reselling.Servers, "is %s; the reseller has %d", r.Limits[reselling.Servers], r.Servers)
+			if parent != nil {
+				parent.Below = parent.Below.Change(before.Limits, r.Limits)
+				parent.CheckBelow(c, parent.Below)
+			}
+		})
+		return cmp.Or(err, store.Resellers.Put(tx, resellerID, r), rename(tx, "resellers", before.Name, r.Name, resellerID),
+			audit(tx, actor, "reseller.edit", "resellers/"+resellerID, before, r, "", now))
+	})
+	return r, at, err
+}
+
+// checkedReseller checks a draft, and what more sees of its parent, nil being the provider. The parent is stored as more leaves it: so two
+// children that are made at once meet in it.
+func checkedReseller(tx *store.Tx, sentence string, d ResellerDraft, self string, more func(*fault.Check, *reselling.Reseller)) error {
+	var parent *reselling.Reseller
+	if d.Parent != "" {
+		p, known, err := store.Resellers.Find(tx, d.Parent)
+		if err != nil {
+			return err
+		}
+		if known {
+			parent = &p
+		}
+	}
+	err := checked(tx, sentence, func(c *fault.Check, look Lookup) {
+		d.Check(c, look, self)
+		if d.Parent != "" && parent == nil {
+			c.Add("parent", "%.80q does not exist; see: steelyard reseller list", d.Parent)
+			return
+		}
+		more(c, parent)
+	})
+	if err != nil || parent == nil {
+		return err
+	}
+	return store.Resellers.Put(tx, parent.ID, *parent)
+}
+
+// SetResellerState lets a reseller work, keeps his people out, or suspends him with all his customers. A reason is needed for all but the
+// first.
+func (in *Intake) SetResellerState(ctx context.Context, actor access.Actor, resellerID, state, reason string) (r reselling.Reseller, rev int64, err error) {
+	now := in.now()
+	if state != reselling.Active {
+		if err := needReason(reason, "the reseller will ask"); err != nil {
+			return r, 0, err
+		}
+	}
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		before, err := store.Resellers.Get(tx, resellerID)
+		if err != nil {
+			return err
+		}
+		r = before
+		if r.State == state {
+			return nil
+		}
+		r.State, r.Note = state, reason
+		return cmp.Or(store.Resellers.Put(tx, resellerID, r), audit(tx, actor, "reseller."+state, "resellers/"+resellerID, before, r, reason, now))
+	})
+	return r, rev, err
+}
+
+// working reads a reseller, and refuses one that may not get anything now: he or one above him is suspended.
+func working(tx *store.Tx, resellerID string) (reselling.Reseller, error) {
+	first, err := store.Resellers.Get(tx, resellerID)
+	for r := first; err == nil; r, err = store.Resellers.Get(tx, r.Parent) {
+		if r.State == reselling.Suspended {
+			return first, fault.Refused("reseller %s is suspended: %s", r.Name, r.Note)
+		}
+		if r.Parent == "" {
+			return first, nil
+		}
+	}
+	return first, err
+}
+
+// count changes how many servers a reseller has.
+func count(tx *store.Tx, r reselling.Reseller, by int) error {
+	r.Servers += uint64(by)
+	if limit := r.Limits[reselling.Servers]; by > 0 && !limit.Allows(r.Servers) {
+		return fault.Refused("reseller %s has %d servers, and may have %s; raise limits.%s of the reseller first", r.Name, r.Servers-1, limit, reselling.Servers)
+	}
+	return store.Resellers.Put(tx, r.ID, r)
+}
+
