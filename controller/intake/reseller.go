@@ -45,13 +45,13 @@ func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d Rese
 		if err := answered(tx, now); err != nil {
 			return err
 		}
-		r = d.onto(reselling.Reseller{ID: fresh, Parent: d.Parent, Depth: 1, State: reselling.Active, CreatedAt: now})
+		r = d.onto(reselling.Reseller{ID: fresh, Parent: d.Parent, Path: fresh, State: reselling.Active, CreatedAt: now})
 		err := checkedReseller(tx, "the reseller cannot be made", d, "", func(c *fault.Check, parent *reselling.Reseller) {
 			if parent == nil {
 				return
 			}
-			r.Depth = parent.Depth + 1
-			c.Require(r.Depth <= reselling.MaxDepth, "parent", "%s is %d below the provider already; %d are the most", parent.Name, parent.Depth, reselling.MaxDepth)
+			r.Path = parent.Path + "/" + fresh
+			c.Require(r.Depth() <= reselling.MaxDepth, "parent", "%s is %d below the provider already; %d are the most", parent.Name, parent.Depth(), reselling.MaxDepth)
 			parent.Below = parent.Below.Change(nil, r.Limits)
 			parent.CheckBelow(c, parent.Below)
 		})
@@ -168,4 +168,3 @@ func count(tx *store.Tx, r reselling.Reseller, by int) error {
 	}
 	return store.Resellers.Put(tx, r.ID, r)
 }
-

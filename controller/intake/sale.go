@@ -38,7 +38,7 @@ func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serv
 			return err
 		}
 		sale = reselling.Sale{
-			ID: fresh, Reseller: resellerID, Server: serverID, State: reselling.Sold, Message: "sold to " + r.Name,
+			ID: fresh, Reseller: resellerID, Path: r.Path, Server: serverID, State: reselling.Sold, Message: "sold to " + r.Name,
 			SoldAt: now, SoldBy: actor.Name, ChangedAt: now,
 		}
 		return cmp.Or(count(tx, r, 1), store.Sales.Create(tx, sale.ID, sale), store.SalesOf.Put(tx, s.ID, store.SaleOf{Sale: sale.ID}),

@@ -40,6 +40,10 @@ const (
 	HandsWrite     Permission = "hands.write"   // set them up; their passwords are never shown
 	SecretManage   Permission = "secret.manage" // rotate the keys that seal secrets (X9)
 	NotifyManage   Permission = "notify.manage" // webhooks, mail, deliveries
+	ResellerRead   Permission = "reseller.read" // himself and those below him, for a reseller
+	ResellerManage Permission = "reseller.manage"
+	SaleRead       Permission = "sale.read" // his own, for a reseller
+	SaleMake       Permission = "sale.make" // sell and take back (S1)
 )
 
 // everything lists all permissions that need a login.
@@ -48,7 +52,7 @@ var everything = []Permission{
 	OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
-	NotifyManage,
+	NotifyManage, ResellerRead, ResellerManage, SaleRead, SaleMake,
 }
 
 // granted is the one table of roles (rule X7).
@@ -59,10 +63,11 @@ var granted = map[Role][]Permission{
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 		OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
+		ResellerRead, ResellerManage, SaleRead, SaleMake,
 	},
-	RoleMarketing:  {Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
+	RoleMarketing:  {Self, ResellerRead, SaleRead, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
 	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
-	RoleReseller:   {Self, TariffRead, ImageRead},
+	RoleReseller:   {Self, TariffRead, ImageRead, ResellerRead, SaleRead},
 	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
 }
 

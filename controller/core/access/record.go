@@ -27,6 +27,7 @@ type User struct {
 	Role         Role      `json:"role"`
 	Department   string    `json:"department,omitempty"`
 	Customer     string    `json:"customer,omitempty"`   // whose objects a customer sees
+	Reseller     string    `json:"reseller,omitempty"`   // path of the reseller whose people this is one of; see package reselling
 	PasswordHash string    `json:"password_hash"`        // argon2id, PHC string format
 	PasswordAt   time.Time `json:"password_at,omitzero"` // logins made before it are over
 	Disabled     bool      `json:"disabled"`
@@ -52,6 +53,7 @@ type Token struct {
 	User        string       `json:"user,omitempty"`
 	Department  string       `json:"department,omitempty"`
 	Customer    string       `json:"customer,omitempty"`
+	Reseller    string       `json:"reseller,omitempty"`
 	Location    string       `json:"location,omitempty"`     // join: where the machines are
 	MaxUses     int          `json:"max_uses,omitempty"`     // join and boot: 0 is no limit
 	Uses        int          `json:"uses,omitempty"`         // join and boot; counted only with MaxUses
@@ -80,6 +82,7 @@ type Actor struct {
 	Role       Role   `json:"role,omitempty"`
 	Department string `json:"department,omitempty"`
 	Customer   string `json:"customer,omitempty"`
+	Reseller   string `json:"reseller,omitempty"` // path
 }
 
 // System is the actor of what nobody asked for by hand.

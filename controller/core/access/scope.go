@@ -1,15 +1,24 @@
 package access
 
+import "strings"
+
 // Scope narrows what an actor sees of a kind of record to those whose field has
 // one value. The zero value sees everything.
 type Scope struct {
-	Field string // "department" or "customer"; "" is no limit
+	Field string // "department", "customer" or "reseller"; "" is no limit
 	Value string
 }
 
-// Sees reports whether a record whose scoped field is value is visible.
+// Sees reports whether a record whose scoped field is value is visible. That of a reseller is a path: he sees what is his, and what is of
+// those below him.
 func (s Scope) Sees(value string) bool {
-	return s.Field == "" || (s.Value != "" && value == s.Value)
+	switch {
+	case s.Field == "":
+		return true
+	case s.Value == "":
+		return false
+	}
+	return value == s.Value || s.Field == "reseller" && strings.HasPrefix(value, s.Value+"/")
 }
 
 // scoped says, for each narrowed role, by which field each table is narrowed
@@ -18,7 +27,7 @@ func (s Scope) Sees(value string) bool {
 var scoped = map[Role]map[string]string{
 	RoleDepartment: {"tasks": "department"},
 	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer"},
-	RoleReseller:   {"orders": "customer", "services": "customer", "addresses": "customer", "tasks": "department"},
+	RoleReseller:   {"resellers": "reseller", "sales": "reseller"},
 }
 
 // ScopeOf is the part of a table that the actor sees. An actor of a narrowed role
@@ -30,6 +39,8 @@ func ScopeOf(a Actor, table string) Scope {
 		return Scope{Field: field, Value: a.Department}
 	case "customer":
 		return Scope{Field: field, Value: a.Customer}
+	case "reseller":
+		return Scope{Field: field, Value: a.Reseller}
 	}
 	return Scope{}
 }

@@ -2,6 +2,7 @@ package reselling
 
 import (
 	"net/mail"
+	"strings"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -25,16 +26,19 @@ type Reseller struct {
 	Company   string    `json:"company"`
 	Email     string    `json:"email"`
 	Parent    string    `json:"parent,omitempty"` // "" is the provider's own
-	Depth     int       `json:"depth"`            // 1 below the provider
+	Path      string    `json:"path"`             // ids from the one below the provider to himself, with slashes
 	Plan      string    `json:"plan,omitempty"`   // reseller plan that he signed up for
 	Limits    Limits    `json:"limits"`
 	Oversell  bool      `json:"oversell"` // the limits of those below him may add up to more than his
 	Below     Sum       `json:"below"`    // what those below him were promised
-	Servers   uint64    `json:"servers"`              // how many he has, by plan or by sale
+	Servers   uint64    `json:"servers"`  // how many he has, by plan or by sale
 	State     string    `json:"state" enum:"active,disabled,suspended"`
 	Note      string    `json:"note,omitempty"` // why it was disabled or suspended
 	CreatedAt time.Time `json:"created_at"`
 }
+
+// Depth is 1 below the provider.
+func (r *Reseller) Depth() int { return strings.Count(r.Path, "/") + 1 }
 
 // Check records what is wrong with what a person says of a reseller.
 func (r *Reseller) Check(c *fault.Check) {

@@ -14,6 +14,7 @@ const (
 type Sale struct {
 	ID        string    `json:"id"`
 	Reseller  string    `json:"reseller"`
+	Path      string    `json:"path"` // of the reseller
 	Server    string    `json:"server"`
 	State     string    `json:"state" enum:"sold,revoking,asking,revoked"`
 	Message   string    `json:"message"`
