@@ -222,7 +222,7 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 	}
 	if q.scope.Field != "" {
 		c := s.column(q.scope.Field)
-		if c == nil || q.scope.Value == "" || !add(c, q.scope.Value) {
+		if c == nil || !add(c, s.seen(q.scope)...) {
 			return nil, false
 		}
 	}
@@ -244,4 +244,18 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 		}
 		return q.search == "" || strings.Contains(s.rows[i].search, q.search)
 	}, true
+}
+
+// seen are the values of filtered columns that a scope shows.
+func (s *sheet) seen(scope access.Scope) []string {
+	if !scope.Below() {
+		return []string{scope.Value}
+	}
+	return slices.Collect(func(yield func(string) bool) {
+		for v := range s.dict {
+			if scope.Sees(v) && !yield(v) {
+				return
+			}
+		}
+	})
 }

@@ -18,8 +18,11 @@ func (s Scope) Sees(value string) bool {
 	case s.Value == "":
 		return false
 	}
-	return value == s.Value || s.Field == "reseller" && strings.HasPrefix(value, s.Value+"/")
+	return value == s.Value || s.Below() && strings.HasPrefix(value, s.Value+"/")
 }
+
+// Below reports whether the scope shows more than one value: what is below it.
+func (s Scope) Below() bool { return s.Field == "reseller" }
 
 // scoped says, for each narrowed role, by which field each table is narrowed
 // (rule X7). A table that is not named is not narrowed: whether the role may
