@@ -74,6 +74,7 @@ func serverSheet() *sheet {
 		hiding(text("approval", func(m *machine) string { return m.server.Approval }, fleet.Pending, fleet.Approved, fleet.Rejected, fleet.Retired), fleet.Retired),
 		text("claim", func(m *machine) string { return m.server.Claim.Kind },
 			fleet.ClaimNone, fleet.ClaimPlan, fleet.ClaimReseller, fleet.ClaimClient, fleet.ClaimHeld),
+		text("reseller", func(m *machine) string { return m.server.Claim.Owner }),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),
 		text("available", func(m *machine) string { return strconv.FormatBool(m.available) }, yesNo...),
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),

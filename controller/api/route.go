@@ -81,9 +81,9 @@ var permissions = map[string]access.Permission{
 	"POST /v1/operations/{id}/retry":  access.OperationRun,
 	"POST /v1/operations/{id}/skip":   access.OperationRun,
 
-	"GET /v1/erasures":              access.ServerRead,
-	"GET /v1/erasures/{id}":         access.ServerRead,
-	"GET /v1/servers/{id}/erasures": access.ServerRead,
+	"GET /v1/erasures":              access.ErasureRead,
+	"GET /v1/erasures/{id}":         access.ErasureRead,
+	"GET /v1/servers/{id}/erasures": access.ErasureRead,
 
 	"GET /v1/tasks":                access.TaskRead,
 	"GET /v1/tasks/{id}":           access.TaskRead,
@@ -177,7 +177,7 @@ var permissions = map[string]access.Permission{
 // each event.
 var reading = map[string]access.Permission{
 	"servers": access.ServerRead, "orders": access.OrderRead, "services": access.ServiceRead,
-	"operations": access.OperationRead, "erasures": access.ServerRead, "tasks": access.TaskRead, "locations": access.SetupRead,
+	"operations": access.OperationRead, "erasures": access.ErasureRead, "tasks": access.TaskRead, "locations": access.SetupRead,
 	"modules": access.SetupRead, "remotes": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,

@@ -33,7 +33,7 @@ func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serv
 		if err != nil {
 			return err
 		}
-		s, err := in.claim(tx, actor, "server.sell", serverID, fleet.Claim{Kind: fleet.ClaimReseller, Ref: resellerID, Via: fleet.ViaSale}, now)
+		s, err := in.claim(tx, actor, "server.sell", serverID, fleet.Claim{Kind: fleet.ClaimReseller, Ref: resellerID, Via: fleet.ViaSale, Owner: r.Path}, now)
 		if err != nil {
 			return err
 		}

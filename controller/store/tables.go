@@ -5,6 +5,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -61,6 +62,12 @@ var (
 	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
 	Sales     = NewTable[reselling.Sale]("sales", "sale")
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
+)
+
+// What customers have on servers. Loads are by server.
+var (
+	Placements = NewTable[hosting.Placement]("placements", "placement")
+	Loads      = NewTable[hosting.Load]("loads", "load of server")
 )
 
 // SaleOf names the sale that a server is in (rule S2).

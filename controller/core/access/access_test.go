@@ -57,12 +57,40 @@ func TestX7_MarketingChangesNothing(t *testing.T) {
 	}
 }
 
-func TestX7_CustomersAndResellersSeeNoServers(t *testing.T) {
+func TestX7_CustomersAndResellersSeeNothingOfTheFleet(t *testing.T) {
 	for _, r := range []Role{RoleCustomer, RoleReseller} {
-		for _, p := range []Permission{ServerRead, OperationRead, TaskRead, AuditRead, MatchAsk, SetupRead} {
+		for _, p := range []Permission{ServerWrite, OperationRead, ErasureRead, HandsRead, TaskRead, AuditRead, MatchAsk, SetupRead, PeopleAct, SaleMake} {
 			if Allowed(r, p) {
 				t.Errorf("%s has %s", r, p)
 			}
+		}
+	}
+	if Allowed(RoleCustomer, ServerRead) {
+		t.Error("a customer sees servers")
+	}
+}
+
+func TestX7_AResellerSeesWhatIsHisAndWhatIsBelowHim(t *testing.T) {
+	owner := Actor{Role: RoleReseller, Reseller: "rsl-a/rsl-b"}
+	for _, table := range []string{"servers", "resellers", "customers", "sales", "placements"} {
+		s := ScopeOf(owner, table)
+		for path, want := range map[string]bool{
+			"rsl-a/rsl-b": true, "rsl-a/rsl-b/rsl-c": true, "rsl-a": false, "rsl-a/rsl-bb": false, "rsl-b": false, "": false,
+		} {
+			if s.Sees(path) != want {
+				t.Errorf("%s: sees %q = %v, want %v", table, path, !want, want)
+			}
+		}
+		if nobody := ScopeOf(Actor{Role: RoleReseller}, table); nobody.Sees("") || nobody.Sees("rsl-a") {
+			t.Errorf("%s: a reseller of nobody sees something", table)
+		}
+	}
+}
+
+func TestS1_OnlySystemsAndOperationsSell(t *testing.T) {
+	for _, r := range Roles() {
+		if got, want := Allowed(r, SaleMake), r == RoleAdmin || r == RoleSystems || r == RoleOperations; got != want {
+			t.Errorf("Allowed(%s, %s) = %v, want %v", r, SaleMake, got, want)
 		}
 	}
 }

@@ -40,10 +40,19 @@ const (
 	HandsWrite     Permission = "hands.write"   // set them up; their passwords are never shown
 	SecretManage   Permission = "secret.manage" // rotate the keys that seal secrets (X9)
 	NotifyManage   Permission = "notify.manage" // webhooks, mail, deliveries
+	ErasureRead    Permission = "erasure.read"  // proofs of erasure
 	ResellerRead   Permission = "reseller.read" // himself and those below him, for a reseller
 	ResellerManage Permission = "reseller.manage"
-	SaleRead       Permission = "sale.read" // his own, for a reseller
-	SaleMake       Permission = "sale.make" // sell and take back (S1)
+	CustomerRead   Permission = "customer.read"   // organizations; his own, for a reseller
+	CustomerManage Permission = "customer.manage" // his own, for a reseller
+	SaleRead       Permission = "sale.read"       // his own, for a reseller
+	SaleMake       Permission = "sale.make"       // sell and take back (S1)
+	PlanRead       Permission = "plan.read"       // reseller plans, and who signed up for them
+	PlanManage     Permission = "plan.manage"     // make plans, assign servers to them (H9)
+	SignUpMake     Permission = "signup.make"     // sign a reseller up for a plan: what a billing program does
+	PlacementRead  Permission = "placement.read"  // what customers have on servers; his own, for a reseller
+	PlacementWrite Permission = "placement.write" // register what a panel made elsewhere
+	PeopleAct      Permission = "people.act"      // act for a reseller or a customer (S11)
 )
 
 // everything lists all permissions that need a login.
@@ -52,7 +61,8 @@ var everything = []Permission{
 	OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
 	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
 	HandsRead, HandsWrite, SecretManage,
-	NotifyManage, ResellerRead, ResellerManage, SaleRead, SaleMake,
+	NotifyManage, ErasureRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake,
+	PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 }
 
 // granted is the one table of roles (rule X7).
@@ -63,11 +73,15 @@ var granted = map[Role][]Permission{
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 		OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
 		TariffRead, ImageRead, MatchAsk, EventRead, AuditRead, HandsRead, HandsWrite,
-		ResellerRead, ResellerManage, SaleRead, SaleMake,
+		ErasureRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake,
+		PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 	},
-	RoleMarketing:  {Self, ResellerRead, SaleRead, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead},
-	RoleDepartment: {Self, ServerRead, OperationRead, TaskRead, TaskWork, EventRead},
-	RoleReseller:   {Self, TariffRead, ImageRead, ResellerRead, SaleRead},
+	RoleMarketing: {
+		Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead,
+		ErasureRead, ResellerRead, CustomerRead, SaleRead, PlanRead, PlacementRead,
+	},
+	RoleDepartment: {Self, ServerRead, ErasureRead, OperationRead, TaskRead, TaskWork, EventRead},
+	RoleReseller:   {Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, CustomerRead, CustomerManage, SaleRead, PlacementRead},
 	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
 }
 

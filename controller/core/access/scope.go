@@ -30,7 +30,9 @@ func (s Scope) Below() bool { return s.Field == "reseller" }
 var scoped = map[Role]map[string]string{
 	RoleDepartment: {"tasks": "department"},
 	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer"},
-	RoleReseller:   {"resellers": "reseller", "sales": "reseller"},
+	RoleReseller: {
+		"servers": "reseller", "resellers": "reseller", "customers": "reseller", "sales": "reseller", "placements": "reseller",
+	},
 }
 
 // ScopeOf is the part of a table that the actor sees. An actor of a narrowed role

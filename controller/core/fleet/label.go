@@ -3,7 +3,6 @@ package fleet
 // Usage of a server by what customers have on it.
 type Usage struct {
 	Placed   bool // an account, forwarding, mailbox or database is on it, also a half-made one
-	LeftOver bool // something of a former owner was found on it and not removed yet
 	Eligible bool // rules H3 to H6 hold, so that it may be given to a plan
 }
 
@@ -47,10 +46,19 @@ func LabelOf(s *Server, u Usage) Label {
 	switch {
 	case u.Placed:
 		return LabelInUse
-	case s.Cleanliness != Clean || u.LeftOver:
+	case !s.IsClean():
 		return LabelCleanup
 	case u.Eligible:
 		return LabelUnassigned
 	}
 	return LabelFree
+}
+
+// IsClean reports whether nothing of a former owner is on the server: its disks are proven empty, or, on a hosting node, an inspection found
+// nothing.
+func (s *Server) IsClean() bool {
+	if s.Node != nil {
+		return s.LeftOvers == nil
+	}
+	return s.Cleanliness == Clean
 }

@@ -28,7 +28,8 @@ const (
 type Claim struct {
 	Kind  string    `json:"kind" enum:"none,plan,reseller,client,held"`
 	Ref   string    `json:"ref,omitempty"`
-	Via   string    `json:"via,omitempty"` // reseller: "plan" or "sale"
+	Via   string    `json:"via,omitempty"`   // reseller: "plan" or "sale"
+	Owner string    `json:"owner,omitempty"` // reseller: his path, see package reselling
 	Since time.Time `json:"since"`
 }
 
@@ -71,6 +72,9 @@ type Server struct {
 	ServiceSince time.Time         `json:"in_service_since"` // of the present InService
 	Maintenance  *Maintenance      `json:"maintenance,omitempty"`
 	Quarantine   *Note             `json:"quarantine,omitempty"` // identity conflict or unproven erase
+	Node         *Node             `json:"node,omitempty"`       // it is a hosting node; nil: a bare server, which is erased between two owners
+	LeftOvers    *LeftOvers        `json:"left_overs,omitempty"` // of a former owner, on a hosting node (rule S9)
+	Roles        []LogicalServer   `json:"roles,omitempty"`      // what it carries as a hosting node (rules H3, H4)
 	Override     *Override         `json:"override,omitempty"`
 	Diagnosis    *DiagnosisSummary `json:"diagnosis,omitempty"`
 	Operation    string            `json:"operation,omitempty"` // id of the one that runs
@@ -90,6 +94,26 @@ type Server struct {
 	PendingIdentity *PendingIdentity `json:"pending_identity,omitempty"` // what it reports now, when a person has to confirm it
 	IdentityHistory []IdentityChange `json:"identity_history,omitempty"` // newest last
 	Alias           string           `json:"alias,omitempty"`            // the other id that its present certificate names, after it was adopted
+}
+
+// Node is the decision that a server carries customers' accounts. It is not erased when its owner changes; an inspection then says whether
+// something of the former owner is left.
+type Node struct {
+	Note
+	Inspection string `json:"inspection"` // id of the one that says what is there without any customer
+}
+
+// LeftOvers are what the last inspection found that its baseline does not have.
+type LeftOvers struct {
+	Inspection string    `json:"inspection"`
+	Count      int       `json:"count"`
+	Since      time.Time `json:"since"`
+}
+
+// LogicalServer is one role of a physical server: its type, and the group that it is in.
+type LogicalServer struct {
+	Type  string `json:"type"`  // web, mail, mysql …
+	Group string `json:"group"` // id of the server group
 }
 
 // Successor is the agent of a system that was written to the server's disk, until its first session. Then it takes
