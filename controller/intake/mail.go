@@ -234,6 +234,15 @@ func (in *Intake) Redeliver(ctx context.Context, actor access.Actor, deliveryID,
 		if d = before; d.State == notify.Pending {
 			return nil
 		}
+		if d.Event.Type == notify.ToOne {
+			_, kept, err := store.Letters.Find(tx, d.ID)
+			if err != nil {
+				return err
+			}
+			if !kept {
+				return fault.Refused("the text of this letter is not kept any more; what it was about has to be asked for anew")
+			}
+		}
 		d = d.Again(now)
 		return cmp.Or(store.Deliveries.Put(tx, d.ID, d), audit(tx, actor, "delivery.redeliver", "deliveries/"+d.ID, outcomeOf(before), outcomeOf(d), reason, now))
 	})

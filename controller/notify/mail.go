@@ -20,13 +20,14 @@ type mailer struct{ Options }
 func (m *mailer) attempt(ctx context.Context, d notify.Delivery) notify.Outcome {
 	server, ok := store.MailServers.View(m.Store, store.TheMailServer)
 	if !ok || server.Host == "" {
-		return notify.Outcome{Permanent: true, Error: "no mail server is set; see: steelyard mail"}
+		// a letter is somebody's, and waits; what is told to those who follow the fleet does not
+		return notify.Outcome{Permanent: d.Event.Type != notify.ToOne, Error: "no mail server is set; see: steelyard mail"}
 	}
-	letter, err := m.write(server, d)
-	if err != nil {
-		return notify.Outcome{Permanent: true, Error: err.Error()}
+	letter, over := m.write(server, d)
+	if over != nil {
+		return *over
 	}
-	err = m.send(ctx, server, letter)
+	err := m.send(ctx, server, letter)
 	if letter.IsDelivered() {
 		return notify.Outcome{OK: true, Status: 250} // whatever happened to the connection afterwards
 	}
@@ -47,17 +48,47 @@ func refusal(err error) notify.Outcome {
 	return o
 }
 
-func (m *mailer) write(server *notify.MailServer, d notify.Delivery) (*mail.Msg, error) {
+// write makes the mail, or tells why there is none to send.
+func (m *mailer) write(server *notify.MailServer, d notify.Delivery) (*mail.Msg, *notify.Outcome) {
+	subject, text := d.Event.Subject(), ""
+	if d.Event.Type == notify.ToOne {
+		var over *notify.Outcome
+		if text, over = m.letter(d); over != nil {
+			return nil, over
+		}
+		subject = d.Event.Data.Subject
+	} else {
+		text = d.Event.Letter(server.BaseURL)
+	}
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := errors.Join(msg.From(server.From), msg.To(d.To)); err != nil {
-		return nil, err
+		return nil, &notify.Outcome{Permanent: true, Error: err.Error()}
 	}
-	msg.Subject(d.Event.Subject())
+	msg.Subject(subject)
 	msg.SetDateWithValue(d.Event.At)
 	msg.SetMessageIDWithValue(d.ID + "@" + domain(server.From))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation replies
-	msg.SetBodyString(mail.TypeTextPlain, d.Event.Letter(server.BaseURL))
+	msg.SetBodyString(mail.TypeTextPlain, text)
 	return msg, nil
+}
+
+// letter is the text of a letter. What cannot be opened now may be opened by a controller that has the fleet's
+// authority.
+func (m *mailer) letter(d notify.Delivery) (string, *notify.Outcome) {
+	l, ok := store.Letters.View(m.Store, d.ID)
+	switch {
+	case !ok:
+		return "", &notify.Outcome{Permanent: true, Error: "its text is not kept any more"}
+	case !l.Until.IsZero() && !m.Now().Before(l.Until):
+		return "", &notify.Outcome{Permanent: true, Error: "it could not be sent in time, and is of no use any more"}
+	case l.Text.IsZero():
+		return l.Body, nil
+	}
+	text, err := seal.LetterText.Open(m.Secrets, d.ID, l)
+	if err != nil {
+		return "", &notify.Outcome{Error: err.Error()}
+	}
+	return string(text), nil
 }
 
 func domain(address string) string {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -20,7 +21,7 @@ func (n *Notifier) sweep(ctx context.Context) error {
 		if err := pause.For(ctx, sweepEvery); err != nil {
 			return err
 		}
-		for part := range slices.Chunk(surplus(n.Store.Snapshot(), n.Now()), chunk) {
+		for part := range slices.Chunk(surplus(n.Store.Snapshot(), n.Now()), chunk/2) {
 			if _, err := n.change(ctx, func(tx *store.Tx) error { return forget(tx, part) }); err != nil {
 				return err
 			}
@@ -30,7 +31,7 @@ func (n *Notifier) sweep(ctx context.Context) error {
 
 func forget(tx *store.Tx, ids []string) error {
 	for _, id := range ids {
-		if err := store.Deliveries.Delete(tx, id); err != nil {
+		if err := cmp.Or(store.Deliveries.Delete(tx, id), store.Letters.Delete(tx, id)); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ func surplus(snap *store.Snapshot, now time.Time) (ids []string) {
 func orphan(snap *store.Snapshot, d *notify.Delivery) bool {
 	switch {
 	case d.Subscriber == "":
-		return false // a test mail
+		return false // a test mail, or a letter
 	case d.Channel == notify.ByMail:
 		_, ok := store.MailRoutes.In(snap, d.Subscriber)
 		return !ok

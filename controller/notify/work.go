@@ -77,9 +77,21 @@ func (n *Notifier) record(ctx context.Context, d notify.Delivery, o notify.Outco
 			return nil // a person was faster
 		}
 		present = present.After(o, now, spread)
-		return cmp.Or(store.Deliveries.Put(tx, d.ID, present), n.consequences(tx, present, o, now))
+		return cmp.Or(store.Deliveries.Put(tx, d.ID, present), dropText(tx, present), n.consequences(tx, present, o, now))
 	})
 	return after, rev, err
+}
+
+// dropText forgets the text of a letter that nobody will send again.
+func dropText(tx *store.Tx, d notify.Delivery) error {
+	if d.Event.Type != notify.ToOne {
+		return nil
+	}
+	l, ok, err := store.Letters.Find(tx, d.ID)
+	if err != nil || !ok || l.Keeps(d) {
+		return err
+	}
+	return store.Letters.Delete(tx, d.ID)
 }
 
 // consequences are what an outcome means beyond the delivery: a receiver that wants

@@ -19,5 +19,6 @@ var (
 	OrderUserData      = Field(store.UserData, "data", func(u *order.UserData) *access.Sealed { return &u.Data })
 	WebhookSecret      = Field(store.Webhooks, "secret", func(w *notify.Webhook) *access.Sealed { return &w.Secret })
 	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })
+	LetterText         = Field(store.Letters, "text", func(l *notify.Letter) *access.Sealed { return &l.Text })
 	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })
 )

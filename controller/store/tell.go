@@ -18,6 +18,7 @@ var (
 	MailServers = NewTable[notify.MailServer]("mail-server", "mail server of")
 	MailRoutes  = NewTable[notify.Route]("mail-routes", "mail route")
 	Deliveries  = NewTable[notify.Delivery]("deliveries", "delivery")
+	Letters     = NewTable[notify.Letter]("letters", "text of letter") // by delivery
 )
 
 // Tell makes every commit that writes a record of t write the event that of makes of

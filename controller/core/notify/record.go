@@ -86,7 +86,7 @@ const (
 type Delivery struct {
 	ID         string    `json:"id"`
 	Channel    string    `json:"channel" enum:"webhook,mail"`
-	Subscriber string    `json:"subscriber,omitempty"` // id of the webhook or mail route; "" for a test mail
+	Subscriber string    `json:"subscriber,omitempty"` // id of the webhook or mail route; "" for a test mail or a letter
 	To         string    `json:"to,omitempty"`         // mail: the address
 	Event      Event     `json:"event"`
 	Seq        int64     `json:"seq"` // deliveries of one object to one receiver go out in this order
