@@ -10,6 +10,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 )
 
 // delta is one record that changed; a nil value is a deletion.
@@ -125,7 +126,7 @@ func (b *board) revision() int64 {
 
 func (b *board) take(d delta, tell bool) {
 	switch d.table {
-	case "servers", "facts", "presence", "wirings", "observations", "traffic":
+	case "servers", "facts", "presence", "loads", "wirings", "observations", "traffic":
 		b.takeMachine(d, tell)
 	case "bmcs":
 		b.takeMachine(d, tell)
@@ -155,6 +156,9 @@ func (b *board) takeMachine(d delta, tell bool) {
 	case "facts":
 		m.facts, _ = d.value.(*fleet.Facts)
 		touched = b.index.PutFacts(d.id, m.facts)
+	case "loads":
+		m.load, _ = d.value.(*hosting.Load)
+		touched = b.index.PutLoad(d.id, m.placements())
 	case "presence":
 		m.presence, _ = d.value.(*fleet.Presence)
 		touched = b.index.SetConnected(d.id, m.presence != nil, b.now())

@@ -10,6 +10,7 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Servers, yield)
 		whole(snap, store.Facts, yield)
 		whole(snap, store.Presences, yield)
+		whole(snap, store.Loads, yield)
 		whole(snap, store.Traffic, yield)
 		whole(snap, store.Locations, yield)
 		whole(snap, store.Pools, yield)

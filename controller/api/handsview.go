@@ -195,5 +195,5 @@ func sameSight(before, after *outofband.Observation) bool {
 
 // nothing reports whether no record of the machine is left.
 func (m *machine) nothing() bool {
-	return m.server == nil && m.facts == nil && m.presence == nil && m.bmc == nil && m.wiring == nil && m.seen == nil && m.traffic == nil
+	return m.server == nil && m.facts == nil && m.presence == nil && m.load == nil && m.bmc == nil && m.wiring == nil && m.seen == nil && m.traffic == nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -182,6 +183,7 @@ type machine struct {
 	serverRev int64
 	facts     *fleet.Facts
 	presence  *fleet.Presence
+	load      *hosting.Load
 	bmc       *outofband.BMC
 	wiring    *outofband.Wiring
 	wiringRev int64
@@ -189,6 +191,14 @@ type machine struct {
 	traffic   *outofband.Traffic
 	reasons   []fleet.Reason
 	available bool
+}
+
+// placements is how many things customers have on it.
+func (m *machine) placements() uint64 {
+	if m.load == nil {
+		return 0
+	}
+	return m.load.Placements
 }
 
 func (m *machine) view() Server {

@@ -11,25 +11,95 @@ import (
 	"github.com/steelyard/steelyard/pkg/hardware"
 )
 
-// claim gives a server to a new owner: the one door through which a free server leaves (rule X2). What the server's availability depends on
-// is read in the commit, so that of two who want it one gets it, and the other hears from the record whose it is.
-func (in *Intake) claim(tx *store.Tx, actor access.Actor, action, serverID string, to fleet.Claim, now time.Time) (fleet.Server, error) {
-	before, err := store.Servers.Get(tx, serverID)
-	if err != nil {
-		return before, err
-	}
-	surroundings, err := in.surroundings(tx, serverID)
-	if err != nil {
-		return before, err
-	}
-	if err := refusal(&before, fleet.Unavailable(&before, surroundings)); err != nil {
-		return before, err
-	}
-	s := before
-	s.Claim = to
+// Free is a server that the commit has found free for somebody, having read all that this depends on: of two who want it one gets it. It is
+// the one door through which a server leaves (rule X2): only To gives one away, and only the functions of this file make a Free.
+type Free struct{ server fleet.Server }
+
+// Server is the record as it was read.
+func (f Free) Server() fleet.Server { return f.server }
+
+// To is the server as its new owner has it. The caller stores it, in the same commit. Its epoch is a new one: nothing that was sent to it
+// before is obeyed any more (rule X5).
+func (f Free) To(owner fleet.Claim, now time.Time) fleet.Server {
+	s := f.server
+	s.Claim = owner
 	s.Claim.Since = now
 	s.Epoch++
-	return s, cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, before, s, "", now))
+	return s
+}
+
+// ForOrder finds a server free for an order. seen is what is known of its surroundings; what a commit changes is read again. The fault is
+// refused, with whose it is or what is wrong.
+func ForOrder(tx *store.Tx, serverID string, seen fleet.Surroundings) (Free, error) {
+	s, err := store.Servers.Get(tx, serverID)
+	if err != nil {
+		return Free{}, err
+	}
+	around, err := readAround(tx, serverID, seen)
+	if err != nil {
+		return Free{}, err
+	}
+	return Free{s}, refusal(&s, fleet.Unavailable(&s, around))
+}
+
+// ForHolder finds a server free for the order that it is held for: as [ForOrder], but for the hold.
+func ForHolder(tx *store.Tx, s fleet.Server, orderID string, seen fleet.Surroundings) (Free, error) {
+	if s.Claim.Kind != fleet.ClaimHeld || s.Claim.Ref != orderID {
+		return Free{}, fault.Refused("server %s is not held for order %s any more", s.Name, orderID)
+	}
+	around, err := readAround(tx, s.ID, seen)
+	if err != nil {
+		return Free{}, err
+	}
+	unheld := s
+	unheld.Claim = fleet.Claim{Kind: fleet.ClaimNone}
+	return Free{s}, refusal(&unheld, fleet.Unavailable(&unheld, around))
+}
+
+// forReseller finds a server free to be sold, or to be assigned to a plan.
+func (in *Intake) forReseller(tx *store.Tx, serverID string) (Free, error) {
+	s, err := store.Servers.Get(tx, serverID)
+	if err != nil {
+		return Free{}, err
+	}
+	around, err := in.surroundings(tx, serverID)
+	if err != nil {
+		return Free{}, err
+	}
+	return Free{s}, refusal(&s, fleet.Unsellable(&s, around))
+}
+
+// claim gives a server to a reseller or a plan.
+func (in *Intake) claim(tx *store.Tx, actor access.Actor, action, serverID string, to fleet.Claim, now time.Time) (fleet.Server, error) {
+	free, err := in.forReseller(tx, serverID)
+	if err != nil {
+		return free.server, err
+	}
+	s := free.To(to, now)
+	return s, cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, free.server, s, "", now))
+}
+
+// Release ends the claim of a reseller or a plan: the counterpart of claim. A reseller has one server less then. What was his is nobody's before
+// it is proven clean: a bare server is erased, of a hosting node an inspection says what is left. Who releases it stores that.
+func Release(tx *store.Tx, actor access.Actor, action string, before fleet.Server, reason string, now time.Time) (fleet.Server, error) {
+	s := before.Released(now)
+	switch before.Claim.Kind {
+	case fleet.ClaimReseller:
+		r, err := store.Resellers.Get(tx, before.Claim.Ref)
+		if err != nil {
+			return before, err
+		}
+		if err := count(tx, r, -1); err != nil {
+			return before, err
+		}
+		if s.Node == nil {
+			s = s.Soiled(now)
+		}
+	case fleet.ClaimPlan:
+	default:
+		return before, fault.Refused("server %s is neither a reseller's nor assigned to a plan", before.Name)
+	}
+	return s, cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, actor, action, "servers/"+s.ID, before, s, reason, now))
 }
 
 // refusal says in one sentence why a server cannot be given away: whose it is, or else all that is wrong with it.
@@ -62,18 +132,29 @@ func ownedBy(c fleet.Claim) string {
 	return "is already owned by service " + c.Ref
 }
 
-// surroundings is what availability asks beyond the server's own record.
-func (in *Intake) surroundings(tx *store.Tx, serverID string) (fleet.Surroundings, error) {
-	var around fleet.Surroundings
+// readAround is what is known of a server's surroundings, with what a commit may change read in this one: its facts, and what customers have
+// on it.
+func readAround(tx *store.Tx, serverID string, seen fleet.Surroundings) (fleet.Surroundings, error) {
 	f, known, err := store.Facts.Find(tx, serverID)
 	if err != nil {
+		return seen, err
+	}
+	if seen.Facts = nil; known {
+		seen.Facts = &f
+	}
+	load, _, err := store.Loads.Find(tx, serverID)
+	seen.Placements = load.Placements
+	return seen, err
+}
+
+// surroundings is what availability asks beyond the server's own record.
+func (in *Intake) surroundings(tx *store.Tx, serverID string) (fleet.Surroundings, error) {
+	_, connected := store.Presences.View(in.store, serverID)
+	around, err := readAround(tx, serverID, fleet.Surroundings{Connected: connected})
+	if err != nil || around.Facts == nil {
 		return around, err
 	}
-	if known {
-		around.Facts = &f
-	}
-	_, around.Connected = store.Presences.View(in.store, serverID)
-	for _, mac := range fleet.MACs(&f.Inventory) {
+	for _, mac := range fleet.MACs(&around.Facts.Inventory) {
 		for _, key := range fleet.IdentityKeys(hardware.Identity{MACs: []string{mac}}) {
 			h, _, err := store.Identities.Find(tx, key)
 			if err != nil {

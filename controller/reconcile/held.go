@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
 )
 
@@ -33,7 +34,7 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 		if err != nil {
 			return err
 		}
-		fits, parts, distance, err := r.rebuilt(tx, o, s, m)
+		free, fits, parts, distance, err := r.rebuilt(tx, o, s, m)
 		switch {
 		case err != nil:
 			return err
@@ -41,7 +42,7 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 			return r.release(tx, o, s, "its server is held for it no more; the order waits for one that fits")
 		case fits:
 			o.Distance, o.Parts = 0, nil
-			_, err := r.prepare(tx, o, s, m)
+			_, err := r.prepare(tx, o, free, m)
 			if lacksAddress(err) { // the hold stays; a person is needed only when it ends
 				next = r.now().Add(lackAgain)
 			}
@@ -69,21 +70,20 @@ func (r *Reconciler) held(ctx context.Context, seen order.Order) (next time.Time
 
 // rebuilt compares the server as it reports itself now, and tells whether only
 // the hold keeps it from being available.
-func (r *Reconciler) rebuilt(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) (fits bool, parts []match.Change, distance int, err error) {
+func (r *Reconciler) rebuilt(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) (free intake.Free, fits bool, parts []match.Change, distance int, err error) {
 	f, known, err := store.Facts.Find(tx, s.ID)
 	if err != nil || !known {
-		return false, o.Parts, o.Distance, err
+		return free, false, o.Parts, o.Distance, err
 	}
 	res, err := match.Compare(match.Server{ID: s.ID, Location: s.Location, ServerType: s.ServerType, Configuration: f.Configuration}, wishOf(o, m))
 	if err != nil { // other location, type or architecture now: nothing to list
-		return false, o.Parts, o.Distance, nil
+		return free, false, o.Parts, o.Distance, nil
 	}
-	in := r.stock.Index.Surroundings(s.ID)
-	in.Facts = &f
-	unheld := s
-	unheld.Claim = fleet.Claim{Kind: fleet.ClaimNone}
-	ready := fleet.Available(fleet.Unavailable(&unheld, in))
-	return res.Exact && ready, res.Changes, res.Distance, nil
+	free, err = intake.ForHolder(tx, s, o.ID, r.stock.Index.Surroundings(s.ID))
+	if err != nil && !fault.Is(err, fault.KindRefused) {
+		return free, false, nil, 0, err
+	}
+	return free, res.Exact && err == nil, res.Changes, res.Distance, nil
 }
 
 // retell brings the list of parts up to date while somebody works it off.

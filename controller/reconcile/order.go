@@ -185,46 +185,29 @@ func (r *Reconciler) claim(tx *store.Tx, orderID string, offer match.Offer, m or
 	if o.State != order.New && o.State != order.Waiting {
 		return false, errOrderMoved
 	}
-	s, err := r.free(tx, offer.Result.ServerID)
+	free, err := intake.ForOrder(tx, offer.Result.ServerID, r.stock.Index.Surroundings(offer.Result.ServerID))
+	if fault.Is(err, fault.KindRefused) || fault.Is(err, fault.KindNotFound) {
+		return false, errStale
+	}
 	if err != nil {
 		return false, err
 	}
-	o.Server, o.Module, o.Distance, o.Parts = s.ID, m.ID, offer.Result.Distance, offer.Result.Changes
+	o.Server, o.Module, o.Distance, o.Parts = offer.Result.ServerID, m.ID, offer.Result.Distance, offer.Result.Changes
 	if offer.Result.Exact {
-		return r.prepare(tx, o, s, m)
+		return r.prepare(tx, o, free, m)
 	}
-	return true, r.hold(tx, o, s, m)
-}
-
-// free reads a server and everything that its availability depends on in this
-// transaction, so that the commit fails if any of it changes.
-func (r *Reconciler) free(tx *store.Tx, serverID string) (fleet.Server, error) {
-	s, ok, err := store.Servers.Find(tx, serverID)
-	if err != nil || !ok {
-		return s, cmp.Or(err, errStale)
-	}
-	f, known, err := store.Facts.Find(tx, serverID)
-	if err != nil {
-		return s, err
-	}
-	in := r.stock.Index.Surroundings(serverID)
-	if in.Facts = nil; known {
-		in.Facts = &f
-	}
-	if !fleet.Available(fleet.Unavailable(&s, in)) {
-		return s, errStale
-	}
-	return s, nil
+	return true, r.hold(tx, o, free, m)
 }
 
 // prepare starts the installation; given is false when it can never succeed.
-func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) (given bool, err error) {
+func (r *Reconciler) prepare(tx *store.Tx, o order.Order, free intake.Free, m order.Module) (given bool, err error) {
 	now := r.now()
 	svc, err := store.Services.Get(tx, o.Service)
 	if err != nil {
 		return false, err
 	}
-	before, was := s, o
+	before, was := free.Server(), o
+	s := free.To(fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID}, now)
 	op, err := intake.Begin(tx, &s, id.At("opn", now), operation.Install,
 		operation.Params{Image: o.Image, Hostname: o.Hostname, SSHKeys: o.SSHKeys}, r.installTime(tx, o, m), now)
 	if fault.Is(err, fault.KindRefused) || fault.Is(err, fault.KindNotFound) {
@@ -237,7 +220,6 @@ func (r *Reconciler) prepare(tx *store.Tx, o order.Order, s fleet.Server, m orde
 		return false, addressFault(err)
 	}
 	op.Order, op.Service, op.Department, op.RequestedBy = o.ID, svc.ID, m.Department, "order "+o.ID
-	s.Claim = fleet.Claim{Kind: fleet.ClaimClient, Ref: svc.ID, Since: now}
 	o.State, o.Operation, o.Message, o.ChangedAt, o.HeldUntil = order.Preparing, op.ID, "server "+s.Name+" is being prepared", now, time.Time{}
 	svc.State, svc.Server, svc.Message, svc.ChangedAt = order.ServicePreparing, s.ID, o.Message, now
 	return true, cmp.Or(store.Servers.Put(tx, s.ID, s), store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc),
@@ -273,11 +255,10 @@ func (r *Reconciler) impossible(tx *store.Tx, o order.Order, s fleet.Server, svc
 		intake.Audit(tx, access.System, "order.fail", "orders/"+o.ID, was, o, o.Message, now))
 }
 
-func (r *Reconciler) hold(tx *store.Tx, o order.Order, s fleet.Server, m order.Module) error {
+func (r *Reconciler) hold(tx *store.Tx, o order.Order, free intake.Free, m order.Module) error {
 	now := r.now()
-	before, was := s, o
-	s.Claim = fleet.Claim{Kind: fleet.ClaimHeld, Ref: o.ID, Since: now}
-	s.Epoch++
+	before, was := free.Server(), o
+	s := free.To(fleet.Claim{Kind: fleet.ClaimHeld, Ref: o.ID}, now)
 	k := task.New(id.At("tsk", now), m.Department, task.Build, order.BuildKey(o.ID),
 		"Rebuild server "+s.Name+" for order "+o.ID, match.Parts(o.Parts), now)
 	k.Server, k.Order, k.Service, k.Parts = s.ID, o.ID, o.Service, o.Parts

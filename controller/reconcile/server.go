@@ -77,7 +77,7 @@ func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at ti
 		return "", at
 	}
 	owned := s.Claim.Owned()
-	if !owned && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled && s.Environment != protocol.EnvRescue {
+	if !owned && s.Node == nil && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled && s.Environment != protocol.EnvRescue {
 		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
 			return "", at
 		}

@@ -85,11 +85,14 @@ func (k *Stock) Rebuild() {
 		if _, ok := store.Servers.In(snap, id); !ok {
 			k.take(store.Servers.Name(), id)
 		}
+		if k.Index.Surroundings(id).Placements > 0 {
+			k.take(store.Loads.Name(), id)
+		}
 	}
 	for _, t := range []interface {
 		Name() string
 		IDs(*store.Snapshot) []string
-	}{store.Presences, store.Facts, store.Servers} {
+	}{store.Presences, store.Loads, store.Facts, store.Servers} {
 		for _, id := range t.IDs(snap) {
 			k.take(t.Name(), id)
 		}
@@ -108,6 +111,8 @@ func (k *Stock) take(table, id string) {
 	case store.Facts.Name():
 		f, _ := store.Facts.View(k.store, id)
 		touched = k.Index.PutFacts(id, f)
+	case store.Loads.Name():
+		touched = k.Index.PutLoad(id, placements(k.store, id))
 	case store.Presences.Name():
 		_, ok := store.Presences.View(k.store, id)
 		touched = k.Index.SetConnected(id, ok, k.now())
@@ -116,6 +121,13 @@ func (k *Stock) take(table, id string) {
 		k.offer(t)
 	}
 	k.tell(table, id)
+}
+
+func placements(s *store.Store, server string) uint64 {
+	if l, ok := store.Loads.View(s, server); ok {
+		return l.Placements
+	}
+	return 0
 }
 
 // offer puts a server into the catalogue while it is available.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -24,13 +25,24 @@ type Surroundings struct {
 	Lost      time.Time // when the last one ended; zero: never had one
 	// SharedMACs lists MACs of this server that another server has as well.
 	SharedMACs []string
+	Placements uint64 // how many things customers have on it
 }
 
-// Unavailable tells why a server cannot be given to an order or a reseller. No
+// Unavailable tells why a server cannot be given to an order. No
 // reasons (other than waived ones) means available.
 func Unavailable(s *Server, in Surroundings) []Reason {
+	r := reasons{list: Unsellable(s, in)}
+	if s.Node != nil {
+		r.add("X3", s.Node.At, "node", "it is a hosting node; no order gets it")
+	}
+	return r.list
+}
+
+// Unsellable tells why a server cannot be given to a reseller, by sale or by plan: as [Unavailable], but a hosting node may.
+func Unsellable(s *Server, in Surroundings) []Reason {
 	var r reasons
 	r.owner(s)
+	r.used(in)
 	r.approval(s)
 	r.diagnosis(s, in.Facts)
 	r.lastOperation(s)
@@ -87,8 +99,18 @@ func (r *reasons) owner(s *Server) {
 	default:
 		r.add("B17", s.Claim.Since, "claim", "it belongs to "+s.Claim.Kind+" "+s.Claim.Ref)
 	}
-	if s.Cleanliness != Clean {
+	switch {
+	case s.IsClean():
+	case s.Node != nil:
+		r.add("X3", s.LeftOvers.Since, "left_overs", fmt.Sprintf("it has left-overs of its former owner (%d); have it inspected again, or clear them with a reason", s.LeftOvers.Count))
+	default:
 		r.add("X3", s.CleanSince, "cleanliness", "its disks are not proven clean; erase it first")
+	}
+}
+
+func (r *reasons) used(in Surroundings) {
+	if in.Placements > 0 {
+		r.add("X3", time.Time{}, "load", fmt.Sprintf("customers have something on it (%d)", in.Placements))
 	}
 }
 

@@ -59,6 +59,8 @@ func TestB17toB25_EachConditionAloneMakesAServerUnavailable(t *testing.T) {
 		{"B18", "not known", func(_ *Server, in *Surroundings) { in.Facts = nil }},
 		{"B19", "failed", func(s *Server, _ *Surroundings) { s.Last = &LastOperation{State: "failed", Kind: "erase", At: t0} }},
 		{"B19", "is running", func(s *Server, _ *Surroundings) { s.Operation = "opn-2" }},
+		{"X3", "something on it (2)", func(_ *Server, in *Surroundings) { in.Placements = 2 }},
+		{"X3", "a hosting node", func(s *Server, _ *Surroundings) { s.Node = &Node{} }},
 		{"B20", "maintenance", func(s *Server, _ *Surroundings) { s.Maintenance = &Maintenance{Note: Note{Reason: "fan", At: t0}} }},
 		{"B21", "not in service", func(s *Server, _ *Surroundings) { s.InService = false }},
 		{"B2", "location", func(s *Server, _ *Surroundings) { s.Location = "" }},
@@ -75,6 +77,35 @@ func TestB17toB25_EachConditionAloneMakesAServerUnavailable(t *testing.T) {
 		}
 		if Available(list) {
 			t.Errorf("%s %q: still available", c.rule, c.words)
+		}
+	}
+}
+
+// TestX3_SellableIsAvailableButForHostingNodes: what is clean on a node is what an inspection says, and what is not on one its erase.
+func TestX3_SellableIsAvailableButForHostingNodes(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		is       func(*Server, *Surroundings)
+		sellable bool
+		words    string
+	}{
+		{"bare", func(*Server, *Surroundings) {}, true, ""},
+		{"bare and dirty", func(s *Server, _ *Surroundings) { s.Cleanliness = Dirty }, false, "erase it"},
+		{"a node", func(s *Server, _ *Surroundings) { s.Node = &Node{} }, true, ""},
+		{"a node whose disks were never erased", func(s *Server, _ *Surroundings) { s.Node, s.Cleanliness = &Node{}, Dirty }, true, ""},
+		{"a node with left-overs", func(s *Server, _ *Surroundings) { s.Node, s.LeftOvers = &Node{}, &LeftOvers{Count: 3} }, false, "former owner (3)"},
+		{"a node in use", func(s *Server, in *Surroundings) { s.Node, in.Placements = &Node{}, 1 }, false, "customers have something on it (1)"},
+		{"a node in maintenance", func(s *Server, _ *Surroundings) { s.Node, s.Maintenance = &Node{}, &Maintenance{} }, false, "maintenance"},
+		{"sold", func(s *Server, _ *Surroundings) { s.Claim = Claim{Kind: ClaimReseller, Ref: "rsl-1"} }, false, "belongs to reseller"},
+	} {
+		s, in := good()
+		c.is(&s, &in)
+		list := Unsellable(&s, in)
+		if Available(list) != c.sellable || !c.sellable && !strings.Contains(list[0].Message, c.words) {
+			t.Errorf("%s: %+v", c.what, list)
+		}
+		if s.Node != nil && Available(Unavailable(&s, in)) {
+			t.Errorf("%s: an order would get it", c.what)
 		}
 	}
 }
@@ -112,10 +143,10 @@ func TestB25_IndexEqualsBruteForce(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		x := NewIndex()
-		servers, facts, connected := map[string]*Server{}, map[string]*Facts{}, map[string]bool{}
+		servers, facts, connected, placed := map[string]*Server{}, map[string]*Facts{}, map[string]bool{}, map[string]uint64{}
 		for range 400 {
 			id := fmt.Sprintf("srv-%d", rng.IntN(12))
-			switch rng.IntN(6) {
+			switch rng.IntN(7) {
 			case 0:
 				delete(servers, id)
 				x.PutServer(id, nil)
@@ -137,10 +168,15 @@ func TestB25_IndexEqualsBruteForce(t *testing.T) {
 			case 5:
 				connected[id] = rng.IntN(3) > 0
 				x.SetConnected(id, connected[id], time.Time{})
+			case 6:
+				placed[id] = uint64(rng.IntN(2))
+				x.PutLoad(id, placed[id])
 			}
 			free := 0
 			for id, s := range servers {
-				want := Unavailable(s, brute(id, servers, facts, connected))
+				around := brute(id, servers, facts, connected)
+				around.Placements = placed[id]
+				want := Unavailable(s, around)
 				if got := x.Reasons(id); !reflect.DeepEqual(got, want) {
 					t.Fatalf("seed %d, %s:\ngot  %+v\nwant %+v", seed, id, got, want)
 				}

@@ -22,6 +22,7 @@ type entry struct {
 	connected bool
 	lost      time.Time
 	macs      []string
+	placed    uint64 // what customers have on it
 	reasons   []Reason
 	available bool
 }
@@ -50,6 +51,11 @@ func (x *Index) SetConnected(id string, connected bool, now time.Time) []string 
 		}
 		e.connected = connected
 	})
+}
+
+// PutLoad takes how many things customers have on a server.
+func (x *Index) PutLoad(id string, placements uint64) []string {
+	return x.change(id, func(e *entry) { e.placed = placements })
 }
 
 // Surroundings is what [Unavailable] is told about a server.
@@ -119,7 +125,7 @@ func (x *Index) change(id string, apply func(*entry)) []string {
 	for _, t := range touched {
 		x.judge(t)
 	}
-	if e.server == nil && e.facts == nil && !e.connected {
+	if e.server == nil && e.facts == nil && !e.connected && e.placed == 0 {
 		delete(x.servers, id)
 	}
 	return touched
@@ -156,7 +162,7 @@ func (x *Index) moveMACs(id string, e *entry) []string {
 }
 
 func (x *Index) surroundings(id string, e *entry) Surroundings {
-	in := Surroundings{Facts: e.facts, Connected: e.connected, Lost: e.lost}
+	in := Surroundings{Facts: e.facts, Connected: e.connected, Lost: e.lost, Placements: e.placed}
 	for _, m := range e.macs {
 		if len(x.macs[m]) > 1 {
 			in.SharedMACs = append(in.SharedMACs, m)
