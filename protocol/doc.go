@@ -164,6 +164,14 @@
 // Erasing needs a [Permit], installing an image a signed [ImageManifest]; both signatures
 // are Ed25519 (RFC 8032) over the bytes in the Signed… field, which are JSON.
 //
+// # Inspection
+//
+// [CommandInspect] asks an agent on a running system ([CanInspect]) what customers may have left there; nothing is changed. The Result has
+// one [Subject] for each of [InspectKinds]: what was found, at most [MaxFound] things of [MaxFoundBytes] bytes, and how many there are in all. What
+// could not be looked at is told as such, and a kind that is absent counts as not looked at. The command names by their keys
+// ([Found.Key]: the first 12 bytes of the SHA-256 of kind, a zero byte and identity, in base64url) what was there before any customer; that is
+// listed last.
+//
 // # Console
 //
 // A person may be given a shell on a machine whose agent runs in memory ([EnvRAM]) and named [CanConsole]. The controller sends

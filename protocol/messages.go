@@ -89,6 +89,7 @@ const (
 	CanPower    = "power"   // shut down and reboot
 	CanConsole  = "console" // give a shell to a person; in EnvRAM only
 	CanRescue   = "rescue"  // let a customer in; in EnvRescue only
+	CanInspect  = "inspect" // tell what is on the system that customers may have left there
 )
 
 // Hello opens a control stream.
@@ -160,6 +161,7 @@ const (
 	CommandPowerOff = "power-off" // shut down in good order; the Result comes before the deed
 	CommandReboot   = "reboot"    // start again in good order; the Result comes before the deed
 	CommandRescue   = "rescue"    // let the customer in by SSH; in EnvRescue only. Result.Detail tells the host key
+	CommandInspect  = "inspect"   // tell what is on the running system that customers may have left there
 )
 
 // Where a reboot shall lead.
@@ -185,6 +187,7 @@ type Command struct {
 	Image     *ImageCommand    `json:"image,omitempty"`
 	Confirm   *ConfirmCommand  `json:"confirm,omitempty"`
 	Rescue    *RescueCommand   `json:"rescue,omitempty"`
+	Inspect   *InspectCommand  `json:"inspect,omitempty"`
 }
 
 // DiagnoseCommand asks for diagnostics (rule B46).
@@ -275,16 +278,17 @@ type Part struct {
 
 // Result ends a command.
 type Result struct {
-	Command   string        `json:"command"`
-	Operation string        `json:"operation"`
-	Step      string        `json:"step"`
-	Epoch     uint64        `json:"epoch"`
-	At        time.Time     `json:"at"`
-	Fault     *fault.Fault  `json:"fault,omitempty"` // nil: done
-	Diagnosis *Diagnosis    `json:"diagnosis,omitempty"`
-	Erasures  []Erasure     `json:"erasures,omitempty"`
-	Written   *WrittenImage `json:"written,omitempty"`
-	Detail    string        `json:"detail,omitempty"` // what was found or done, for a person
+	Command    string        `json:"command"`
+	Operation  string        `json:"operation"`
+	Step       string        `json:"step"`
+	Epoch      uint64        `json:"epoch"`
+	At         time.Time     `json:"at"`
+	Fault      *fault.Fault  `json:"fault,omitempty"` // nil: done
+	Diagnosis  *Diagnosis    `json:"diagnosis,omitempty"`
+	Erasures   []Erasure     `json:"erasures,omitempty"`
+	Written    *WrittenImage `json:"written,omitempty"`
+	Inspection *Inspection   `json:"inspection,omitempty"`
+	Detail     string        `json:"detail,omitempty"` // what was found or done, for a person
 }
 
 // Check verdicts.

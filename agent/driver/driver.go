@@ -97,6 +97,12 @@ type Uplink struct {
 	VLAN    int          // 0: untagged
 }
 
+// Inspector is a machine that says by itself what customers may have left on its system: one without a real system. known are the keys of
+// what was there before any customer.
+type Inspector interface {
+	Inspect(ctx context.Context, known map[string]bool) (*protocol.Inspection, error)
+}
+
 // Machine is everything that commands are done to.
 type Machine interface {
 	Disks

@@ -21,11 +21,15 @@ func Deeds(environment string, m driver.Machine, images install.Fetcher) map[str
 	all := map[string]Deed{
 		protocol.CommandDiagnose: d.diagnose,
 		protocol.CommandConfirm:  d.confirm,
+		protocol.CommandInspect:  d.inspect,
 		protocol.CommandPowerOff: d.powerOff,
 		protocol.CommandReboot:   d.reboot,
 	}
 	if environment == protocol.EnvSandbox {
 		all[protocol.CommandPowerOff], all[protocol.CommandReboot] = leaveOn, leaveOn
+	}
+	if environment == protocol.EnvRAM || environment == protocol.EnvRescue { // what runs is nobody's system
+		delete(all, protocol.CommandInspect)
 	}
 	if environment == protocol.EnvRescue { // the disks are the customer's, who is at them
 		delete(all, protocol.CommandDiagnose)
@@ -43,11 +47,13 @@ func Deeds(environment string, m driver.Machine, images install.Fetcher) map[str
 func Capabilities(environment string) []string {
 	switch environment {
 	case protocol.EnvInstalled:
-		return []string{protocol.CanDiagnose, protocol.CanPower}
+		return []string{protocol.CanDiagnose, protocol.CanPower, protocol.CanInspect}
 	case protocol.EnvRescue:
 		return []string{protocol.CanRescue, protocol.CanPower}
 	case protocol.EnvSandbox:
-		return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall}
+		return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall, protocol.CanInspect}
+	case protocol.EnvSimulated:
+		return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall, protocol.CanPower, protocol.CanInspect}
 	}
 	return []string{protocol.CanDiagnose, protocol.CanErase, protocol.CanInstall, protocol.CanPower}
 }

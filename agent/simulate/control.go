@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/agent/simulate/profile"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/simulated"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // askers is how many connections to the control socket are served at once; more wait.
@@ -131,6 +133,10 @@ func (c *control) do(q simulated.Request) (simulated.Reply, error) {
 		p.after(delay, func() { p.turnOn(q.Boot) })
 	case q.Do == simulated.DoPower:
 		p.after(delay, func() { p.turnOff(errCut) })
+	case q.Do == simulated.DoLeave:
+		c.agents[n].hands().Leave(q.Kind, protocol.Found{Name: q.Name})
+	case q.Do == simulated.DoRemove:
+		c.agents[n].hands().Remove(q.Kind, q.Name)
 	}
 	return simulated.Reply{Machines: []simulated.Machine{c.machine(n)}}, nil
 }
@@ -140,8 +146,11 @@ func check(q simulated.Request) error {
 	var c fault.Check
 	switch q.Do {
 	case simulated.DoList, simulated.DoGet, simulated.DoPower, simulated.DoShutdown:
+	case simulated.DoLeave, simulated.DoRemove:
+		c.Require(slices.Contains(protocol.InspectKinds, q.Kind), "kind", "%q is none of %s", q.Kind, strings.Join(protocol.InspectKinds, ", "))
+		c.Require(q.Name != "" || q.Do == simulated.DoRemove, "name", "is empty")
 	default:
-		c.Add("do", "%q is none of list, get, power, shutdown", q.Do)
+		c.Add("do", "%q is none of list, get, power, shutdown, leave, remove", q.Do)
 	}
 	switch q.Boot {
 	case "", simulated.BootDisk, simulated.BootNetwork:

@@ -24,6 +24,7 @@ var permissions = map[string]access.Permission{
 	"GET /v1/servers/{id}":                access.ServerRead,
 	"GET /v1/servers/{id}/why":            access.ServerRead,
 	"GET /v1/servers/{id}/diagnoses":      access.ServerRead,
+	"GET /v1/servers/{id}/inspection":     access.ErasureRead, // what former owners left: no business of the present one
 	"GET /v1/servers/{id}/console":        access.ServerConsole,
 	"PATCH /v1/servers/{id}":              access.ServerWrite,
 	"POST /v1/servers/{id}/approve":       access.ServerApprove,

@@ -48,7 +48,7 @@ type (
 		Reason string `json:"reason" doc:"What was replaced; kept in the audit log."`
 	}
 	operationBody struct {
-		Kind   string          `json:"kind" doc:"diagnose, erase, install or power."`
+		Kind   string          `json:"kind" doc:"diagnose, erase, install, power or inspect."`
 		Params operationParams `json:"params,omitzero" required:"false"`
 	}
 	operationParams struct {
@@ -65,7 +65,7 @@ func (b *operationBody) check(c *fault.Check, look intake.Lookup, _ *state) {
 	case operation.Diagnose:
 		_, _, err := protocol.ParseProfile(b.Params.Profile)
 		c.Require(err == nil, "params.profile", "is %.40q; use quick, standard, burn-in (8 hours) or burn-in:HOURS up to burn-in:72h", b.Params.Profile)
-	case operation.Erase:
+	case operation.Erase, operation.Inspect:
 	case operation.Power:
 		known := []string{operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle, operation.PowerBootRAM}
 		c.Require(slices.Contains(known, b.Params.Action), "params.action", "is %.40q; use on, off, hard-off, cycle or boot-ram", b.Params.Action)
@@ -76,7 +76,7 @@ func (b *operationBody) check(c *fault.Check, look intake.Lookup, _ *state) {
 		order.CheckHostname(c, "params.hostname", b.Params.Hostname)
 		order.CheckSSHKeys(c, "params.ssh_keys", b.Params.SSHKeys)
 	default:
-		c.Add("kind", "is %.40q; use diagnose, erase or install", b.Kind)
+		c.Add("kind", "is %.40q; use diagnose, erase, install, power or inspect", b.Kind)
 	}
 }
 
@@ -108,6 +108,7 @@ func (a *API) registerServers() {
 	a.ending("override", "Take the acceptance back", a.in.EndOverride)
 	a.registerLife()
 	a.registerDiagnoses()
+	a.registerInspections()
 	a.registerConsole()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
 }

@@ -202,6 +202,9 @@ func (a *agent) onResult(m session.Message) error {
 	if res.Diagnosis != nil {
 		res.Diagnosis.Clean()
 	}
+	if res.Inspection != nil {
+		res.Inspection.Clean()
+	}
 	err := a.intake(func(ctx context.Context) error { return a.gate.opt.Intake.Result(ctx, a.server, res) })
 	if err != nil && !fault.Is(err, fault.KindNotFound) {
 		return a.unaccepted("result", err)

@@ -62,6 +62,8 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
 	case kind == operation.Stop, kind == operation.Resume, kind == operation.Rescue, kind == operation.Delete:
 		return fault.Refused("a %s belongs to a service; ask for it there", kind)
+	case kind == operation.Inspect:
+		return mayInspect(s)
 	case s.Environment == protocol.EnvRescue && kind == operation.Diagnose:
 		return fault.Refused("server %s is in rescue, and its customer at its disks; end that first: steelyard service rescue %s --end", s.ID, s.Claim.Ref)
 	case kind == operation.Diagnose:
@@ -72,6 +74,8 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return nil
 	case s.Unsettled() != "":
 		return fault.Refused("server %s is not settled: %s", s.ID, s.Unsettled())
+	case s.Node != nil:
+		return fault.Refused("server %s is a hosting node, which keeps its system between two owners; end that first: steelyard server end-node %s", s.ID, s.Name)
 	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
 		return fault.Refused("server %s %s; its disks may not be touched", s.ID, taken(s.Claim))
 	}
@@ -106,6 +110,10 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		if known {
 			allowed = operation.EraseAllowed(allDisks(&f.Inventory))
 		}
+	case operation.Inspect:
+		if allowed == 0 {
+			allowed = operation.InspectAllowed
+		}
 	case operation.Diagnose:
 		if allowed == 0 {
 			allowed = max(operation.DiagnoseAllowed, protocol.DiagnoseTakes(p.Profile))
@@ -128,7 +136,7 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		}
 	default:
 		var c fault.Check
-		c.Add("kind", "is %q; use diagnose, erase, install or power", kind)
+		c.Add("kind", "is %q; use diagnose, erase, install, power or inspect", kind)
 		return operation.Operation{}, c.Err("the operation cannot be started")
 	}
 	replaces := s.Operation != ""

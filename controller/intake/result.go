@@ -33,6 +33,9 @@ func (in *Intake) Result(ctx context.Context, server string, res protocol.Result
 		if err != nil {
 			return err
 		}
+		if kept, err = keepInspection(tx, server, kept, in.now()); err != nil {
+			return err
+		}
 		return cmp.Or(store.Commands.Delete(tx, key), store.Results.Put(tx, key, kept))
 	})
 	if err == nil {

@@ -176,6 +176,10 @@ func verdict(op operation.Operation, res *protocol.Result) *fault.Fault {
 		if res.Diagnosis == nil || len(res.Diagnosis.Checks) == 0 {
 			return fault.Internal("the agent sent diagnostics without a single check")
 		}
+	case protocol.CommandInspect:
+		if res.Inspection == nil { // what it found is kept elsewhere: an empty one is left here
+			return fault.Internal("the agent did not say what it found")
+		}
 	}
 	return nil
 }
@@ -282,6 +286,10 @@ func (t *turn) fill(c *protocol.Command, op *operation.Operation) error {
 			return fmt.Errorf("sign the permit of %s: %w", op.ID, err)
 		}
 		c.Erase = &protocol.EraseCommand{SignedPermit: signed, Signature: signature}
+	case protocol.CommandInspect:
+		base, _, err := store.Baselines.Find(t.tx, op.Server)
+		c.Inspect = &protocol.InspectCommand{Known: base.Keys()}
+		return err
 	case protocol.CommandRescue:
 		network, err := intake.NetworkOf(t.tx, op.Server)
 		if err != nil {
@@ -412,7 +420,9 @@ func (t *turn) finish(op operation.Operation) error {
 	before := t.server
 	if t.server.Operation == op.ID {
 		t.server.Operation = ""
-		t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
+		if op.Kind != operation.Inspect { // which does nothing to the server: what was done before it still counts (rule B19)
+			t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
+		}
 		if op.State != operation.Done {
 			t.server.Epoch++ // an agent that is away may still hold a command of it (rule X5)
 		}
@@ -435,6 +445,8 @@ func (t *turn) finish(op operation.Operation) error {
 // outcome is what the end of an operation means beyond itself.
 func (t *turn) outcome(op operation.Operation) error {
 	switch {
+	case op.Kind == operation.Inspect: // whoever asked reads how it ended
+		return nil
 	case op.Kind == operation.Install && op.Order != "":
 		return t.installed(op)
 	case op.Service != "":

@@ -48,6 +48,16 @@ func (c Client) Shutdown(ctx context.Context, name string, delay time.Duration) 
 	return c.one(ctx, Request{Do: DoShutdown, Machine: name, DelayMillis: delay.Milliseconds()})
 }
 
+// Leave puts something onto the system of a machine, as a customer does: an inspection finds it.
+func (c Client) Leave(ctx context.Context, name, kind, what string) (Machine, error) {
+	return c.one(ctx, Request{Do: DoLeave, Machine: name, Kind: kind, Name: what})
+}
+
+// Remove takes away what Leave put there; what "" is all of the kind.
+func (c Client) Remove(ctx context.Context, name, kind, what string) (Machine, error) {
+	return c.one(ctx, Request{Do: DoRemove, Machine: name, Kind: kind, Name: what})
+}
+
 func (c Client) one(ctx context.Context, q Request) (Machine, error) {
 	r, err := c.ask(ctx, q)
 	switch {

@@ -21,6 +21,8 @@ const (
 	DoGet      = "get"      // one machine
 	DoPower    = "power"    // power on, or cut it
 	DoShutdown = "shutdown" // let its system stop everything in order, then off
+	DoLeave    = "leave"    // put something onto its system that an inspection finds: Kind and Name
+	DoRemove   = "remove"   // take it away again; without Name all of the kind
 )
 
 // Boots of a machine.
@@ -37,6 +39,8 @@ type Request struct {
 	On          bool   `json:"on,omitempty"`
 	Boot        string `json:"boot,omitempty"`     // of this start; BootDisk when it is not said
 	DelayMillis int64  `json:"delay_ms,omitempty"` // until it happens
+	Kind        string `json:"kind,omitempty"`     // of what customers leave: account, home, site, database, mailbox, job, listener
+	Name        string `json:"name,omitempty"`
 }
 
 // Reply is one line from the fleet.

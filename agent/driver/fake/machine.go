@@ -39,6 +39,8 @@ type Machine struct {
 
 	mu    sync.Mutex
 	disks []*Disk
+	found map[string][]protocol.Found // what customers left, by kind
+	blind map[string]string           // kinds that cannot be looked at, and why
 }
 
 // New makes a machine with the disks of its inventory, empty, and their content in store.

@@ -107,7 +107,9 @@ type Node struct {
 type LeftOvers struct {
 	Inspection string    `json:"inspection"`
 	Count      int       `json:"count"`
+	Unseen     int       `json:"unseen,omitempty"` // kinds of things that could not be looked at, and may be there
 	Since      time.Time `json:"since"`
+	At         time.Time `json:"at"` // of the inspection
 }
 
 // LogicalServer is one role of a physical server: its type, and the group that it is in.

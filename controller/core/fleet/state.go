@@ -50,7 +50,7 @@ func StateOf(s *Server, operation string, available bool) string {
 // working are the states of a server of nobody by the kind of operation that runs on it. The kinds are
 // those of core/operation, which is above this package; a stop or a resume never runs there.
 var working = map[string]string{
-	"erase": StateErasing, "diagnose": StateTesting, "install": StateInstalling, "power": StateSwitching, "delete": StateCleaning,
+	"erase": StateErasing, "diagnose": StateTesting, "inspect": StateTesting, "install": StateInstalling, "power": StateSwitching, "delete": StateCleaning,
 }
 
 func idle(s *Server, available bool) string {

@@ -84,7 +84,7 @@ var serverStates = []state.State{
 	{Name: StateAvailable, Rests: true, Disks: state.Clean, Means: "an order may get it (B17 to B23)", Out: "steelyard server maintenance, decommission, retire"},
 	{Name: StateParked, Rests: true, Disks: state.Clean, Means: "available, and switched off on purpose", Out: "steelyard server power, maintenance, decommission, retire"},
 	running(StateErasing, "an erase runs on it", retry),
-	running(StateTesting, "diagnostics run on it", ""),
+	running(StateTesting, "diagnostics or an inspection run on it", ""),
 	running(StateSwitching, "it is being switched on or off", ""),
 	running(StateInstalling, "an operator has an image written to it", retryOrSkip),
 	{

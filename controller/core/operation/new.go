@@ -12,6 +12,7 @@ import (
 const (
 	DiagnoseAllowed = time.Hour
 	InstallAllowed  = 2 * time.Hour
+	InspectAllowed  = 15 * time.Minute
 	HoldAllowed     = 72 * time.Hour // how long a held operation waits for a person
 )
 
@@ -50,7 +51,7 @@ func New(id, kind, server string, epoch uint64, allowed time.Duration, p Params,
 // whole is how long an operation may take: what was allowed where the agent's work is all
 // there is, else the sum of its steps with their retries.
 func whole(kind string, allowed time.Duration, steps []Step) time.Duration {
-	if kind == Diagnose || kind == Erase || kind == Install {
+	if kind == Diagnose || kind == Erase || kind == Install || kind == Inspect {
 		return allowed
 	}
 	var sum time.Duration

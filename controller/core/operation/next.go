@@ -391,7 +391,7 @@ func finished(s *Step, in Input) bool {
 }
 
 // failed tries again while attempts are left and the fault may pass; then a
-// person decides. Diagnostics and power actions of their own need nobody: they end, and say so.
+// person decides. Diagnostics, inspections and power actions of their own need nobody: they end, and say so.
 func failed(op Operation, f *fault.Fault, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	s.Fault = f
@@ -402,7 +402,7 @@ func failed(op Operation, f *fault.Fault, now time.Time) Decision {
 	s.State, s.FinishedAt = StepFailed, now
 	op.Fault = f
 	message := "step " + s.Name + " failed: " + f.Error()
-	if op.Kind == Diagnose || op.Kind == Power {
+	if op.Kind == Diagnose || op.Kind == Power || op.Kind == Inspect {
 		return closed(op, Failed, message, now)
 	}
 	op.State, op.Deadline = Held, now.Add(HoldAllowed)

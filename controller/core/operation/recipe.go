@@ -40,6 +40,8 @@ func Recipe(kind string, allowed time.Duration, p Params) []Step {
 		return append(enter(), agent("rescue", protocol.CommandRescue, rescueAllowed, 2), ports("ports-service", CommandPortsOn, &PortsAct{}))
 	case Delete:
 		return deleteSteps(allowed)
+	case Inspect:
+		return []Step{agent("inspect", protocol.CommandInspect, allowed, 1)}
 	}
 	return nil
 }

@@ -12,11 +12,12 @@ const (
 	Diagnose = "diagnose"
 	Erase    = "erase"
 	Install  = "install"
-	Power    = "power"  // on, off or cycle
-	Stop     = "stop"   // rule B31
-	Resume   = "resume" // rule B32a
-	Rescue   = "rescue" // a system in memory that the customer is let into, to repair his own
-	Delete   = "delete" // rules B33–B40
+	Power    = "power"   // on, off or cycle
+	Stop     = "stop"    // rule B31
+	Resume   = "resume"  // rule B32a
+	Rescue   = "rescue"  // a system in memory that the customer is let into, to repair his own
+	Delete   = "delete"  // rules B33–B40
+	Inspect  = "inspect" // what customers may have left on a running system (rule S9); nothing is changed
 )
 
 // Hands carry out steps and commands.
@@ -71,7 +72,7 @@ const (
 // Operation is the record.
 type Operation struct {
 	ID          string        `json:"id"`
-	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,rescue,delete"`
+	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,rescue,delete,inspect"`
 	Server      string        `json:"server"`
 	Epoch       uint64        `json:"epoch"`
 	State       string        `json:"state" enum:"running,held,done,failed,canceled"`

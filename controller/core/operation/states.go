@@ -21,7 +21,7 @@ var Operations = state.Table{
 	Moves: []state.Move{
 		{From: []string{Running}, To: []string{Done}, By: "the last step is confirmed"},
 		{From: []string{Running}, To: []string{Held}, By: "a step failed and is not tried again, or the time is over"},
-		{From: []string{Running}, To: []string{Failed}, By: "diagnostics or a power action failed, or the time is over"},
+		{From: []string{Running}, To: []string{Failed}, By: "diagnostics, an inspection or a power action failed, or the time is over"},
 		{From: []string{Running, Held}, To: []string{Canceled}, By: "canceled, once what runs has stopped"},
 		{From: []string{Held}, To: []string{Running}, By: "a person decided: retry or skip"},
 		{From: []string{Held}, To: []string{Failed}, By: "nobody decided in time"},
