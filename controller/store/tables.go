@@ -65,6 +65,8 @@ var (
 	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
 	Sales     = NewTable[reselling.Sale]("sales", "sale")
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
+
+	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")
 )
 
 // What customers have on servers. Loads are by server.

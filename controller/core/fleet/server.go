@@ -71,10 +71,11 @@ type Server struct {
 	InService    bool              `json:"in_service"`
 	ServiceSince time.Time         `json:"in_service_since"` // of the present InService
 	Maintenance  *Maintenance      `json:"maintenance,omitempty"`
-	Quarantine   *Note             `json:"quarantine,omitempty"` // identity conflict or unproven erase
-	Node         *Node             `json:"node,omitempty"`       // it is a hosting node; nil: a bare server, which is erased between two owners
-	LeftOvers    *LeftOvers        `json:"left_overs,omitempty"` // of a former owner, on a hosting node (rule S9)
-	Roles        []LogicalServer   `json:"roles,omitempty"`      // what it carries as a hosting node (rules H3, H4)
+	Quarantine   *Note             `json:"quarantine,omitempty"`   // identity conflict or unproven erase
+	Node         *Node             `json:"node,omitempty"`         // it is a hosting node; nil: a bare server, which is erased between two owners
+	LeftOvers    *LeftOvers        `json:"left_overs,omitempty"`   // of a former owner, on a hosting node (rule S9)
+	Roles        []LogicalServer   `json:"roles,omitempty"`        // what it carries as a hosting node (rules H3, H4)
+	ContentMove  string            `json:"content_move,omitempty"` // id of the operation that moves customers' things from or to it (rule H6)
 	Override     *Override         `json:"override,omitempty"`
 	Diagnosis    *DiagnosisSummary `json:"diagnosis,omitempty"`
 	Operation    string            `json:"operation,omitempty"` // id of the one that runs
