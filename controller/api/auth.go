@@ -55,7 +55,7 @@ func valid(t *access.Token, now time.Time) bool {
 // is now: not disabled, and not with a newer password.
 func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 	if t.Kind == access.TokenAPI {
-		return access.Actor{Name: t.Name, Role: t.Role, Department: t.Department, Customer: t.Customer}, true
+		return access.Actor{Name: t.Name, Role: t.Role, Department: t.Department, Customer: t.Customer, Reseller: t.Reseller}, true
 	}
 	r := a.board.sheets["users"].get(t.User)
 	if r == nil {
@@ -65,7 +65,7 @@ func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 	if u.Disabled || t.CreatedAt.Before(u.PasswordAt) {
 		return access.Actor{}, false
 	}
-	return access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer}, true
+	return access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller}, true
 }
 
 // holder names who holds a token for as long as he does: what an Idempotency-Key

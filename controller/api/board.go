@@ -33,6 +33,9 @@ type board struct {
 	mu       sync.RWMutex
 	machines map[string]*machine // shared with nobody: rows hold copies
 	pools    map[string]*pooled  // the same
+	sales    map[string]*sold    // the same
+	salesOn  map[string][]string // server → sales
+	sellers  map[string]string   // names of resellers
 	digests  map[string]string   // token digest → id
 	names    map[string]map[string][]string
 	rev      int64
@@ -57,6 +60,7 @@ func (b *board) forget() {
 	}
 	b.index = fleet.NewIndex()
 	b.machines, b.pools, b.digests = map[string]*machine{}, map[string]*pooled{}, map[string]string{}
+	b.sales, b.salesOn, b.sellers = map[string]*sold{}, map[string][]string{}, map[string]string{}
 	b.names = map[string]map[string][]string{"servers": {}, "users": {}}
 }
 
@@ -83,6 +87,9 @@ func (b *board) fill(all func(yield func(delta)), rev int64) {
 	}
 	for id, p := range b.pools {
 		b.putPool(id, p.rev, false)
+	}
+	for id, s := range b.sales {
+		b.putSale(id, s.rev, false)
 	}
 	b.mu.Unlock()
 	b.events.start(rev)
@@ -135,6 +142,11 @@ func (b *board) take(d delta, tell bool) {
 		b.takePool(d, tell)
 	case "addresses":
 		b.takeAddress(d, tell)
+	case "sales":
+		b.takeSale(d, tell)
+	case "resellers":
+		b.takeRecord(d, tell)
+		b.takeSeller(d, tell)
 	default:
 		b.takeRecord(d, tell)
 	}
@@ -169,6 +181,7 @@ func (b *board) takeMachine(d delta, tell bool) {
 		for _, id := range touched {
 			b.putMachine(id, d.rev, true)
 		}
+		b.putSalesOf(d.id, d.rev)
 	}
 	if m.nothing() {
 		delete(b.machines, d.id)
@@ -203,6 +216,7 @@ func (b *board) putMachine(id string, rev int64, tell bool) {
 	}
 	c := *m
 	c.reasons, c.available = b.index.Reasons(id), b.index.Available(id)
+	c.owner = b.ownerOf(m.server.Claim)
 	r := &row{id: id, rev: m.serverRev, state: rev, value: &c, search: searchMachine(&c), render: renderMachine}
 	s.put(r)
 	if tell {

@@ -22,6 +22,13 @@ func text[T any](name string, of func(*T) string, values ...string) column {
 	return column{name: name, values: values, text: get, sort: func(v any) key { return key{S: get(v)} }}
 }
 
+// path is the column of the reseller whose a record is, to narrow lists by and to filter by: by the whole path, or by his id alone.
+func path[T any](name string, of func(*T) string) column {
+	c := text(name, of)
+	c.path = true
+	return c
+}
+
 // moment is a column to sort by.
 func moment[T any](name string, of func(*T) time.Time) column {
 	return column{name: name, sort: func(v any) key {
@@ -56,7 +63,7 @@ func newSheets() map[string]*sheet {
 	for _, s := range []*sheet{
 		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), remoteSheet(), tariffSheet(), orderSheet(), serviceSheet(),
 		operationSheet(), erasureSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
-		webhookSheet(), routeSheet(), deliverySheet(),
+		webhookSheet(), routeSheet(), deliverySheet(), saleSheet(),
 	} {
 		sheets[s.name] = s
 	}
@@ -74,7 +81,7 @@ func serverSheet() *sheet {
 		hiding(text("approval", func(m *machine) string { return m.server.Approval }, fleet.Pending, fleet.Approved, fleet.Rejected, fleet.Retired), fleet.Retired),
 		text("claim", func(m *machine) string { return m.server.Claim.Kind },
 			fleet.ClaimNone, fleet.ClaimPlan, fleet.ClaimReseller, fleet.ClaimClient, fleet.ClaimHeld),
-		text("reseller", func(m *machine) string { return m.server.Claim.Owner }),
+		path("reseller", func(m *machine) string { return m.server.Claim.Owner }),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),
 		text("available", func(m *machine) string { return strconv.FormatBool(m.available) }, yesNo...),
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),

@@ -31,6 +31,8 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Wirings, yield)
 		whole(snap, store.Observations, yield)
 		whole(snap, store.Switches, yield)
+		whole(snap, store.Resellers, yield)
+		whole(snap, store.Sales, yield)
 		whole(snap, store.Webhooks, yield)
 		whole(snap, store.MailRoutes, yield)
 		whole(snap, store.Deliveries, yield)
@@ -59,6 +61,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
+	"sales":    modRev(store.Sales),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
 }
 

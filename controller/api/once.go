@@ -28,7 +28,7 @@ var creating = map[string]bool{
 	"POST /v1/orders": true, "POST /v1/servers/{id}/operations": true, "POST /v1/locations": true,
 	"POST /v1/pools": true, "POST /v1/servers/{id}/addresses": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
-	"POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
+	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -157,6 +157,9 @@ func (c *call) created(table, id string, value any, secret string, err error) (r
 }
 
 func (a *API) createdReply(table, id string, value any, secret string, rev int64) reply {
+	if several, ok := value.(*intake.SaleAnswer); ok {
+		return reply{body: render(several), header: map[string]string{}}
+	}
 	path := "/v1/" + table + "/" + id
 	out := reply{status: http.StatusCreated, etag: tag(rev, rev), header: map[string]string{"Location": path}}
 	if t, ok := value.(*access.Token); ok {
@@ -195,6 +198,8 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(access.Token)
 	case "users":
 		v = new(access.User)
+	case "sales":
+		v = new(intake.SaleAnswer)
 	case "switches":
 		v = new(outofband.Switch)
 	case "webhooks":

@@ -70,6 +70,7 @@ func (a *API) register() {
 	a.registerSwitches()
 	a.registerSecrets()
 	a.registerNotify()
+	a.registerSales()
 	a.registerEvents()
 	a.registerMatching()
 }

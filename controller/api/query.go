@@ -207,6 +207,9 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 		return len(w.any) > 0
 	}
 	for _, f := range q.filters {
+		if f.column.path {
+			f.values = s.ending(f.values)
+		}
 		if !add(f.column, f.values...) {
 			return nil, false
 		}
@@ -244,6 +247,16 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 		}
 		return q.search == "" || strings.Contains(s.rows[i].search, q.search)
 	}, true
+}
+
+// ending are the values of filtered columns that are one of these paths, or end in one.
+func (s *sheet) ending(paths []string) (list []string) {
+	for v := range s.dict {
+		if slices.ContainsFunc(paths, func(p string) bool { return v == p || p != "" && strings.HasSuffix(v, "/"+p) }) {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // seen are the values of filtered columns that a scope shows.

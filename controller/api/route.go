@@ -146,6 +146,13 @@ var permissions = map[string]access.Permission{
 	"POST /v1/users/{id}/enable":  access.UserManage,
 	"PUT /v1/users/{id}/password": access.UserManage,
 
+	"GET /v1/sales":                access.SaleRead,
+	"POST /v1/sales":               access.SaleMake,
+	"GET /v1/sales/{id}":           access.SaleRead,
+	"POST /v1/sales/{id}/revoke":   access.SaleMake,
+	"POST /v1/sales/{id}/continue": access.SaleMake,
+	"POST /v1/sales/{id}/cancel":   access.SaleMake,
+
 	"GET /v1/webhooks":                   access.NotifyManage,
 	"POST /v1/webhooks":                  access.NotifyManage,
 	"GET /v1/webhooks/{id}":              access.NotifyManage,
@@ -183,6 +190,7 @@ var reading = map[string]access.Permission{
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,
 	"pools": access.SetupRead, "addresses": access.ServiceRead,
+	"sales":    access.SaleRead,
 	"webhooks": access.NotifyManage, "mail-routes": access.NotifyManage, "deliveries": access.NotifyManage,
 }
 

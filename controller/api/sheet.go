@@ -32,6 +32,7 @@ type column struct {
 	text   func(any) string // value for filters; nil: cannot be filtered
 	sort   func(any) key    // value for sorting; nil: cannot be sorted by
 	symbol int              // index into symbols
+	path   bool             // the value is a path, of which a filter may name the last part alone
 	hidden string           // rows with this value are listed only when a filter names it; "" none
 }
 

@@ -23,6 +23,7 @@ type (
 		fleet.Server
 		Connected         bool                   `json:"connected"`
 		ConnectedSince    time.Time              `json:"connected_since,omitzero"`
+		Owner             string                 `json:"owner,omitempty" doc:"Which reseller has it, and how he came by it: sold to acme (S6)."`
 		Available         bool                   `json:"available"`
 		Reasons           []fleet.Reason         `json:"reasons" doc:"Why it is not available (B17 to B23)."`
 		Configuration     hardware.Configuration `json:"configuration"`
@@ -191,6 +192,7 @@ type machine struct {
 	traffic   *outofband.Traffic
 	reasons   []fleet.Reason
 	available bool
+	owner     string // in words
 }
 
 // placements is how many things customers have on it.
@@ -202,7 +204,7 @@ func (m *machine) placements() uint64 {
 }
 
 func (m *machine) view() Server {
-	v := Server{Server: *m.server, Available: m.available, Reasons: m.reasons, Power: m.power(), Rev: m.serverRev}
+	v := Server{Server: *m.server, Owner: m.owner, Available: m.available, Reasons: m.reasons, Power: m.power(), Rev: m.serverRev}
 	if m.presence != nil {
 		v.Connected, v.ConnectedSince = true, m.presence.Since
 	}

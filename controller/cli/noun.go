@@ -63,6 +63,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.webhookActions()
 	case "delivery":
 		return p.deliveryActions()
+	case "sale":
+		return p.saleActions()
 	}
 	return nil
 }

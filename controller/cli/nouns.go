@@ -75,6 +75,7 @@ var nouns = []noun{
 			{"ENVIRONMENT", "environment", ""},
 			{"APPROVAL", "approval", ""},
 			{"CLAIM", "claim.kind", ""},
+			{"OWNER", "owner", ""},
 			{"CONNECTED", "connected", ""},
 			{"POWER", "power.state", ""},
 			{"AVAILABLE", "available", ""},
@@ -183,6 +184,20 @@ var nouns = []noun{
 		},
 		filters: []string{"state", "kind", "department", "assignee", "server", "order", "service", "operation"},
 		refs:    map[string]string{"server": "server"},
+	},
+	{
+		name: "sale", plural: "sales", group: fleetGroup, aliases: []string{"sales"}, short: "Servers that resellers were sold",
+		columns: []column{
+			{"ID", "id", ""},
+			{"SERVER", "server_name", ""},
+			{"RESELLER", "reseller_name", ""},
+			{"STATE", "state", ""},
+			{"SOLD", "sold_at", ""},
+			{"REVOCABLE", "revocable", ""},
+			{"MESSAGE", "message", ""},
+		},
+		filters: []string{"state", "reseller", "server"},
+		refs:    map[string]string{"server": "server", "reseller": "reseller"},
 	},
 	{
 		name: "location", plural: "locations", group: setupGroup, aliases: []string{"locations"}, short: "Data centres",

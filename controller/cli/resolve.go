@@ -19,7 +19,10 @@ var made = regexp.MustCompile(`^[a-z]{2,4}-[0-9a-hjkmnp-tv-z]{16}$`)
 
 // resolve turns what a person calls an object into its id. An id stays as it is.
 func (p *program) resolve(ctx context.Context, of, name string) (string, error) {
-	if made.MatchString(name) || of == "audit" || of == "address" {
+	switch {
+	case of == "sale" && (!made.MatchString(name) || strings.HasPrefix(name, "srv-")): // it is called by its server
+		return p.saleOf(ctx, name)
+	case made.MatchString(name) || of == "audit" || of == "address":
 		return name, nil
 	}
 	api, err := p.api()

@@ -146,9 +146,12 @@ func (in *Intake) SetResellerState(ctx context.Context, actor access.Actor, rese
 	return r, rev, err
 }
 
-// working reads a reseller, and refuses one that may not get anything now: he or one above him is suspended.
+// working reads a reseller, and refuses one that may not get anything now: he is disabled, or he or one above him is suspended.
 func working(tx *store.Tx, resellerID string) (reselling.Reseller, error) {
 	first, err := store.Resellers.Get(tx, resellerID)
+	if err == nil && first.State == reselling.Disabled {
+		return first, fault.Refused("reseller %s is disabled: %s", first.Name, first.Note)
+	}
 	for r := first; err == nil; r, err = store.Resellers.Get(tx, r.Parent) {
 		if r.State == reselling.Suspended {
 			return first, fault.Refused("reseller %s is suspended: %s", r.Name, r.Note)

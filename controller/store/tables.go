@@ -63,7 +63,7 @@ var (
 // Resellers and what they have.
 var (
 	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
-	Sales     = NewTable[reselling.Sale]("sales", "sale")
+	Sales     = NewTable[reselling.Sale]("sales", "sale").Tell(notify.OfSale)
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
 
 	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")

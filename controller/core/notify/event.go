@@ -7,6 +7,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -20,7 +21,7 @@ type Event struct {
 
 // Data is what an event says of its object, as an operator sees it in the API.
 type Data struct {
-	Table      string `json:"table"` // "tasks", "services" or "operations"
+	Table      string `json:"table"` // "tasks", "services", "operations" or "sales"
 	ID         string `json:"id"`
 	State      string `json:"state"`
 	Kind       string `json:"kind,omitempty"` // of a task or operation
@@ -34,6 +35,7 @@ type Data struct {
 	Department string `json:"department,omitempty"`
 	Customer   string `json:"customer,omitempty"`
 	Hostname   string `json:"hostname,omitempty"`
+	Reseller   string `json:"reseller,omitempty"` // of a sale
 }
 
 // MaxMessage bounds the texts of an event.
@@ -98,6 +100,16 @@ func OfOperation(before, after *operation.Operation) (Event, bool) {
 	}}, true
 }
 
+// OfSale is the event of a sale that was made or changed its state.
+func OfSale(before, after *reselling.Sale) (Event, bool) {
+	if before != nil && before.State == after.State {
+		return Event{}, false
+	}
+	return Event{Type: "sale." + after.State, Data: Data{
+		Table: "sales", ID: after.ID, State: after.State, Message: clip(after.Message), Server: after.Server, Operation: after.Operation, Reseller: after.Reseller,
+	}}, true
+}
+
 // Types lists every type of event.
 func Types() []string {
 	list := []string{"task." + opened, "task." + closed}
@@ -109,6 +121,9 @@ func Types() []string {
 	}
 	for _, word := range []string{started, operation.Held, resumed, operation.Done, operation.Failed, operation.Canceled} {
 		list = append(list, "operation."+word)
+	}
+	for _, state := range reselling.SaleStates {
+		list = append(list, "sale."+state)
 	}
 	return list
 }

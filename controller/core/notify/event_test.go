@@ -10,6 +10,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -18,6 +19,7 @@ func TestX6_EachChangeOfStateIsOneEvent(t *testing.T) {
 	open, done := &task.Task{State: task.Open}, &task.Task{State: task.Closed}
 	running, held := &operation.Operation{State: operation.Running}, &operation.Operation{State: operation.Held}
 	ordered, active := &order.Service{State: order.ServiceOrdered}, &order.Service{State: order.ServiceActive}
+	sold, asking := &reselling.Sale{State: reselling.Sold}, &reselling.Sale{State: reselling.Asking}
 	for _, c := range []struct {
 		want string
 		of   func() (Event, bool)
@@ -34,6 +36,9 @@ func TestX6_EachChangeOfStateIsOneEvent(t *testing.T) {
 		{"operation.held", func() (Event, bool) { return OfOperation(running, held) }},
 		{"operation.resumed", func() (Event, bool) { return OfOperation(held, running) }},
 		{"", func() (Event, bool) { return OfOperation(running, running) }},
+		{"sale.sold", func() (Event, bool) { return OfSale(nil, sold) }},
+		{"sale.asking", func() (Event, bool) { return OfSale(sold, asking) }},
+		{"", func() (Event, bool) { return OfSale(asking, asking) }},
 	} {
 		e, ok := c.of()
 		if e.Type != c.want || ok != (c.want != "") {
@@ -50,6 +55,11 @@ func TestX6_EveryStateHasAType(t *testing.T) {
 	for _, state := range enum(t, order.Service{}) {
 		if e, _ := OfService(nil, &order.Service{State: state}); !slices.Contains(Types(), e.Type) {
 			t.Errorf("service state %s makes %s, which nobody can ask for", state, e.Type)
+		}
+	}
+	for _, state := range enum(t, reselling.Sale{}) {
+		if e, _ := OfSale(nil, &reselling.Sale{State: state}); !slices.Contains(Types(), e.Type) {
+			t.Errorf("sale state %s makes %s, which nobody can ask for", state, e.Type)
 		}
 	}
 	for _, state := range enum(t, operation.Operation{}) {

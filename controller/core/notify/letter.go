@@ -28,6 +28,8 @@ func (e Event) sentence() string {
 			word = "is " + word
 		}
 		return "Service " + firstOf(d.Hostname, d.ID) + " " + word
+	case "sale":
+		return "Sale of server " + e.server() + ": " + word
 	}
 	return "Test: mail from this fleet arrives"
 }
@@ -54,6 +56,7 @@ func (e Event) Letter(base string) string {
 	}
 	for _, row := range [][2]string{
 		{"Server:", server},
+		{"Reseller:", d.Reseller},
 		{"Customer:", d.Customer},
 		{"Order:", d.Order},
 		{"Service:", d.Service},
@@ -79,6 +82,8 @@ func (e Event) next() string {
 		return "decide: steelyard operation retry " + d.ID + ", or skip or cancel it with --reason '…'"
 	case "operation.failed":
 		return "steelyard operation show " + d.ID + "; why the server cannot be given to anybody: steelyard server why " + d.Server
+	case "sale.asking":
+		return "decide: steelyard sale continue " + d.ID + " --reason '…', or steelyard sale cancel " + d.ID
 	case "service.needs_attention":
 		return "steelyard task list --state open --service " + d.ID
 	}
