@@ -218,6 +218,7 @@ func TestS7_OnlyAnEmptyServerIsTakenBack(t *testing.T) {
 					}
 				}
 				h.change(func(tx *store.Tx) error { return store.Loads.Put(tx, server, hosting.Load{}) })
+				v = Sale{}
 				h.must(200, "GET", "/v1/sales/"+sale, "").json(t, &v)
 				if !v.Revocable || v.WhyNot != "" {
 					t.Errorf("emptied, the sale says %v, %q", v.Revocable, v.WhyNot)

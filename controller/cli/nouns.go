@@ -197,7 +197,7 @@ var nouns = []noun{
 			{"MESSAGE", "message", ""},
 		},
 		filters: []string{"state", "reseller", "server"},
-		refs:    map[string]string{"server": "server", "reseller": "reseller"},
+		refs:    map[string]string{"server": "server"},
 	},
 	{
 		name: "location", plural: "locations", group: setupGroup, aliases: []string{"locations"}, short: "Data centres",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -27,6 +28,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 	images "github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -265,6 +267,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server console web1 --reason look")
 	r.refusedByRule("server reject web1 --yes --reason unknown")
 	r.erasures()
+	r.sales()
 	r.do("", "operation show "+op)
 	r.refusedByRule("operation retry " + op)
 	r.refusedByRule("operation skip --yes --reason old " + op)
@@ -304,6 +307,25 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.lists()
 	r.refusedByRule("location delete frankfurt --yes")
 	r.everyRoute()
+}
+
+// sales shows the sale of a server, and takes the server back.
+func (r *real) sales() {
+	r.t.Helper()
+	reseller, server, sale := id.New("rsl"), id.New("srv"), id.New("sal")
+	r.change(func(tx *store.Tx) error {
+		s := fleet.Server{ID: server, Name: "sold1", Environment: "simulated", Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimReseller, Ref: reseller, Via: fleet.ViaSale}}
+		return cmp.Or(store.Resellers.Create(tx, reseller, reselling.Reseller{ID: reseller, Name: "acme", Path: reseller, State: reselling.Active}), store.Servers.Create(tx, server, s),
+			store.Sales.Create(tx, sale, reselling.Sale{ID: sale, Reseller: reseller, Server: server, State: reselling.Sold}), store.SalesOf.Put(tx, server, store.SaleOf{Sale: sale}))
+	})
+	r.do("", "sale make "+reseller+" sold1") // his already
+	r.do("", "sale show sold1")
+	r.do("", "sale revoke sold1 --reason unpaid")
+	r.do("", "sale cancel sold1")
+	r.refusedByRule("sale continue sold1 --reason clean")
+	if res := r.do("", "sale list --state sold"); !strings.Contains(res.out, "sold1") || !strings.Contains(res.out, "acme") {
+		r.t.Errorf("sale list: %s", res.out)
+	}
 }
 
 // erasures keeps a certificate of a disk of web1 and looks at it in every way.

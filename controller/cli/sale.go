@@ -56,23 +56,19 @@ func (p *program) saleMake() *cobra.Command {
 		if from.count > reselling.MaxSold {
 			return usage(c, "--count is %d; %d are the most", from.count, reselling.MaxSold)
 		}
-		reseller, err := p.resolve(c.Context(), "reseller", args[0])
-		if err != nil {
-			return err
-		}
 		servers, err := p.toSell(c.Context(), args[1:], from)
 		if err != nil {
 			return err
 		}
-		return p.sell(c.Context(), reseller, servers)
+		return p.sell(c.Context(), args[0], servers)
 	}
 	return c
 }
 
-// completeSale offers resellers first, then servers.
+// completeSale offers servers.
 func (p *program) completeSale(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		return p.completeNoun("reseller")(c, args, typed)
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return p.completeNoun("server")(c, args, typed)
 }

@@ -23,21 +23,21 @@ const MaxSold = 100
 
 // Sale gives one reseller the exclusive right to a server (rule S2). It stays as history when it is revoked.
 type Sale struct {
-	ID        string    `json:"id"`
-	Reseller  string    `json:"reseller"`
-	Path      string    `json:"path"` // of the reseller
-	Server    string    `json:"server"`
-	State     string    `json:"state" enum:"sold,revoking,asking,revoked"`
-	Message   string    `json:"message"`
-	LeftOvers []string  `json:"left_overs,omitempty"` // what is left of the reseller's, as far as it was seen
-	Operation string    `json:"operation,omitempty"`  // the inspection of the revocation that goes on
-	Accepted  *fleet.Note     `json:"accepted,omitempty"`   // a person said that the revocation continues in spite of what is left (rule S9)
-	SoldAt    time.Time `json:"sold_at"`
-	SoldBy    string    `json:"sold_by"`
-	ChangedAt time.Time `json:"changed_at"`
-	RevokedAt time.Time `json:"revoked_at,omitzero"` // when it was released
-	RevokedBy string    `json:"revoked_by,omitempty"`
-	Reason    string    `json:"reason,omitempty"` // of the revocation
+	ID        string      `json:"id"`
+	Reseller  string      `json:"reseller"`
+	Path      string      `json:"path"` // of the reseller
+	Server    string      `json:"server"`
+	State     string      `json:"state" enum:"sold,revoking,asking,revoked"`
+	Message   string      `json:"message"`
+	LeftOvers []string    `json:"left_overs,omitempty"` // what is left of the reseller's, as far as it was seen
+	Operation string      `json:"operation,omitempty"`  // the inspection of the revocation that goes on
+	Accepted  *fleet.Note `json:"accepted,omitempty"`   // a person said that the revocation continues in spite of what is left (rule S9)
+	SoldAt    time.Time   `json:"sold_at"`
+	SoldBy    string      `json:"sold_by"`
+	ChangedAt time.Time   `json:"changed_at"`
+	RevokedAt time.Time   `json:"revoked_at,omitzero"` // when it was released
+	RevokedBy string      `json:"revoked_by,omitempty"`
+	Reason    string      `json:"reason,omitempty"` // of the revocation
 }
 
 // Moved is s in a state, since now, with a message for a person.

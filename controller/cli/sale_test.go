@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"testing"
+)
+
+const rsl, sal = "rsl-0000000000000001", "sal-0000000000000001"
+
+const salesPage = `{"items":[{"id":"sal-0000000000000001","server":"srv-0000000000000001","server_name":"web1","reseller_name":"acme","state":"sold","revocable":true}],"next":"","total":1}`
+
+func TestS5_ALineTellsOfEachServerWhatBecameOfIt(t *testing.T) {
+	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("POST /v1/sales", ok(`{"reseller":"`+rsl+`","sold":1,"failed":1,"results":[
+		{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to acme"},
+		{"server":"srv-0000000000000002","outcome":"refused","kind":"refused","message":"server web2 is already owned by bolt"}]}`))
+	f.steelyard(t, "sale", "make", rsl, "web1", "srv-0000000000000002").want(t, failed,
+		"SERVER\tOUTCOME\tSALE\tMESSAGE\n"+
+			"web1\tsold\t"+sal+"\tsold to acme\n"+
+			"srv-0000000000000002\trefused\t\tserver web2 is already owned by bolt\n",
+		"steelyard: 1 of 2 servers were not sold\n")
+	if got := f.requests("POST /v1/sales"); len(got) != 1 || got[0].body != `{"reseller":"`+rsl+`","servers":["`+srv+`","srv-0000000000000002"]}` {
+		t.Errorf("requests %+v", got)
+	}
+}
+
+func TestS4_FreeServersAreChosenByFilter(t *testing.T) {
+	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage)).
+		on("POST /v1/sales", ok(`{"reseller":"`+rsl+`","sold":1,"failed":0,"results":[{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to acme"}]}`))
+	f.steelyard(t, "sale", "make", rsl, "--count", "1", "--location", "frankfurt").contains(t, done, "web1\tsold", "")
+	if got := f.requests("GET /v1/servers"); len(got) != 1 || got[0].query != "available=true&claim=none&limit=1&location="+loc+"&sort=free_since" {
+		t.Errorf("requests %+v", got)
+	}
+	f.steelyard(t, "sale", "make", rsl, "--count", "2").contains(t, failed, "", "1 such servers are free, not 2; nothing was sold")
+	f.steelyard(t, "sale", "make", rsl).contains(t, misused, "", "name the servers")
+	f.steelyard(t, "sale", "make", rsl, "web1", "--count", "1").contains(t, misused, "", "one of the two")
+	f.steelyard(t, "sale", "make", rsl, "--count", "101").contains(t, misused, "", "100 are the most")
+	if got := f.requests("POST /v1/sales"); len(got) != 1 {
+		t.Errorf("sold %d times", len(got))
+	}
+}
+
+func TestS7_ASaleIsCalledByItsServer(t *testing.T) {
+	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/sales", ok(salesPage), ok(`{"items":[],"next":"","total":0}`)).
+		on("POST /v1/sales/"+sal+"/revoke", ok(`{"id":"`+sal+`","state":"revoking","message":"it is looked at"}`))
+	f.steelyard(t, "sale", "revoke", "web1", "--reason", "unpaid").contains(t, done, "is being taken back", "")
+	if got := f.requests("GET /v1/sales"); len(got) != 1 || got[0].query != "server="+srv+"&state=sold%2Crevoking%2Casking" {
+		t.Errorf("requests %+v", got)
+	}
+	if got := f.requests("POST /v1/sales/" + sal + "/revoke"); len(got) != 1 || got[0].body != `{"reason":"unpaid"}` {
+		t.Errorf("requests %+v", got)
+	}
+	f.steelyard(t, "sale", "revoke", "web1", "--reason", "unpaid").contains(t, failed, "", `server "web1" is not sold`)
+}
