@@ -147,6 +147,8 @@ func (b *board) take(d delta, tell bool) {
 	case "resellers":
 		b.takeRecord(d, tell)
 		b.takeSeller(d, tell)
+	case "tasks", "users", "modules":
+		b.takeMember(d, tell)
 	default:
 		b.takeRecord(d, tell)
 	}

@@ -64,6 +64,7 @@ func newSheets() map[string]*sheet {
 		serverSheet(), locationSheet(), poolSheet(), addressSheet(), moduleSheet(), remoteSheet(), tariffSheet(), orderSheet(), serviceSheet(),
 		operationSheet(), erasureSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 		webhookSheet(), routeSheet(), deliverySheet(), saleSheet(),
+		departmentSheet(),
 	} {
 		sheets[s.name] = s
 	}
@@ -210,6 +211,9 @@ func taskSheet() *sheet {
 			task.Build, task.Moderation, task.Cleanup, task.Conflict, task.Approval, task.Failure, task.Manual),
 		text("department", func(t *task.Task) string { return t.Department }),
 		text("assignee", func(t *task.Task) string { return t.Assignee }),
+		text("overdue", func(t *task.Task) string { return strconv.FormatBool(t.Overdue) }, yesNo...),
+		label("subject", func(t *task.Task) string { return t.Subject }),
+		moment("due_at", func(t *task.Task) time.Time { return t.DueAt }),
 		text("server", func(t *task.Task) string { return t.Server }),
 		text("order", func(t *task.Task) string { return t.Order }),
 		text("service", func(t *task.Task) string { return t.Service }),

@@ -183,7 +183,7 @@ func TestX7_EventsTellOnlyWhatMayBeRead(t *testing.T) {
 		t.Errorf("the customer is told %+v", e)
 	}
 	seen := department.next()
-	for seen.Table == "servers" {
+	for seen.Table == "servers" || seen.Table == "departments" && seen.ID == "dc-ops" {
 		seen = department.next()
 	}
 	if seen.ID != "tsk-dc-ops" {

@@ -63,6 +63,7 @@ func (a *API) register() {
 	a.registerSetup()
 	a.registerAddresses()
 	a.registerWork()
+	a.registerDepartments()
 	a.registerErasures()
 	a.registerImages()
 	a.registerPeople()

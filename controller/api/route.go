@@ -87,10 +87,15 @@ var permissions = map[string]access.Permission{
 	"GET /v1/servers/{id}/erasures": access.ErasureRead,
 
 	"GET /v1/tasks":                access.TaskRead,
+	"POST /v1/tasks":               access.TaskWork,
 	"GET /v1/tasks/{id}":           access.TaskRead,
+	"PATCH /v1/tasks/{id}":         access.TaskWork,
 	"POST /v1/tasks/{id}/comments": access.TaskWork,
 	"POST /v1/tasks/{id}/assign":   access.TaskWork,
 	"POST /v1/tasks/{id}/close":    access.TaskWork,
+
+	"GET /v1/departments":      access.TaskRead,
+	"GET /v1/departments/{id}": access.TaskRead,
 
 	"GET /v1/locations":         access.SetupRead,
 	"POST /v1/locations":        access.SetupWrite,
@@ -185,7 +190,7 @@ var permissions = map[string]access.Permission{
 // each event.
 var reading = map[string]access.Permission{
 	"servers": access.ServerRead, "orders": access.OrderRead, "services": access.ServiceRead,
-	"operations": access.OperationRead, "erasures": access.ErasureRead, "tasks": access.TaskRead, "locations": access.SetupRead,
+	"operations": access.OperationRead, "erasures": access.ErasureRead, "tasks": access.TaskRead, "departments": access.TaskRead, "locations": access.SetupRead,
 	"modules": access.SetupRead, "remotes": access.SetupRead, "tariffs": access.TariffRead, "images": access.ImageRead,
 	"tokens": access.TokenManage, "users": access.UserManage, "audit": access.AuditRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,

@@ -326,8 +326,16 @@ func TestX6_TasksAreWorkedOnByTheirDepartmentOnly(t *testing.T) {
 	if a := h.ask(as, "POST", "/v1/tasks/tsk-1/comments", `{"text":"on my way"}`); a.status != 200 || !strings.Contains(string(a.body), "on my way") {
 		t.Errorf("comment: %d %s", a.status, a.body)
 	}
+	for name, department := range map[string]string{"kim": "dc-ops", "bo": "billing"} {
+		h.must(201, "POST", "/v1/users", `{"name":"`+name+`","role":"department","department":"`+department+`","password":"long enough 123"}`)
+	}
 	if a := h.ask(as, "POST", "/v1/tasks/tsk-1/assign", `{"assignee":"kim"}`); a.status != 200 || !strings.Contains(string(a.body), `"assignee":"kim"`) {
 		t.Errorf("assign: %d %s", a.status, a.body)
+	}
+	for _, name := range []string{"bo", "nobody"} {
+		if a := h.ask(as, "POST", "/v1/tasks/tsk-1/assign", `{"assignee":"`+name+`"}`); a.status != 422 || !strings.Contains(string(a.body), `"location":"body.assignee"`) {
+			t.Errorf("assign to %s: %d %s", name, a.status, a.body)
+		}
 	}
 	if a := h.ask(as, "POST", "/v1/tasks/tsk-1/close", ``); a.status != 422 {
 		t.Errorf("close without a reason: %d", a.status)

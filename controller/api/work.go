@@ -42,12 +42,17 @@ type (
 		Action string `json:"action" doc:"on, off (orderly), hard-off or cycle."`
 		Reason string `json:"reason,omitempty" doc:"Why; kept in the audit log."`
 	}
+	taskBody   struct{ task.Draft }
 	assignBody struct {
 		Assignee string `json:"assignee" doc:"Who works on it; empty for nobody."`
 	}
 )
 
 var reasonParam = []*huma.Param{{Name: "reason", In: "query", Schema: text0, Description: "Why; kept in the audit log."}}
+
+func (b *taskBody) check(c *fault.Check, look intake.Lookup, _ *state) {
+	intake.CheckTask(c, look, b.Draft)
+}
 
 func (b *powerBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	known := []string{operation.PowerOn, operation.PowerOff, operation.PowerHardOff, operation.PowerCycle}
@@ -122,6 +127,19 @@ func (a *API) registerWork() {
 
 	a.lister("tasks", "Tasks", Task{})
 	a.getter("tasks", "One task", Task{})
+	withBody(a, "POST /v1/tasks", about{summary: "File a task", tag: "tasks", answer: Task{}, status: http.StatusCreated, creates: true},
+		func(c *call, b *taskBody) (reply, error) {
+			k, _, err := a.in.CreateTask(c.ctx(), c.actor(), b.Draft)
+			return c.created("tasks", k.ID, &k, "", err)
+		})
+	editor(a, "tasks", "Give a task to another department, or more time; of one that a person filed, change its text", Task{},
+		func(d task.Draft, c *fault.Check, _ intake.Lookup, _ string) {
+			order.CheckName(c, "department", d.Department)
+		},
+		func(c *call, id string, rev int64, apply func(task.Draft) (task.Draft, error)) error {
+			_, _, err := a.in.EditTask(c.ctx(), c.actor(), id, rev, apply)
+			return err
+		})
 	withBody(a, "POST /v1/tasks/{id}/comments", about{summary: "Comment on a task", tag: "tasks", answer: Task{}}, func(c *call, b *commentBody) (reply, error) {
 		return a.workOn(c, func(id string) (task.Task, int64, error) { return a.in.CommentTask(c.ctx(), c.actor(), id, b.Text) })
 	})

@@ -273,7 +273,12 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("operation skip --yes --reason old " + op)
 	r.refusedByRule("operation cancel " + op)
 	r.do("", "task comment "+work+" --text hello")
+	r.do("correct horse battery staple", "user create --name ann --role department --department hands")
 	r.do("", "task assign "+work+" --assignee ann")
+	r.do("", "task edit "+work+" --due-at 2d")
+	r.do("", "department show hands")
+	asked := r.made("", "task create --department hands --server web1 --due-at 4h --subject", "count the spare disks")
+	r.do("", "task close "+asked+" --reason", "there are nine")
 	r.do("", "task show "+work)
 	r.do("", "task close "+work+" --reason done")
 

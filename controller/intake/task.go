@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/id"
 )
 
 // maxComments bounds one task; who has more to say opens a ticket elsewhere.
@@ -53,21 +54,90 @@ func (in *Intake) CommentTask(ctx context.Context, actor access.Actor, taskID, t
 	})
 }
 
-// AssignTask says who works on a task; "" is nobody.
+// AssignTask says who works on a task: a user who may see it and work on it; "" is nobody.
 func (in *Intake) AssignTask(ctx context.Context, actor access.Actor, taskID, assignee string) (task.Task, int64, error) {
-	if assignee != "" {
-		var c fault.Check
-		order.CheckName(&c, "assignee", assignee)
-		if err := c.Err("the task cannot be assigned"); err != nil {
-			return task.Task{}, 0, err
-		}
-	}
-	return in.changeTask(ctx, actor, "task.assign", taskID, "", func(_ *store.Tx, t *task.Task) error {
+	return in.changeTask(ctx, actor, "task.assign", taskID, "", func(tx *store.Tx, t *task.Task) error {
 		if t.State != task.Open {
 			return fault.Refused("task %s is closed; it cannot be assigned", t.ID)
 		}
+		err := checked(tx, "the task cannot be assigned", func(c *fault.Check, look Lookup) {
+			if assignee != "" {
+				checkAssignee(c, tx, look, assignee, t.Department)
+			}
+		})
 		t.Assignee = assignee
-		return nil
+		return err
+	})
+}
+
+// checkAssignee records a user who does not exist, is disabled, or may not work on tasks of the department.
+func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, name, department string) {
+	holder, _ := look.Holder("users", name)
+	u, known, err := store.Users.Find(tx, holder)
+	switch scope := access.ScopeOf(access.Actor{Role: u.Role, Department: u.Department}, "tasks"); {
+	case err != nil || !known:
+		c.Add("assignee", "%.80q is no user; see: steelyard user list", name)
+	case u.Disabled:
+		c.Add("assignee", "%s is disabled", u.Name)
+	case !access.Allowed(u.Role, access.TaskWork) || !scope.Sees(department):
+		c.Add("assignee", "%s (%s) does not work on tasks of department %s", u.Name, u.Role, department)
+	}
+}
+
+// CreateTask files a task that a person asks for. Nothing else closes it.
+func (in *Intake) CreateTask(ctx context.Context, actor access.Actor, d task.Draft) (t task.Task, rev int64, err error) {
+	now := in.now()
+	fresh := id.At("tsk", now)
+	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
+		if err := answered(tx, now); err != nil {
+			return err
+		}
+		if err := checked(tx, "the task cannot be filed", func(c *fault.Check, look Lookup) { CheckTask(c, look, d) }); err != nil {
+			return err
+		}
+		t = task.New(fresh, d.Department, task.Manual, "asked/"+fresh, d.Subject, d.Body, now).Due(d.DueAt, now)
+		t.Server, t.CreatedBy = d.Server, actor.Name
+		return cmp.Or(FileTask(tx, t), audit(tx, actor, "task.create", "tasks/"+t.ID, nil, t, "", now), remember(tx, "tasks", t.ID, t, now))
+	})
+	return t, rev, err
+}
+
+// CheckTask records all fields of a draft that are wrong.
+func CheckTask(c *fault.Check, look Lookup, d task.Draft) {
+	order.CheckName(c, "department", d.Department)
+	d.CheckText(c)
+	if d.Server != "" {
+		_, known := look.Server(d.Server)
+		c.Require(known, "server", "%.80q does not exist; see: steelyard server list", d.Server)
+	}
+}
+
+// EditTask changes an open task that is still at revision rev: whose work it is, until when, and, of one that a person filed, its text.
+// Another department gets it without an assignee.
+func (in *Intake) EditTask(ctx context.Context, actor access.Actor, taskID string, rev int64, edit func(task.Draft) (task.Draft, error)) (task.Task, int64, error) {
+	now := in.now()
+	return in.changeTask(ctx, actor, "task.edit", taskID, "", func(tx *store.Tx, t *task.Task) error {
+		if err := unchanged(in, store.Tasks, taskID, rev, *t); err != nil {
+			return err
+		}
+		if t.State != task.Open {
+			return fault.Refused("task %s is closed; nothing of it can be changed", t.ID)
+		}
+		d, err := edit(task.DraftOf(*t))
+		if err != nil {
+			return err
+		}
+		return checked(tx, "the task cannot be changed", func(c *fault.Check, look Lookup) {
+			var fixed []string
+			*t, fixed = d.Onto(*t, now)
+			for _, name := range fixed {
+				c.Add(name, "cannot be changed; say it in a comment")
+			}
+			order.CheckName(c, "department", d.Department)
+			if t.CreatedBy != "" {
+				d.CheckText(c)
+			}
+		})
 	})
 }
 

@@ -100,6 +100,9 @@ func (r *Reconciler) noticed(table, id string) {
 	case store.Tasks.Name():
 		if k, ok := store.Tasks.View(r.store, id); ok {
 			r.about(k)
+			if !k.Remind().IsZero() {
+				r.queue.add(table + "/" + id)
+			}
 		}
 	case stock.Resynced:
 		r.everything()
@@ -148,6 +151,11 @@ func (r *Reconciler) everything() {
 	for id := range store.Servers.Keys(snap) {
 		r.queue.add(store.Servers.Name() + "/" + id)
 	}
+	for i := range store.Tasks.Items(snap) {
+		if !i.Value.Remind().IsZero() {
+			r.queue.add(store.Tasks.Name() + "/" + i.ID)
+		}
+	}
 }
 
 func (r *Reconciler) work(ctx context.Context) error {
@@ -186,6 +194,8 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.order(ctx, id)
 	case store.Operations.Name():
 		return r.operation(ctx, id)
+	case store.Tasks.Name():
+		return r.due(ctx, id)
 	default:
 		return r.server(ctx, id)
 	}

@@ -28,7 +28,7 @@ func (s Scope) Below() bool { return s.Field == "reseller" }
 // (rule X7). A table that is not named is not narrowed: whether the role may
 // read it at all is a matter of its permissions.
 var scoped = map[Role]map[string]string{
-	RoleDepartment: {"tasks": "department"},
+	RoleDepartment: {"tasks": "department", "departments": "department"},
 	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer"},
 	RoleReseller: {
 		"servers": "reseller", "resellers": "reseller", "customers": "reseller", "sales": "reseller", "placements": "reseller",

@@ -33,6 +33,7 @@ type Data struct {
 	Service    string `json:"service,omitempty"`
 	Operation  string `json:"operation,omitempty"`
 	Department string `json:"department,omitempty"`
+	Assignee   string `json:"assignee,omitempty"` // of a task
 	Customer   string `json:"customer,omitempty"`
 	Hostname   string `json:"hostname,omitempty"`
 	Reseller   string `json:"reseller,omitempty"` // of a sale
@@ -46,10 +47,14 @@ const Test = "test"
 
 // words of the changes that have one of their own.
 const (
-	opened  = "opened"
-	closed  = "closed"
-	started = "started"
-	resumed = "resumed"
+	opened    = "opened"
+	closed    = "closed"
+	assigned  = "assigned" // to somebody
+	moved     = "moved"    // to another department
+	commented = "commented"
+	overdue   = "overdue"
+	started   = "started"
+	resumed   = "resumed"
 )
 
 // Object names what the event is about; the events of one object are delivered in
@@ -58,18 +63,38 @@ func (e Event) Object() string { return e.Data.Table + "/" + e.Data.ID }
 
 // OfTask is the event of a task that came (before is nil) or changed.
 func OfTask(before, after *task.Task) (Event, bool) {
-	word := map[string]string{task.Open: opened, task.Closed: closed}[after.State]
-	if word == "" || before == nil && word == closed || before != nil && before.State == after.State {
+	word, message := newsOfTask(before, after)
+	if word == "" {
 		return Event{}, false
-	}
-	message := after.Body
-	if word == closed {
-		message = after.CloseReason
 	}
 	return Event{Type: "task." + word, Data: Data{
 		Table: "tasks", ID: after.ID, State: after.State, Kind: after.Kind, Subject: clip(after.Subject), Message: clip(message), Server: after.Server,
-		Order: after.Order, Service: after.Service, Operation: after.Operation, Department: after.Department,
+		Order: after.Order, Service: after.Service, Operation: after.Operation, Department: after.Department, Assignee: after.Assignee,
 	}}, true
+}
+
+// newsOfTask is what happened to a task, the weightiest of it, and what there is to read about it; "" is nothing that anybody waits for.
+func newsOfTask(before, after *task.Task) (word, message string) {
+	switch {
+	case before == nil && after.State == task.Closed:
+		return "", ""
+	case before == nil || before.State != after.State && after.State == task.Open:
+		return opened, after.Body
+	case before.State != after.State:
+		return closed, after.CloseReason
+	case after.State == task.Closed:
+		return "", ""
+	case after.Overdue && !before.Overdue:
+		return overdue, "It was to be done by " + after.DueAt.UTC().Format("2006-01-02 15:04 UTC") + "."
+	case before.Department != after.Department:
+		return moved, after.Body
+	case after.Assignee != "" && before.Assignee != after.Assignee:
+		return assigned, after.Body
+	case len(after.Comments) > len(before.Comments):
+		last := after.Comments[len(after.Comments)-1]
+		return commented, last.Author + ": " + last.Text
+	}
+	return "", ""
 }
 
 // OfService is the event of a service that came or changed its state.
@@ -112,7 +137,10 @@ func OfSale(before, after *reselling.Sale) (Event, bool) {
 
 // Types lists every type of event.
 func Types() []string {
-	list := []string{"task." + opened, "task." + closed}
+	var list []string
+	for _, word := range []string{opened, assigned, moved, commented, overdue, closed} {
+		list = append(list, "task."+word)
+	}
 	for _, state := range []string{
 		order.ServiceOrdered, order.ServicePreparing, order.ServiceActive, order.ServiceStopping, order.ServiceStopped,
 		order.ServiceResuming, order.ServiceRescuing, order.ServiceRescue, order.ServiceDeleting, order.ServiceDeleted, order.ServiceNeedsAttention, order.ServiceCanceled,

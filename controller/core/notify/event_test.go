@@ -15,6 +15,14 @@ import (
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
+// changed is the event of an open task of which a person or a clock changed something.
+func changed(by func(*task.Task)) (Event, bool) {
+	before := task.New("tsk-1", "dc-ops", task.Build, "build/1", "Rebuild", "Add a disk", time.Time{})
+	after := before
+	by(&after)
+	return OfTask(&before, &after)
+}
+
 func TestX6_EachChangeOfStateIsOneEvent(t *testing.T) {
 	open, done := &task.Task{State: task.Open}, &task.Task{State: task.Closed}
 	running, held := &operation.Operation{State: operation.Running}, &operation.Operation{State: operation.Held}
@@ -29,6 +37,13 @@ func TestX6_EachChangeOfStateIsOneEvent(t *testing.T) {
 		{"task.opened", func() (Event, bool) { return OfTask(done, open) }},
 		{"", func() (Event, bool) { return OfTask(open, open) }},
 		{"", func() (Event, bool) { return OfTask(nil, done) }},
+		{"task.overdue", func() (Event, bool) { return changed(func(k *task.Task) { k.Overdue, k.Assignee = true, "kim" }) }},
+		{"task.moved", func() (Event, bool) { return changed(func(k *task.Task) { k.Department, k.Assignee = "billing", "" }) }},
+		{"task.assigned", func() (Event, bool) { return changed(func(k *task.Task) { k.Assignee = "kim" }) }},
+		{"task.commented", func() (Event, bool) {
+			return changed(func(k *task.Task) { k.Comments = []task.Comment{{Author: "kim", Text: "on my way"}} })
+		}},
+		{"", func() (Event, bool) { return changed(func(k *task.Task) { k.DueAt = time.Now() }) }},
 		{"service.ordered", func() (Event, bool) { return OfService(nil, ordered) }},
 		{"service.active", func() (Event, bool) { return OfService(ordered, active) }},
 		{"", func() (Event, bool) { return OfService(active, active) }},
@@ -112,7 +127,7 @@ func TestX6_Patterns(t *testing.T) {
 			t.Errorf("%s wants %s: %v", c.pattern, c.kind, got)
 		}
 	}
-	for pattern, ok := range map[string]bool{"*": true, "task.*": true, "service.needs_attention": true, "server.*": false, "task.moved": false, "": false, "*.opened": false} {
+	for pattern, ok := range map[string]bool{"*": true, "task.*": true, "service.needs_attention": true, "server.*": false, "task.moved": true, "task.sold": false, "": false, "*.opened": false} {
 		var c fault.Check
 		CheckEvents(&c, "events", []string{pattern})
 		if got := c.Err("x") == nil; got != ok {

@@ -62,6 +62,7 @@ func (e Event) Letter(base string) string {
 		{"Service:", d.Service},
 		{"Operation:", d.Operation},
 		{"Team:", d.Department},
+		{"Assignee:", d.Assignee},
 		{"When:", e.At.UTC().Format(time.RFC3339)},
 		{"Event:", e.Type + " " + e.ID},
 	} {
@@ -76,7 +77,7 @@ func (e Event) Letter(base string) string {
 func (e Event) next() string {
 	d := e.Data
 	switch e.Type {
-	case "task.opened":
+	case "task.opened", "task.assigned", "task.moved", "task.overdue", "task.commented":
 		return "steelyard task show " + d.ID + "; when it is done: steelyard task close " + d.ID + " --reason '…'"
 	case "operation.held":
 		return "decide: steelyard operation retry " + d.ID + ", or skip or cancel it with --reason '…'"

@@ -37,9 +37,12 @@ type Task struct {
 	Service     string         `json:"service,omitempty"`
 	Operation   string         `json:"operation,omitempty"`
 	Parts       []match.Change `json:"parts"`
-	Assignee    string         `json:"assignee,omitempty"`
+	Assignee    string         `json:"assignee,omitempty"` // name of a user
+	DueAt       time.Time      `json:"due_at,omitzero"`    // until when it should be done
+	Overdue     bool           `json:"overdue"`            // it was open when DueAt passed, and those who want to know were told
 	Comments    []Comment      `json:"comments"`
 	CreatedAt   time.Time      `json:"created_at"`
+	CreatedBy   string         `json:"created_by,omitempty"` // the person who asked for it; "" when Steelyard found the cause
 	ChangedAt   time.Time      `json:"changed_at"`
 	ClosedAt    time.Time      `json:"closed_at,omitzero"`
 	ClosedBy    string         `json:"closed_by,omitempty"` // a person, or "steelyard" when the cause was gone

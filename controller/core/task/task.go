@@ -22,6 +22,21 @@ func (t Task) Close(by, reason string, now time.Time) Task {
 	return t
 }
 
+// Remind is when those who want to know are told that the task is overdue; zero is never.
+func (t Task) Remind() time.Time {
+	if t.State != Open || t.Overdue {
+		return time.Time{}
+	}
+	return t.DueAt
+}
+
+// Due gives the task until at; zero is as long as it takes.
+func (t Task) Due(at, now time.Time) Task {
+	t.DueAt, t.Overdue = at, false
+	t.ChangedAt = now
+	return t
+}
+
 // Worked reports whether a person works on the task: it is assigned, or was
 // commented within the time given. Holds for it are then extended (rule B27).
 func (t Task) Worked(now time.Time, within time.Duration) bool {
