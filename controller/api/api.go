@@ -78,7 +78,9 @@ type API struct {
 	peers    *limiter // by address, for who has no token or a wrong one
 	logins   *limiter // by address
 	names    *limiter // by user name
+	letters  *limiter // by address and by user name: letters for new passwords
 	hashing  chan struct{}
+	forgot   chan string // names of who forgot a password
 	pace     pace
 	flight   *flight
 	streams  atomic.Int64            // open event streams
@@ -98,8 +100,8 @@ func New(o Options) *API {
 	a := &API{
 		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite, consoleLook, consolePing},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
-		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5),
-		hashing: make(chan struct{}, 2), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
+		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5), letters: newLimiter(letterPace, 5),
+		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
 	}
 	a.huma = newDocument(a.mux, o.Version)
 	a.register()
@@ -114,6 +116,7 @@ func (a *API) Run(ctx context.Context) error {
 	var tidier sync.WaitGroup
 	defer tidier.Wait()
 	tidier.Go(func() { a.tidy(ctx) })
+	tidier.Go(func() { a.remind(ctx) })
 	return a.follow(ctx)
 }
 

@@ -8,6 +8,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 )
 
+// strangers are routes that everybody may ask, each address only so often.
+var strangers = []string{loginRoute, "POST /v1/password/forgot", "POST /v1/password/reset"}
+
 const (
 	loginRoute  = "POST /v1/login"
 	uploadRoute = "POST /v1/images"

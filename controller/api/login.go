@@ -16,6 +16,7 @@ import (
 type loginBody struct {
 	Name     string `json:"name" maxLength:"100" doc:"User name."`
 	Password string `json:"password" maxLength:"256"`
+	Code     string `json:"code,omitempty" maxLength:"64" doc:"Of the second factor, or a recovery code; for who has one."`
 }
 
 // Session is a login.
@@ -80,6 +81,9 @@ func (a *API) login(c *call, body *loginBody) (reply, error) {
 	if !ok || u == nil || u.Disabled {
 		return reply{}, newProblem(http.StatusUnauthorized, "name or password is wrong")
 	}
+	if err := a.secondFactor(c, u, body.Code); err != nil {
+		return reply{}, err
+	}
 	t, secret, _, err := a.in.OpenSession(c.ctx(), *u)
 	if err != nil {
 		return reply{}, err
@@ -92,15 +96,24 @@ func (a *API) login(c *call, body *loginBody) (reply, error) {
 
 // verify hashes at most two passwords at a time: each takes 64 MiB.
 func (a *API) verify(c *call, hash, password string) (bool, error) {
+	if err := a.enterHashing(c); err != nil {
+		return false, err
+	}
+	defer a.leaveHashing()
+	return access.VerifyPassword(hash, password), nil
+}
+
+func (a *API) enterHashing(c *call) error {
 	select {
 	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
-		return access.VerifyPassword(hash, password), nil
+		return nil
 	case <-c.ctx().Done():
 		c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(storeTime.Seconds()))))
-		return false, newProblem(http.StatusTooManyRequests, "too many logins at once; try again")
+		return newProblem(http.StatusTooManyRequests, "too many logins at once; try again")
 	}
 }
+
+func (a *API) leaveHashing() { <-a.hashing }
 
 func (a *API) logout(c *call) (reply, error) {
 	_, rev, err := a.in.RevokeToken(c.ctx(), c.actor(), c.state.token.ID)

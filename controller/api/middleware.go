@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,7 +142,7 @@ func (a *API) admit(c *call) *Problem {
 		perm = access.Public
 	}
 	if perm == access.Public {
-		if c.state.route == loginRoute || !known {
+		if slices.Contains(strangers, c.state.route) || !known {
 			return c.paced(a.peers, peer(c.r), now)
 		}
 		return nil
@@ -158,6 +159,9 @@ func (a *API) admit(c *call) *Problem {
 	}
 	if p := c.paced(a.callers, c.state.token.ID, now); p != nil {
 		return p
+	}
+	if perm != access.Self && a.lacksSecondFactor(c.state.token) {
+		return newProblem(http.StatusForbidden, "this fleet wants a second factor of you before anything else: steelyard user second-factor enrol")
 	}
 	if !c.may(perm) && access.Allowed(c.state.actor.Role, perm) {
 		return newProblem(http.StatusForbidden, "this token was made without the permission "+string(perm))

@@ -67,6 +67,8 @@ func (a *API) register() {
 	a.registerErasures()
 	a.registerImages()
 	a.registerPeople()
+	a.registerPassword()
+	a.registerSecondFactor()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

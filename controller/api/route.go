@@ -18,7 +18,17 @@ var permissions = map[string]access.Permission{
 	"POST /v1/login":       access.Public,
 	"POST /v1/logout":      access.Self,
 	"GET /v1/whoami":       access.Self,
-	"GET /v1/about":        access.Public,
+
+	"POST /v1/password/forgot": access.Public,
+	"POST /v1/password/reset":  access.Public,
+
+	"GET /v1/second-factor":                     access.Self,
+	"POST /v1/second-factor":                    access.Self,
+	"POST /v1/second-factor/confirm":            access.Self,
+	"POST /v1/second-factor/disable":            access.Self,
+	"POST /v1/users/{id}/second-factor/disable": access.UserManage,
+
+	"GET /v1/about": access.Public,
 
 	"GET /v1/servers":                     access.ServerRead,
 	"GET /v1/servers/{id}":                access.ServerRead,
@@ -147,6 +157,7 @@ var permissions = map[string]access.Permission{
 	"GET /v1/users":               access.UserManage,
 	"POST /v1/users":              access.UserManage,
 	"GET /v1/users/{id}":          access.UserManage,
+	"PATCH /v1/users/{id}":        access.UserManage,
 	"POST /v1/users/{id}/disable": access.UserManage,
 	"POST /v1/users/{id}/enable":  access.UserManage,
 	"PUT /v1/users/{id}/password": access.UserManage,

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"github.com/steelyard/steelyard/controller/core/notify"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // Settings hold for the whole fleet.
@@ -9,6 +12,16 @@ type Settings struct {
 	RequireConfirmedEmail bool `json:"require_confirmed_email" doc:"Orders are taken only from customers who confirmed their e-mail address (B5)."`
 	WebhookPrivateTargets bool `json:"webhook_private_targets,omitempty" doc:"Webhooks may go to private and loopback addresses, and by http. Left out of a change, it is false."`
 	RemotePrivateTargets  bool `json:"remote_private_targets,omitempty" doc:"Modules of kind remote may go to private and loopback addresses (B6). Left out of a change, it is false."`
+
+	PublicURL string `json:"public_url,omitempty" doc:"Address at which people reach this controller, for links in letters and for logins through a provider: https://steelyard.example.com. Left out of a change, it is empty."`
+
+	RequireSecondFactor bool `json:"require_second_factor,omitempty" doc:"The provider's people can do nothing but set up a second factor until they have one; logins through a provider and API tokens apart. Left out of a change, it is false."`
+}
+
+func (s *Settings) check(c *fault.Check, _ intake.Lookup, _ *state) {
+	if s.PublicURL != "" {
+		notify.CheckBase(c, "public_url", s.PublicURL)
+	}
 }
 
 func (a *API) registerSettings() {

@@ -125,7 +125,7 @@ type (
 	// Token is a token without its secret, which nobody has any more.
 	Token struct {
 		ID          string              `json:"id"`
-		Kind        string              `json:"kind" enum:"api,session,join,program"`
+		Kind        string              `json:"kind" enum:"api,session,join,program,reset,boot"`
 		Name        string              `json:"name"`
 		Role        access.Role         `json:"role,omitempty"`
 		User        string              `json:"user,omitempty"`
@@ -144,14 +144,16 @@ type (
 	}
 	// User is a user without the hash of the password.
 	User struct {
-		ID         string      `json:"id"`
-		Name       string      `json:"name"`
-		Role       access.Role `json:"role"`
-		Department string      `json:"department,omitempty"`
-		Customer   string      `json:"customer,omitempty"`
-		Disabled   bool        `json:"disabled"`
-		CreatedAt  time.Time   `json:"created_at"`
-		Rev        int64       `json:"rev"`
+		ID           string      `json:"id"`
+		Name         string      `json:"name"`
+		Email        string      `json:"email,omitempty"`
+		Role         access.Role `json:"role"`
+		Department   string      `json:"department,omitempty"`
+		Customer     string      `json:"customer,omitempty"`
+		SecondFactor bool        `json:"second_factor" doc:"Logins need a code."`
+		Disabled     bool        `json:"disabled"`
+		CreatedAt    time.Time   `json:"created_at"`
+		Rev          int64       `json:"rev"`
 	}
 )
 
@@ -172,8 +174,8 @@ func remoteView(r *order.Remote, rev int64) Remote {
 
 func userView(u *access.User, rev int64) User {
 	return User{
-		ID: u.ID, Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer,
-		Disabled: u.Disabled, CreatedAt: u.CreatedAt, Rev: rev,
+		ID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Department: u.Department, Customer: u.Customer,
+		SecondFactor: u.SecondFactor, Disabled: u.Disabled, CreatedAt: u.CreatedAt, Rev: rev,
 	}
 }
 

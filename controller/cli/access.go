@@ -107,6 +107,7 @@ func (p *program) createToken(c *cobra.Command, path string, body map[string]any
 
 var userFields = []field{
 	{name: "name", usage: "login name or e-mail address", required: true},
+	{name: "email", usage: "where letters go, such as a link for a new password; the name, if that is an address, unless given"},
 	{name: "role", usage: "admin, systems, operations, marketing, department, reseller or customer", required: true},
 	{name: "department", usage: "with role department"},
 	{name: "customer", usage: "with role customer: whose objects the user sees"},

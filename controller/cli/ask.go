@@ -56,8 +56,7 @@ func (p *program) password(file, prompt string, twice bool) (logging.Secret, err
 		return settings.Secret(file)
 	}
 	if !p.interactive() {
-		line, err := bufio.NewReader(io.LimitReader(p.in, 4096)).ReadString('\n')
-		line = strings.TrimRight(line, "\r\n")
+		line, err := p.line()
 		if line == "" {
 			return "", fault.Invalid("there is no password: give --password-file, or write it into standard input: %w", noInput(err))
 		}
@@ -72,6 +71,15 @@ func (p *program) password(file, prompt string, twice bool) (logging.Secret, err
 		err = fault.Invalid("the two passwords differ")
 	}
 	return first, err
+}
+
+// line is the next one of standard input, of at most 4 KiB.
+func (p *program) line() (string, error) {
+	if p.lines == nil {
+		p.lines = bufio.NewReaderSize(io.LimitReader(p.in, 64<<10), 4096)
+	}
+	line, err := p.lines.ReadSlice('\n')
+	return strings.TrimRight(string(line), "\r\n"), err
 }
 
 func noInput(err error) error {

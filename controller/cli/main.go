@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -71,6 +72,7 @@ type program struct {
 
 	client *client.Client // made by the first command that asks
 	names  map[string]map[string]string
+	lines  *bufio.Reader // of standard input, made by the first that reads one
 }
 
 func (p *program) root() *cobra.Command {
@@ -110,7 +112,7 @@ func (p *program) addAsking(root *cobra.Command) {
 		c.GroupID = nouns[i].group
 		root.AddCommand(c)
 	}
-	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.aboutCommand(), p.settingsCommand(), p.secretCommand(), p.mailCommand())
+	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.loginCommand(), p.logoutCommand(), p.passwordCommand(), p.whoamiCommand(), p.aboutCommand(), p.settingsCommand(), p.secretCommand(), p.mailCommand())
 	if p.hooks.State != nil {
 		root.AddCommand(p.stateCommand())
 	}

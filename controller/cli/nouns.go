@@ -353,6 +353,12 @@ var nouns = []noun{
 		name: "user", plural: "users", group: setupGroup, aliases: []string{"users"}, short: "People who log in",
 		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
 		filters: []string{"role", "disabled"},
+		fields: []field{
+			{name: "email", usage: "where letters go, such as a link for a new password"},
+			{name: "role", usage: "admin, systems, operations, marketing or department"},
+			{name: "department", usage: "with role department"},
+		},
+		edit: true,
 	},
 	{
 		name: "webhook", plural: "webhooks", group: setupGroup, aliases: []string{"webhooks"}, short: "Addresses that are told of events",

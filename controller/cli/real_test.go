@@ -288,6 +288,8 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "token create --join --name rack7 --location Frankfurt --max-uses 3 --auto-approve")
 	r.do("correct horse battery staple", "user create --name bob --role systems")
 	r.do("another long password 77", "user password bob")
+	r.do("", "user edit bob --email bob@example.net")
+	r.passwords()
 	r.do("", "user show bob")
 	r.do("another long password 77", "login --name bob")
 	r.do("", "logout")
@@ -395,6 +397,19 @@ func (r *real) hands() {
 	r.do("", "server ports delete web1 --yes")
 	r.do("", "server bmc delete web1 --yes")
 	r.do("", "switch delete sw1 --yes")
+}
+
+// passwords forgets one, and sets it with the link of a letter.
+func (r *real) passwords() {
+	r.t.Helper()
+	r.do("", "password forgot --name bob")
+	now, secret := time.Now(), "syr_"+id.Secret()
+	bob := strings.Split(r.do("", "user show bob -o json").out, `"id":"`)[1][:20]
+	r.change(func(tx *store.Tx) error {
+		t := access.Token{ID: id.New("tok"), Kind: access.TokenReset, Digest: access.Digest(secret), User: bob, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+		return store.Tokens.Put(tx, t.ID, t)
+	})
+	r.do(secret+"\nanother long password 77\n", "password reset")
 }
 
 // notifications asks for what tells the world outside.

@@ -16,6 +16,8 @@ var fleetSettings = []field{
 	{name: "require_confirmed_email", kind: yes, usage: "take orders only from customers who confirmed their e-mail address"},
 	{name: "webhook_private_targets", kind: yes, usage: "let webhooks go to private and loopback addresses, and by http"},
 	{name: "remote_private_targets", kind: yes, usage: "let modules of kind remote go to private and loopback addresses"},
+	{name: "public_url", usage: "address at which people reach this controller, for links in letters"},
+	{name: "require_second_factor", kind: yes, usage: "the provider's people log in with a second factor, or can do nothing but set one up"},
 }
 
 // settingsCommand shows what holds for the whole fleet, and changes what is given.

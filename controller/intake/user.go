@@ -15,6 +15,7 @@ import (
 // UserDraft is what a person says of a new user.
 type UserDraft struct {
 	Name       string      `json:"name" doc:"Login name or e-mail address; unique without regard to case."`
+	Email      string      `json:"email,omitempty" doc:"Where letters to the user go, such as a link for a new password; the name, if that is an address, unless given."`
 	Role       access.Role `json:"role" doc:"What the user may do (X7)."`
 	Department string      `json:"department,omitempty" doc:"With role department."`
 	Customer   string      `json:"customer,omitempty" doc:"With role customer: whose objects the user sees."`
@@ -26,6 +27,7 @@ func (d UserDraft) Check(c *fault.Check, look Lookup) {
 	order.CheckName(c, "name", d.Name)
 	checkRole(c, d.Role, d.Department, d.Customer)
 	access.CheckPassword(c, "password", d.Password, d.Name)
+	checkEmail(c, d.Email)
 	checkTaken(c, look, "users", "name", d.Name, "")
 }
 
@@ -44,7 +46,7 @@ func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraf
 			return err
 		}
 		u = access.User{
-			ID: fresh, Name: d.Name, Role: d.Role, Department: d.Department, Customer: d.Customer, PasswordHash: hash, CreatedAt: now,
+			ID: fresh, Name: d.Name, Email: d.Email, Role: d.Role, Department: d.Department, Customer: d.Customer, PasswordHash: hash, CreatedAt: now,
 		}
 		return cmp.Or(store.Users.Create(tx, u.ID, u), rename(tx, "users", "", u.Name, u.ID),
 			audit(tx, actor, "user.create", "users/"+u.ID, nil, u, "", now),

@@ -20,5 +20,6 @@ var (
 	WebhookSecret      = Field(store.Webhooks, "secret", func(w *notify.Webhook) *access.Sealed { return &w.Secret })
 	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })
 	LetterText         = Field(store.Letters, "text", func(l *notify.Letter) *access.Sealed { return &l.Text })
+	SecondFactorSecret = Field(store.SecondFactors, "secret", func(f *access.SecondFactor) *access.Sealed { return &f.Secret })
 	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })
 )

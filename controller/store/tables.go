@@ -69,6 +69,9 @@ var (
 	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")
 )
 
+// SecondFactors are by user.
+var SecondFactors = NewTable[access.SecondFactor]("second-factors", "second factor of user")
+
 // What customers have on servers. Loads are by server.
 var (
 	Placements = NewTable[hosting.Placement]("placements", "placement")
@@ -123,6 +126,10 @@ type FleetSetting struct {
 	WebhookPrivateTargets bool `json:"webhook_private_targets"` // webhooks may go to private and loopback addresses
 	// RemotePrivateTargets lets remote modules go to private and loopback addresses (rule B6).
 	RemotePrivateTargets bool `json:"remote_private_targets,omitempty"`
+	// PublicURL is the address at which people reach this controller, for links in letters; "" is that of the mail server's settings.
+	PublicURL string `json:"public_url,omitempty"`
+	// RequireSecondFactor keeps the provider's people from everything but setting one up.
+	RequireSecondFactor bool `json:"require_second_factor,omitempty"`
 }
 
 // CommandKey is the key of a command, and of its result.

@@ -105,3 +105,8 @@ func Permissions(r Role) []Permission { return slices.Clone(granted[r]) }
 
 // Known reports whether r is a role.
 func (r Role) Known() bool { return granted[r] != nil }
+
+// Staff lists the roles of the provider's own people.
+func Staff() []Role {
+	return []Role{RoleAdmin, RoleSystems, RoleOperations, RoleMarketing, RoleDepartment}
+}

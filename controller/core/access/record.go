@@ -23,13 +23,15 @@ const (
 // User logs in with a password.
 type User struct {
 	ID           string    `json:"id"`
-	Name         string    `json:"name"` // login name or e-mail
+	Name         string    `json:"name"`            // login name or e-mail
+	Email        string    `json:"email,omitempty"` // where letters to him go; "" is his name, if that is an address
 	Role         Role      `json:"role"`
 	Department   string    `json:"department,omitempty"`
-	Customer     string    `json:"customer,omitempty"`   // whose objects a customer sees
-	Reseller     string    `json:"reseller,omitempty"`   // path of the reseller whose people this is one of; see package reselling
-	PasswordHash string    `json:"password_hash"`        // argon2id, PHC string format
-	PasswordAt   time.Time `json:"password_at,omitzero"` // logins made before it are over
+	Customer     string    `json:"customer,omitempty"`      // whose objects a customer sees
+	Reseller     string    `json:"reseller,omitempty"`      // path of the reseller whose people this is one of; see package reselling
+	PasswordHash string    `json:"password_hash"`           // argon2id, PHC string format
+	PasswordAt   time.Time `json:"password_at,omitzero"`    // logins made before it are over
+	SecondFactor bool      `json:"second_factor,omitempty"` // its login asks for a code; see SecondFactor
 	Disabled     bool      `json:"disabled"`
 	CreatedAt    time.Time `json:"created_at"`
 }
@@ -40,13 +42,14 @@ const (
 	TokenSession = "session" // bearer token that a login made
 	TokenJoin    = "join"    // enrols agents
 	TokenProgram = "program" // bearer token that a user made for a program: some of what he may do himself
+	TokenReset   = "reset"   // sets a new password, once
 	TokenBoot    = "boot"    // enrols the one machine that was booted from the network with it, once
 )
 
 // Token is a secret that was handed out once; only its digest is kept.
 type Token struct {
 	ID          string       `json:"id"`
-	Kind        string       `json:"kind" enum:"api,session,join,program,boot"`
+	Kind        string       `json:"kind" enum:"api,session,join,program,reset,boot"`
 	Name        string       `json:"name"`
 	Digest      string       `json:"digest"` // SHA-256 of the secret, hex
 	Role        Role         `json:"role,omitempty"`

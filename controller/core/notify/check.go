@@ -73,8 +73,13 @@ func (m MailServer) Check(c *fault.Check, password bool) {
 	c.Require(len(m.User) <= 254 && !strings.ContainsAny(m.User, "\r\n\x00"), "user", "is longer than 254 bytes or has a line break in it")
 	CheckAddress(c, "from", m.From)
 	if m.BaseURL != "" {
-		u, err := url.Parse(m.BaseURL)
-		ok := err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" && u.Fragment == "" && u.User == nil
-		c.Require(ok && len(m.BaseURL) <= maxURL, "base_url", "is no address such as https://steelyard.example.com")
+		CheckBase(c, "base_url", m.BaseURL)
 	}
+}
+
+// CheckBase records an address of a controller that no link can begin with.
+func CheckBase(c *fault.Check, field, text string) {
+	u, err := url.Parse(text)
+	ok := err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" && u.Fragment == "" && u.User == nil
+	c.Require(ok && len(text) <= maxURL, field, "is no address such as https://steelyard.example.com")
 }
