@@ -120,6 +120,7 @@ func (p *program) userActions() []*cobra.Command {
 		p.userPassword(n),
 		p.deed(n, deed{use: "disable", short: "No longer let the user in", below: "/disable", verb: "disabled"}),
 		p.deed(n, deed{use: "enable", short: "Let the user in again", below: "/enable", verb: "enabled"}),
+		p.secondFactorCommand(n),
 	}
 }
 

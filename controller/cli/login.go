@@ -48,11 +48,34 @@ func (p *program) login(c *cobra.Command, name string, password logging.Secret) 
 		return err
 	}
 	defer api.Close()
-	a, err := api.Post(c.Context(), "/v1/login", map[string]any{"name": name, "password": string(password)})
+	a, err := p.openSession(c, api, map[string]any{"name": name, "password": string(password)})
 	if err != nil {
 		return err
 	}
-	answer, err := client.Object[struct{ Token, Secret string }](a)
+	return p.keepLogin(api, a)
+}
+
+// openSession asks for the code of a second factor when the controller does.
+func (p *program) openSession(c *cobra.Command, api *client.Client, body map[string]any) (client.Answer, error) {
+	a, err := api.Post(c.Context(), "/v1/login", body)
+	problem, ok := errors.AsType[*client.Problem](err)
+	if !ok || problem.Kind() != "second_factor_required" {
+		return a, err
+	}
+	code, err := p.password("", "Code of your authenticator, or a recovery code: ", false)
+	if err != nil {
+		return a, err
+	}
+	body["code"] = string(code)
+	return api.Post(c.Context(), "/v1/login", body)
+}
+
+// keepLogin keeps the session of an answer for the commands that follow.
+func (p *program) keepLogin(api *client.Client, a client.Answer) error {
+	answer, err := client.Object[struct {
+		Token, Secret string
+		User          struct{ Name string }
+	}](a)
 	if err != nil {
 		return err
 	}
@@ -66,10 +89,10 @@ func (p *program) login(c *cobra.Command, name string, password logging.Secret) 
 	if token == "" {
 		return fault.Internal("the controller gave no session")
 	}
-	if err := p.keep(session{URL: api.Address(), CA: ca, Token: token, Name: name}); err != nil {
+	if err := p.keep(session{URL: api.Address(), CA: ca, Token: token, Name: answer.User.Name}); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.err, "logged in to %s as %s\n", clean(api.Address()), clean(name))
+	fmt.Fprintf(p.err, "logged in to %s as %s\n", clean(api.Address()), clean(answer.User.Name))
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
+	"encoding/base32"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -290,6 +291,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("another long password 77", "user password bob")
 	r.do("", "user edit bob --email bob@example.net")
 	r.passwords()
+	r.secondFactor()
 	r.do("", "user show bob")
 	r.do("another long password 77", "login --name bob")
 	r.do("", "logout")
@@ -410,6 +412,38 @@ func (r *real) passwords() {
 		return store.Tokens.Put(tx, t.ID, t)
 	})
 	r.do(secret+"\nanother long password 77\n", "password reset")
+}
+
+// self runs a command as who is logged in.
+func (r *real) self(stdin, command string) result {
+	r.t.Helper()
+	res := runWith(r.t, map[string]string{"STEELYARD_URL": r.url, "config": r.config}, stdin, Hooks{}, strings.Fields(command)...)
+	if res.status != done {
+		r.t.Errorf("steelyard %s: status %d: %s", command, res.status, res.err)
+	}
+	return res
+}
+
+// secondFactor logs bob in with an authenticator.
+func (r *real) secondFactor() {
+	r.t.Helper()
+	const password = "another long password 77\n"
+	r.self(password, "login --name bob")
+	shown := strings.Fields(r.self(password, "user second-factor enrol").out)
+	if len(shown) != 2 {
+		r.t.Fatalf("shown %q", shown)
+	}
+	secret, err := base32.StdEncoding.DecodeString(shown[1])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	recovery := strings.Fields(r.self(access.CodeAt(secret, time.Now())+"\n", "user second-factor confirm").out)
+	r.self(password+recovery[0]+"\n", "login --name bob")
+	if out := r.self("", "user second-factor show").out; !strings.Contains(out, "9") {
+		r.t.Errorf("user second-factor show: %s", out)
+	}
+	r.self(password+recovery[1]+"\n", "user second-factor disable")
+	r.do("", "user second-factor disable bob --reason lost")
 }
 
 // notifications asks for what tells the world outside.

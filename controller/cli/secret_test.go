@@ -66,7 +66,7 @@ func TestX9_NewTokenIsShownOnceAndAlone(t *testing.T) {
 }
 
 func TestX9_LoginKeepsTheSessionPrivate(t *testing.T) {
-	f := newFake(t).on("POST /v1/login", ok(`{"token":"sess-secret","user":{}}`)).on("GET /v1/whoami", ok(`{"name":"ann"}`)).
+	f := newFake(t).on("POST /v1/login", ok(`{"token":"sess-secret","user":{"name":"ann"}}`)).on("GET /v1/whoami", ok(`{"name":"ann"}`)).
 		on("POST /v1/logout", answer{status: 204})
 	config := t.TempDir()
 	env := map[string]string{"STEELYARD_URL": f.url, "config": config}
