@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
@@ -58,6 +59,33 @@ func TestX6_DepartmentsShowWhatIsToDo(t *testing.T) {
 	h.must(200, "POST", "/v1/tasks/"+filed.ID+"/close", `{"reason":"nine"}`)
 	if d := h.department(access.RoleAdmin, "billing"); d.ID != "" {
 		t.Errorf("nothing names it any more: %+v", d)
+	}
+}
+
+// TestX6_AnAssigneeIsToldByMail, but not of what he took himself, and once.
+func TestX6_AnAssigneeIsToldByMail(t *testing.T) {
+	h := newHouse(t)
+	h.must(201, "POST", "/v1/users", `{"name":"kim","email":"kim@example.net","role":"department","department":"dc-ops","password":"long enough 123"}`)
+	var filed Task
+	if err := json.Unmarshal(h.must(201, "POST", "/v1/tasks", `{"department":"dc-ops","subject":"count the disks"}`).body, &filed); err != nil {
+		t.Fatal(err)
+	}
+	assign := func(who string) { h.must(200, "POST", "/v1/tasks/"+filed.ID+"/assign", `{"assignee":"`+who+`"}`) }
+	letters := func() int {
+		return strings.Count(string(h.must(200, "GET", "/v1/deliveries", "").body), `"to":"kim@example.net"`)
+	}
+	assign("kim")
+	if n := letters(); n != 0 {
+		t.Errorf("%d letters wait for a mail server that nobody set", n)
+	}
+	h.change(func(tx *store.Tx) error {
+		return store.MailServers.Put(tx, store.TheMailServer, notify.MailServer{Host: "mail.example.net"})
+	})
+	assign("")
+	assign("KIM")
+	assign("kim")
+	if n := letters(); n != 1 {
+		t.Errorf("%d letters, want 1", n)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
@@ -54,24 +56,47 @@ func (in *Intake) CommentTask(ctx context.Context, actor access.Actor, taskID, t
 	})
 }
 
-// AssignTask says who works on a task: a user who may see it and work on it; "" is nobody.
+// AssignTask says who works on a task: a user who may see it and work on it; "" is nobody. He is told by mail, unless it was he who said so.
 func (in *Intake) AssignTask(ctx context.Context, actor access.Actor, taskID, assignee string) (task.Task, int64, error) {
 	return in.changeTask(ctx, actor, "task.assign", taskID, "", func(tx *store.Tx, t *task.Task) error {
 		if t.State != task.Open {
 			return fault.Refused("task %s is closed; it cannot be assigned", t.ID)
 		}
-		err := checked(tx, "the task cannot be assigned", func(c *fault.Check, look Lookup) {
-			if assignee != "" {
-				checkAssignee(c, tx, look, assignee, t.Department)
-			}
-		})
-		t.Assignee = assignee
-		return err
+		if assignee == "" {
+			t.Assignee = ""
+			return nil
+		}
+		var u access.User
+		if err := checked(tx, "the task cannot be assigned", func(c *fault.Check, look Lookup) {
+			u = checkAssignee(c, tx, look, assignee, t.Department)
+		}); err != nil || t.Assignee == u.Name {
+			return err
+		}
+		t.Assignee = u.Name
+		if to := addressOf(u); to != "" && u.Name != actor.Name && in.MailSet() {
+			return Post(tx, Letter{To: to, Subject: "Task for you: " + t.Subject, Body: assignedText(t, actor.Name)}, in.now())
+		}
+		return nil
 	})
 }
 
-// checkAssignee records a user who does not exist, is disabled, or may not work on tasks of the department.
-func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, name, department string) {
+// maxTold bounds how much of a task a letter tells.
+const maxTold = notify.MaxLetter / 2
+
+// assignedText is the letter to a new assignee.
+func assignedText(t *task.Task, by string) string {
+	text := by + " says that you work on this task of " + t.Department + ":\n\n  " + t.Subject + "\n\n"
+	if t.Body != "" {
+		text += strings.ToValidUTF8(t.Body[:min(len(t.Body), maxTold)], "") + "\n\n"
+	}
+	if !t.DueAt.IsZero() {
+		text += "It should be done by " + t.DueAt.UTC().Format("2006-01-02 15:04 UTC") + ".\n"
+	}
+	return text + "To do: steelyard task show " + t.ID + "; when it is done: steelyard task close " + t.ID + " --reason '…'\n"
+}
+
+// checkAssignee finds a user, and records one who does not exist, is disabled, or may not work on tasks of the department.
+func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, name, department string) access.User {
 	holder, _ := look.Holder("users", name)
 	u, known, err := store.Users.Find(tx, holder)
 	switch scope := access.ScopeOf(access.Actor{Role: u.Role, Department: u.Department}, "tasks"); {
@@ -82,6 +107,7 @@ func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, name, department s
 	case !access.Allowed(u.Role, access.TaskWork) || !scope.Sees(department):
 		c.Add("assignee", "%s (%s) does not work on tasks of department %s", u.Name, u.Role, department)
 	}
+	return u
 }
 
 // CreateTask files a task that a person asks for. Nothing else closes it.
