@@ -21,7 +21,7 @@ func (p *program) saleActions() []*cobra.Command {
 		p.deed(n, deed{
 			use: "revoke", short: "Take a sold server back", below: "/revoke", verb: "is being taken back", fields: []field{reason(true)},
 			long: "Names the sale, or its server. Only while customers have nothing on it. Nothing new is placed on it from then on; a hosting node is looked at before it is free. When something is left\n" +
-				"of the reseller's, or it cannot be looked at, the sale asks: steelyard sale continue, or cancel. A bare server has to be erased before anybody gets it.",
+				"of the reseller's, or it cannot be looked at, the sale asks: steelyard sale continue, or cancel; revoke looks again. A bare server has to be erased before anybody gets it.",
 		}),
 		p.deed(n, deed{
 			use: "continue", short: "Release the server in spite of what is left on it", below: "/continue", verb: "is being taken back", fields: []field{reason(true)},

@@ -145,8 +145,8 @@ func (a *SaleAnswer) add(serverID string, sale reselling.Sale, fresh bool, err e
 	a.Results = append(a.Results, r)
 }
 
-// Revoke begins to take a sold server back (rules S7, S8). Nothing new is placed on it from now on; reconcile looks at it and releases it.
-// Faults: not_found; refused when something of the reseller's is on it, with what that is.
+// Revoke begins to take a sold server back (rules S7, S8). Nothing new is placed on it from now on; reconcile looks at it and releases it. One
+// that asks is looked at again. Faults: not_found; refused when something of the reseller's is on it, with what that is.
 func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason string) (sale reselling.Sale, rev int64, err error) {
 	now := in.now()
 	if err := needReason(reason, "the reseller will ask"); err != nil {
@@ -154,10 +154,13 @@ func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason
 	}
 	return in.changeSale(ctx, actor, "sale.revoke", saleID, reason, func(tx *store.Tx, sale *reselling.Sale) error {
 		switch sale.State {
-		case reselling.Revoking, reselling.Asking:
+		case reselling.Revoking:
 			return nil
 		case reselling.Revoked:
 			return revoked(sale)
+		}
+		if err := CloseTask(tx, SaleKey(sale.ID), actor.Name, "it is looked at again", now); err != nil {
+			return err
 		}
 		load, _, err := store.Loads.Find(tx, sale.Server)
 		if err != nil {
@@ -167,7 +170,7 @@ func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason
 			return fault.Refused("server %s cannot be taken back: %s; remove that first", nameIn(tx, sale.Server), Occupied(in.store.Snapshot(), sale.Server, load))
 		}
 		*sale = sale.Moved(reselling.Revoking, "nothing new is placed on it; it is looked at before it is released", now)
-		sale.RevokedBy, sale.Reason = actor.Name, reason
+		sale.RevokedBy, sale.Reason, sale.Operation, sale.LeftOvers = actor.Name, reason, "", nil
 		return nil
 	})
 }

@@ -22,6 +22,7 @@ var stories = map[string]func(s *saga){
 	"failing steps":         failingSteps,
 	"a step never answered": neverAnswered,
 	"new disks":             newDisks,
+	"sold and taken back":   soldAndTakenBack,
 }
 
 // wholeLife: enrol, erase, diagnose, order, install, active.

@@ -10,8 +10,10 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
@@ -29,6 +31,10 @@ type ledger struct {
 	services map[string]order.Service
 	ops      map[string]operation.Operation
 	tasks    map[string]task.Task
+	sales    map[string]reselling.Sale
+	saleOf   map[string]store.SaleOf // server → the sale that it is in
+	sellers  map[string]reselling.Reseller
+	loads    map[string]hosting.Load
 	commands map[string]operation.Command
 	results  map[string]protocol.Result
 
@@ -37,6 +43,7 @@ type ledger struct {
 	proof   map[string]proof           // server → last proven erase
 	present map[string]bool            // servers whose agent is connected
 	changed []string                   // operations of this revision
+	traded  []string                   // sales of this revision
 	lives   lives                      // which states were seen, and which moves
 	audit   []access.Audit             // of this revision
 	moved   map[string]bool            // servers whose claim changed in this revision
@@ -71,6 +78,7 @@ func newLedger() *ledger {
 		commands: map[string]operation.Command{}, results: map[string]protocol.Result{},
 		running: map[string]map[string]bool{}, written: map[string]int64{}, proof: map[string]proof{}, moved: map[string]bool{},
 		present: map[string]bool{}, lives: newLives(),
+		sales: map[string]reselling.Sale{}, saleOf: map[string]store.SaleOf{}, sellers: map[string]reselling.Reseller{}, loads: map[string]hosting.Load{},
 	}
 }
 
@@ -104,7 +112,7 @@ func (l *ledger) take(events []kv.Event) {
 }
 
 func (l *ledger) revision(events []kv.Event) {
-	l.rev, l.audit, l.changed = events[0].ModRev, nil, nil
+	l.rev, l.audit, l.changed, l.traded = events[0].ModRev, nil, nil, nil
 	clear(l.moved)
 	touched := map[string]bool{} // servers and orders
 	for _, e := range events {
@@ -135,6 +143,17 @@ func (l *ledger) revision(events []kv.Event) {
 			touched[id] = true
 		case "tasks":
 			record(l.tasks, id, e)
+		case "sales":
+			record(l.sales, id, e)
+			l.traded = append(l.traded, id)
+			touched[l.sales[id].Server] = true
+		case "sale-of":
+			record(l.saleOf, id, e)
+			touched[id] = true
+		case "resellers":
+			record(l.sellers, id, e)
+		case "loads":
+			record(l.loads, id, e)
 		case "leaders":
 			var who store.Leader
 			if !e.Deleted {
@@ -276,6 +295,10 @@ func (l *ledger) claimed(s fleet.Server) {
 		if o := l.orders[s.Claim.Ref]; o.State != order.Held || o.Server != s.ID {
 			l.fault("X2: server %s is held for order %s, which is %s on %q", s.ID, s.Claim.Ref, o.State, o.Server)
 		}
+	case fleet.ClaimReseller:
+		if sale := l.sales[l.saleOf[s.ID].Sale]; sale.Server != s.ID || sale.Reseller != s.Claim.Ref || sale.State == reselling.Revoked {
+			l.fault("X2, S2: server %s is %s's, by a sale of %s to %s that is %s", s.ID, s.Claim.Ref, sale.Server, sale.Reseller, sale.State)
+		}
 	case fleet.ClaimClient:
 		if l.moved[s.ID] {
 			l.proven(s, "given to "+s.Claim.Ref)
@@ -287,8 +310,32 @@ func (l *ledger) claimed(s fleet.Server) {
 			l.fault("X2: server %s belongs to service %s of order %s, which is %s on %q", s.ID, svc.ID, o.ID, o.State, o.Server)
 		}
 	}
+	if _, sold := l.saleOf[s.ID]; sold && s.Claim.Kind != fleet.ClaimReseller {
+		l.fault("X2, S2: server %s is in a sale, and belongs to %s %s", s.ID, s.Claim.Kind, s.Claim.Ref)
+	}
+	if l.moved[s.ID] && s.Claim.Kind == fleet.ClaimNone && l.loads[s.ID].Placements > 0 {
+		l.fault("S8: server %s is nobody's, and customers have %d things on it", s.ID, l.loads[s.ID].Placements)
+	}
+	if l.moved[s.ID] {
+		l.counted()
+	}
 	if l.moved[s.ID] && !slices.ContainsFunc(l.audit, func(a access.Audit) bool { return tells(a, s) }) {
 		l.fault("X2, X8: the claim of server %s became %s %s without an audit line", s.ID, s.Claim.Kind, s.Claim.Ref)
+	}
+}
+
+// counted: each reseller has as many servers as he is said to have.
+func (l *ledger) counted() {
+	has := map[string]uint64{}
+	for _, s := range l.servers {
+		if s.Claim.Kind == fleet.ClaimReseller {
+			has[s.Claim.Ref]++
+		}
+	}
+	for id, r := range l.sellers {
+		if r.Servers != has[id] {
+			l.fault("X2: reseller %s has %d servers, and %d by his record", id, has[id], r.Servers)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type puppet struct {
 type temper struct {
 	fault    *fault.Fault  // it fails
 	unproven bool          // an erase leaves a disk unproven
+	left     []string      // accounts that an inspection finds
 	silent   bool          // it never answers, not even to a recall
 	stuck    bool          // it answers only to a recall
 	doubled  bool          // each result is sent twice
@@ -146,6 +147,8 @@ func (p *puppet) do(c protocol.Command, how temper) protocol.Result {
 		}
 	case protocol.CommandImage, protocol.CommandConfirm:
 		res.Written = &protocol.WrittenImage{ReadBack: true}
+	case protocol.CommandInspect:
+		res.Inspection = looked("", how.left...)
 	}
 	return res
 }

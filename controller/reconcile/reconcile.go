@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
@@ -84,6 +85,11 @@ func (r *Reconciler) noticed(table, id string) {
 		if s, ok := store.Servers.View(r.store, id); ok && s.Unsettled() != "" {
 			r.waitingOn(id)
 		}
+		if of, ok := store.SalesOf.View(r.store, id); ok {
+			r.revoking(of.Sale)
+		}
+	case store.Sales.Name():
+		r.revoking(id)
 	case store.Results.Name(), store.Commands.Name():
 		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
 	case store.Facts.Name(), store.BMCs.Name():
@@ -108,6 +114,13 @@ func (r *Reconciler) noticed(table, id string) {
 		r.everything()
 	case stock.Available:
 		r.queue.add(waitingKey)
+	}
+}
+
+// revoking looks at a sale, if it is being taken back.
+func (r *Reconciler) revoking(id string) {
+	if sale, ok := store.Sales.View(r.store, id); ok && sale.State == reselling.Revoking {
+		r.queue.add(store.Sales.Name() + "/" + id)
 	}
 }
 
@@ -156,6 +169,9 @@ func (r *Reconciler) everything() {
 			r.queue.add(store.Tasks.Name() + "/" + i.ID)
 		}
 	}
+	for id := range store.Sales.Keys(snap) {
+		r.revoking(id)
+	}
 }
 
 func (r *Reconciler) work(ctx context.Context) error {
@@ -196,6 +212,8 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.operation(ctx, id)
 	case store.Tasks.Name():
 		return r.due(ctx, id)
+	case store.Sales.Name():
+		return time.Time{}, r.sale(ctx, id)
 	default:
 		return r.server(ctx, id)
 	}

@@ -122,12 +122,16 @@ func (r *roaming) answer(how string, c protocol.Command) (protocol.Result, bool)
 	res, ok := r.obedient(c)
 	switch how {
 	case "shaken":
-		res.Fault, res.Written, res.Erasures, res.Diagnosis = fault.Unavailable("something shook"), nil, nil, nil
+		res.Fault, res.Written, res.Erasures, res.Diagnosis, res.Inspection = fault.Unavailable("something shook"), nil, nil, nil, nil
 	case "stubborn":
-		res.Fault, res.Written, res.Erasures, res.Diagnosis = fault.Refused("it does not obey"), nil, nil, nil
+		res.Fault, res.Written, res.Erasures, res.Diagnosis, res.Inspection = fault.Refused("it does not obey"), nil, nil, nil, nil
 	case "vain":
 		for i := range res.Erasures {
 			res.Erasures[i].Proven = false
+		}
+	case "untidy":
+		if c.Kind == protocol.CommandInspect {
+			res.Inspection = looked("", "bob")
 		}
 	case "silent":
 		return res, false

@@ -1,15 +1,18 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
@@ -562,6 +565,33 @@ var scenes = map[string]func(r *roaming){
 		r.settled(fleet.StateErasing)
 		r.do(r.days(r.is()))
 		r.settled(fleet.StateUnavailable)
+	},
+	"sold, and taken back":                                  taken(func(*roaming) {}),
+	"sold while it is parked, and taken back":               func(r *roaming) { r.ready(); r.park(); r.trade() },
+	"sold, and taken back with a new key":                   taken(func(r *roaming) { r.do(r.anew(r.is())) }),
+	"sold, and taken back when nobody knows it":             taken((*roaming).doubt),
+	"a node is sold, and taken back":                        func(r *roaming) { r.node(false); r.trade() },
+	"a node on disks with a system is sold, and taken back": func(r *roaming) { r.node(true); r.trade() },
+	"a node with left-overs is sold, kept, looked at again, and taken back": func(r *roaming) {
+		r.node(false)
+		r.behave("untidy")
+		sale := r.sold()
+		for _, decide := range []func(context.Context, access.Actor, string, string) (reselling.Sale, int64, error){
+			r.intake.Revoke, r.intake.CancelRevoke, r.intake.Revoke, r.intake.Revoke, r.intake.ContinueRevoke,
+		} {
+			_, _, err := decide(ctx, ann, sale, "because")
+			r.do(err)
+			r.h.settle()
+		}
+	},
+	"a revocation is canceled while it is looked at": func(r *roaming) {
+		r.node(false)
+		r.behave("silent")
+		sale := r.sold()
+		_, _, err := r.intake.Revoke(ctx, ann, sale, "unpaid")
+		r.do(err)
+		_, _, err = r.intake.CancelRevoke(ctx, ann, sale, "paid")
+		r.do(err)
 	},
 	"ordered and canceled while nobody looks": func(r *roaming) {
 		r.stop()

@@ -4,6 +4,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/state"
 )
 
@@ -29,7 +30,7 @@ func (l *lives) plant(id, now string) {
 }
 
 // tables are all that there are.
-var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations}
+var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales}
 
 // lived notes what this revision did to the states of everything that changed.
 func (l *ledger) lived(touched map[string]bool) {
@@ -43,6 +44,9 @@ func (l *ledger) lived(touched map[string]bool) {
 			l.became(&order.Orders, id, o.State)
 			l.became(&order.Services, o.Service, l.services[o.Service].State)
 		}
+	}
+	for _, id := range l.traded {
+		l.became(&reselling.Sales, id, l.sales[id].State)
 	}
 	for _, id := range l.changed {
 		if op, ok := l.ops[id]; ok {

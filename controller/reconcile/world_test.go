@@ -18,6 +18,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
@@ -122,6 +123,7 @@ func (w *world) put() {
 			store.Tokens.Put(tx, "tok-0000000000000000", access.Token{ID: "tok-0000000000000000", Kind: access.TokenJoin, Digest: hex.EncodeToString(sum[:]), Location: "loc-1", AutoApprove: true}),
 			store.Modules.Put(tx, "mod-1", order.Module{ID: "mod-1", Kind: order.ModuleLocal, Location: "loc-1", Department: "dc", DiagTimeout: 30, InstallTimeoutLinux: 20, InstallTimeoutWindows: 90}),
 			store.Tariffs.Put(tx, "tar-1", order.Tariff{ID: "tar-1", Name: "small", Revision: 3, Modules: []string{"mod-1"}, Configuration: small()}),
+			store.Resellers.Put(tx, acme, reselling.Reseller{ID: acme, Path: acme, Name: "acme", State: reselling.Active, Limits: reselling.Limits{reselling.Servers: reselling.NoLimit}}),
 			store.Images.Put(tx, "img-1", image.Image{ImageManifest: protocol.ImageManifest{ID: "img-1", Name: "debian", OSFamily: "linux", RawBytes: 1 << 30}}),
 		)
 	})
@@ -257,6 +259,8 @@ func (w *world) obedient(c protocol.Command) (protocol.Result, bool) {
 		}
 	case protocol.CommandImage, protocol.CommandConfirm:
 		res.Written = &protocol.WrittenImage{ReadBack: true}
+	case protocol.CommandInspect:
+		res.Inspection = looked("")
 	}
 	return res, true
 }
@@ -266,7 +270,7 @@ func (w *world) refusing(kind string, f *fault.Fault) func(protocol.Command) (pr
 	return func(c protocol.Command) (protocol.Result, bool) {
 		res, ok := w.obedient(c)
 		if c.Kind == kind {
-			res.Fault, res.Written, res.Erasures, res.Diagnosis = f, nil, nil, nil
+			res.Fault, res.Written, res.Erasures, res.Diagnosis, res.Inspection = f, nil, nil, nil, nil
 		}
 		return res, ok
 	}

@@ -21,6 +21,7 @@ const (
 	StateTaken       = "taken"
 	StateLeaving     = "leaving"
 	StateCleaning    = "cleaning"
+	StateResellers   = "reseller's"
 )
 
 // StateOf derives the state of a server. operation is the kind of the one that runs on it, "" none; available
@@ -35,6 +36,8 @@ func StateOf(s *Server, operation string, available bool) string {
 		return idle(s, available)
 	case ClaimHeld:
 		return StateHeld
+	case ClaimReseller:
+		return StateResellers
 	}
 	switch {
 	case s.Claim.Kind == ClaimClient && s.Cleanliness == Clean:

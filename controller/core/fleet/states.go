@@ -44,6 +44,10 @@ var Servers = state.Table{
 		{Part: custom, From: []string{StateLeaving}, To: []string{StateCleaning}, By: "the owner is removed (B37)"},
 		{Part: custom, From: []string{StateCleaning}, To: []string{StateCleaning}, By: "every disk is proven erased (B38)", Proof: true},
 		{Part: custom, From: []string{StateCleaning}, To: append([]string{StateParked}, ended...), By: "the delete ended (B41)"},
+
+		// A reseller's time
+		{Part: resold, From: []string{StateDirty, StateUnavailable, StateAvailable, StateParked}, To: []string{StateResellers}, By: "it is sold (S2); one that is dirty or unavailable is a hosting node"},
+		{Part: resold, From: []string{StateResellers}, To: []string{StatePending, StateQuarantined, StateDirty, StateUnavailable}, By: "it is taken back (S8): unavailable is a hosting node"},
 	},
 }
 
@@ -53,6 +57,7 @@ const (
 	marks   = "What is said of a server that is idle and nobody's"
 	work    = "Operations on a server that is nobody's"
 	custom  = "A customer's time"
+	resold  = "A reseller's time"
 )
 
 // settledStates are those of a server that was approved, is nobody's, and idle.
@@ -98,6 +103,7 @@ var serverStates = []state.State{
 	dirty(running(StatePreparing, "a customer's system is being installed", retryOrSkip)),
 	{Name: StateTaken, Rests: true, Disks: state.Dirty, Means: "it is a customer's, with his data", Out: "steelyard service delete; order cancel when it was never active"},
 	dirty(running(StateLeaving, "it is being taken back, and is still the customer's (B33 to B36)", retryOrSkip)),
+	{Name: StateResellers, Rests: true, Means: "it is a reseller's, by sale or by plan", Out: "steelyard sale revoke"},
 	running(StateCleaning, "it is nobody's, and is being erased, tested and switched off (B38 to B40)", retryOrSkip),
 }
 

@@ -67,7 +67,7 @@ var Sales = state.Table{
 		},
 		{
 			Name: Asking, Means: "something of the reseller's is left, or could not be looked at (S9)", Owner: "operations, by a task",
-			Until: "a person decides; the task stays open", Out: "steelyard sale continue, cancel",
+			Until: "a person decides; the task stays open", Out: "steelyard sale continue, cancel; revoke looks again",
 		},
 		{Name: Revoked, Rests: true, Means: "the server is the provider's again; the sale is history"},
 	},
@@ -75,7 +75,7 @@ var Sales = state.Table{
 		{From: []string{Sold}, To: []string{Revoking}, By: "an operator takes the server back; nothing is on it (S7)"},
 		{From: []string{Revoking}, To: []string{Sold}, By: "canceled, or something is on the server after all (S8)"},
 		{From: []string{Revoking}, To: []string{Asking}, By: "something is left, or could not be looked at (S9)"},
-		{From: []string{Asking}, To: []string{Revoking}, By: "a person continues: what is left is cleaned up later (S9)"},
+		{From: []string{Asking}, To: []string{Revoking}, By: "a person continues: what is left is cleaned up later (S9); or has it looked at again"},
 		{From: []string{Asking}, To: []string{Sold}, By: "a person cancels"},
 		{From: []string{Revoking}, To: []string{Revoked}, By: "released (S10)"},
 	},
