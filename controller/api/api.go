@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -42,6 +43,7 @@ type Options struct {
 	Progress   func(server string) (protocol.Progress, bool)
 	JoinToken  func(id, secret string) string // the text that a person hands to a new machine
 	Consoles   Consoles                       // shells on machines
+	Roots      *x509.CertPool                 // whom the certificate of the provider must come from; nil is the system's list
 
 	PerSecond float64 // requests per second of one token; 0 is 200
 	Burst     int     // at once; 0 is 1,000
@@ -81,6 +83,7 @@ type API struct {
 	letters  *limiter // by address and by user name: letters for new passwords
 	hashing  chan struct{}
 	forgot   chan string // names of who forgot a password
+	seen     chan string // ids of sessions that are in use
 	pace     pace
 	flight   *flight
 	streams  atomic.Int64            // open event streams
@@ -101,7 +104,7 @@ func New(o Options) *API {
 		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite, consoleLook, consolePing},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
 		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5), letters: newLimiter(letterPace, 5),
-		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
+		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), seen: make(chan string, 64), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
 	}
 	a.huma = newDocument(a.mux, o.Version)
 	a.register()
@@ -117,6 +120,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer tidier.Wait()
 	tidier.Go(func() { a.tidy(ctx) })
 	tidier.Go(func() { a.remind(ctx) })
+	tidier.Go(func() { a.noteSessions(ctx) })
 	return a.follow(ctx)
 }
 

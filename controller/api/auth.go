@@ -9,7 +9,7 @@ import (
 )
 
 // strangers are routes that everybody may ask, each address only so often.
-var strangers = []string{loginRoute, "POST /v1/password/forgot", "POST /v1/password/reset"}
+var strangers = []string{loginRoute, "POST /v1/password/forgot", "POST /v1/password/reset", "GET /v1/oidc/login", "GET /v1/oidc/callback", "POST /v1/oidc/session"}
 
 const (
 	loginRoute  = "POST /v1/login"

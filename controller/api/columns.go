@@ -237,7 +237,7 @@ func tokenSheet() *sheet {
 	return newSheet("tokens",
 		label("id", func(t *access.Token) string { return t.ID }),
 		label("name", func(t *access.Token) string { return t.Name }),
-		text("kind", func(t *access.Token) string { return t.Kind }, access.TokenAPI, access.TokenSession, access.TokenJoin, access.TokenProgram, access.TokenReset, access.TokenBoot),
+		text("kind", func(t *access.Token) string { return t.Kind }, access.TokenAPI, access.TokenSession, access.TokenJoin, access.TokenProgram, access.TokenReset, access.TokenHandOver, access.TokenBoot),
 		text("user", func(t *access.Token) string { return t.User }),
 		text("location", func(t *access.Token) string { return t.Location }),
 		text("revoked", func(t *access.Token) string { return strconv.FormatBool(t.Revoked) }, yesNo...),

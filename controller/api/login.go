@@ -71,27 +71,32 @@ func (a *API) login(c *call, body *loginBody) (reply, error) {
 	}
 	u := a.board.user(body.Name)
 	hash := nobody()
-	if u != nil {
+	if u != nil && u.PasswordHash != "" { // who logs in through the provider has none
 		hash = u.PasswordHash
 	}
 	ok, err := a.verify(c, hash, body.Password)
 	if err != nil {
 		return reply{}, err
 	}
-	if !ok || u == nil || u.Disabled {
+	if !ok || u == nil || u.Disabled || u.PasswordHash == "" {
 		return reply{}, newProblem(http.StatusUnauthorized, "name or password is wrong")
 	}
 	if err := a.secondFactor(c, u, body.Code); err != nil {
 		return reply{}, err
 	}
-	t, secret, _, err := a.in.OpenSession(c.ctx(), *u)
+	return a.opened(c, *u)
+}
+
+// opened opens a session and answers with it.
+func (a *API) opened(c *call, u access.User) (reply, error) {
+	t, secret, _, err := a.in.OpenSession(c.ctx(), u, c.visitor())
 	if err != nil {
 		return reply{}, err
 	}
 	if _, err := a.settle(c.ctx(), "tokens", t.ID); err != nil {
 		return reply{}, err
 	}
-	return reply{body: render(&Session{Token: secret, ExpiresAt: t.ExpiresAt, User: userView(u, a.board.revOf("users", u.ID))})}, nil
+	return reply{body: render(&Session{Token: secret, ExpiresAt: t.ExpiresAt, User: userView(&u, revisionOf(a.opt.Store.Snapshot(), "users", u.ID))})}, nil
 }
 
 // verify hashes at most two passwords at a time: each takes 64 MiB.

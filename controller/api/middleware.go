@@ -160,6 +160,7 @@ func (a *API) admit(c *call) *Problem {
 	if p := c.paced(a.callers, c.state.token.ID, now); p != nil {
 		return p
 	}
+	a.saw(c.state.token, now)
 	if perm != access.Self && a.lacksSecondFactor(c.state.token) {
 		return newProblem(http.StatusForbidden, "this fleet wants a second factor of you before anything else: steelyard user second-factor enrol")
 	}

@@ -69,6 +69,8 @@ func (a *API) register() {
 	a.registerPeople()
 	a.registerPassword()
 	a.registerSecondFactor()
+	a.registerSessions()
+	a.registerProvider()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

@@ -125,7 +125,7 @@ type (
 	// Token is a token without its secret, which nobody has any more.
 	Token struct {
 		ID          string              `json:"id"`
-		Kind        string              `json:"kind" enum:"api,session,join,program,reset,boot"`
+		Kind        string              `json:"kind" enum:"api,session,join,program,reset,handover,boot"`
 		Name        string              `json:"name"`
 		Role        access.Role         `json:"role,omitempty"`
 		User        string              `json:"user,omitempty"`

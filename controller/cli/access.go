@@ -15,6 +15,7 @@ var tokenFields = []field{
 	{name: "role", usage: "api: what it may do"},
 	{name: "department", usage: "api, with role department"},
 	{name: "customer", usage: "api, with role customer"},
+	{name: "permissions", kind: list, usage: "api: all that it may do, of what its role may; none given: all of that"},
 	{name: "location", kind: ref, of: "location", usage: "join: where the machines are"},
 	{name: "max_uses", kind: whole, usage: "join: how many machines may use it; 0 is no limit"},
 	{name: "auto_approve", kind: yes, usage: "join: the machines need no approval"},

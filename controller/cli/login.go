@@ -18,13 +18,17 @@ import (
 
 func (p *program) loginCommand() *cobra.Command {
 	var name, file string
+	var browser bool
 	c := &cobra.Command{
 		Use: "login", GroupID: setupGroup, Short: "Log in with name and password, for the commands that follow", Args: exactly(),
 		Long: `Asks for your password and keeps the session in a file that only you can read.
 The password and the session are not shown. STEELYARD_TOKEN, where it is set, is used instead.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if browser {
+				return p.loginByProvider(c.Context())
+			}
 			if name == "" {
-				return usage(c, "say who you are: --name")
+				return usage(c, "say who you are: --name, or --oidc to log in through the provider")
 			}
 			password, err := p.password(file, "Password: ", false)
 			if err != nil {
@@ -34,6 +38,8 @@ The password and the session are not shown. STEELYARD_TOKEN, where it is set, is
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "your login name or e-mail address")
+	c.Flags().BoolVar(&browser, "oidc", false, "log in through the provider, in a browser on this machine")
+	c.MarkFlagsMutuallyExclusive("name", "oidc")
 	c.Flags().StringVar(&file, "password-file", "", "file that holds the password")
 	return c
 }

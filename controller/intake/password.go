@@ -45,7 +45,7 @@ func (in *Intake) ForgotPassword(ctx context.Context, name string) error {
 	secret := ResetPrefix + id.Secret()
 	return in.change(ctx, func(tx *store.Tx) error {
 		u, ok, err := userNamed(tx, name)
-		if err != nil || !ok || u.Disabled || addressOf(u) == "" || in.resetsOf(u, now) >= maxResets {
+		if err != nil || !ok || u.Disabled || u.Issuer != "" || addressOf(u) == "" || in.resetsOf(u, now) >= maxResets {
 			return err
 		}
 		base, err := publicURL(tx)

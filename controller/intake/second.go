@@ -166,7 +166,7 @@ func recoveryCodes() (list []string) {
 // RequiresSecondFactor reports whether the fleet wants one of a user before anything else, as this replica knows it.
 func (in *Intake) RequiresSecondFactor(u access.User) bool {
 	s, ok := store.Settings.View(in.store, store.FleetSettings)
-	return ok && s.RequireSecondFactor && !u.SecondFactor && isStaff(u.Role)
+	return ok && s.RequireSecondFactor && !u.SecondFactor && u.Issuer == "" && isStaff(u.Role)
 }
 
 func isStaff(r access.Role) bool {

@@ -24,15 +24,16 @@ const (
 
 // TokenDraft is what a person says of a new token.
 type TokenDraft struct {
-	Kind        string      `json:"kind" doc:"api: for a program; join: enrols agents."`
-	Name        string      `json:"name" doc:"What it is for."`
-	Role        access.Role `json:"role,omitempty" doc:"api: what it may do."`
-	Department  string      `json:"department,omitempty" doc:"api with role department."`
-	Customer    string      `json:"customer,omitempty" doc:"api with role customer: whose objects it sees."`
-	Location    string      `json:"location,omitempty" doc:"join: id of the location where the machines are."`
-	MaxUses     int         `json:"max_uses,omitempty" doc:"join: how many machines may use it; 0 is no limit."`
-	AutoApprove bool        `json:"auto_approve,omitempty" doc:"join: the machines need no approval."`
-	ExpiresAt   time.Time   `json:"expires_at,omitzero" required:"false" doc:"Within a year. A join token without it ends after 24 hours, an api token after 90 days."`
+	Kind        string              `json:"kind" doc:"api: for a program; join: enrols agents."`
+	Name        string              `json:"name" doc:"What it is for."`
+	Role        access.Role         `json:"role,omitempty" doc:"api: what it may do."`
+	Department  string              `json:"department,omitempty" doc:"api with role department."`
+	Customer    string              `json:"customer,omitempty" doc:"api with role customer: whose objects it sees."`
+	Location    string              `json:"location,omitempty" doc:"join: id of the location where the machines are."`
+	MaxUses     int                 `json:"max_uses,omitempty" doc:"join: how many machines may use it; 0 is no limit."`
+	AutoApprove bool                `json:"auto_approve,omitempty" doc:"join: the machines need no approval."`
+	Permissions []access.Permission `json:"permissions,omitempty" maxItems:"100" doc:"api: all that it may do, of what its role may; none given: all of that."`
+	ExpiresAt   time.Time           `json:"expires_at,omitzero" required:"false" doc:"Within a year. A join token without it ends after 24 hours, an api token after 90 days."`
 }
 
 // Check records all fields that are wrong.
@@ -41,10 +42,14 @@ func (d TokenDraft) Check(c *fault.Check, look Lookup, now time.Time) {
 	switch d.Kind {
 	case access.TokenAPI:
 		checkRole(c, d.Role, d.Department, d.Customer)
+		for i, p := range d.Permissions {
+			c.Require(p != access.Public && access.Allowed(d.Role, p), "permissions["+strconv.Itoa(i)+"]", "%.40q is nothing that the role %.40q may do", p, d.Role)
+		}
 		c.Require(d.Location == "", "location", "is only for join tokens")
 		c.Require(d.MaxUses == 0, "max_uses", "is only for join tokens")
 		c.Require(!d.AutoApprove, "auto_approve", "is only for join tokens")
 	case access.TokenJoin:
+		c.Require(len(d.Permissions) == 0, "permissions", "is only for api tokens")
 		c.Require(d.Role == "", "role", "is only for api tokens; a join token enrols machines and does nothing else")
 		c.Require(0 <= d.MaxUses && d.MaxUses <= maxUses, "max_uses", "is %d; give a whole number from 0 (no limit) to %d", d.MaxUses, maxUses)
 		if d.Location != "" {
@@ -87,6 +92,7 @@ func (in *Intake) CreateToken(ctx context.Context, actor access.Actor, d TokenDr
 		t = access.Token{
 			ID: fresh, Kind: d.Kind, Name: d.Name, Digest: access.Digest(secret), Role: d.Role, Department: d.Department, Customer: d.Customer,
 			Location: d.Location, MaxUses: d.MaxUses, AutoApprove: d.AutoApprove, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: d.ExpiresAt,
+			Permissions: d.Permissions,
 		}
 		return cmp.Or(store.Tokens.Create(tx, t.ID, t),
 			audit(tx, actor, "token.create", "tokens/"+t.ID, nil, t, "", now),
@@ -149,8 +155,11 @@ func newSecret(kind string) string {
 	return access.TokenPrefix + id.Secret()
 }
 
+// Visitor is where a login came from, as far as that can be told.
+type Visitor struct{ Address, Client string }
+
 // OpenSession makes the token of a login.
-func (in *Intake) OpenSession(ctx context.Context, u access.User) (t access.Token, secret string, rev int64, err error) {
+func (in *Intake) OpenSession(ctx context.Context, u access.User, from Visitor) (t access.Token, secret string, rev int64, err error) {
 	now, fresh := in.now(), id.New("tok")
 	secret = newSecret(access.TokenSession)
 	actor := access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer}
@@ -165,6 +174,7 @@ func (in *Intake) OpenSession(ctx context.Context, u access.User) (t access.Toke
 		t = access.Token{
 			ID: fresh, Kind: access.TokenSession, Name: "login of " + u.Name, Digest: access.Digest(secret), Role: u.Role, User: u.ID,
 			Department: u.Department, Customer: u.Customer, CreatedAt: now, CreatedBy: u.Name, ExpiresAt: now.Add(SessionLife),
+			Address: from.Address, Client: from.Client, SeenAt: now,
 		}
 		return cmp.Or(store.Tokens.Create(tx, t.ID, t), audit(tx, actor, "session.open", "tokens/"+t.ID, nil, t, "", now))
 	})

@@ -103,6 +103,9 @@ func (in *Intake) SetPassword(ctx context.Context, actor access.Actor, userID, p
 		if err != nil {
 			return err
 		}
+		if before.Issuer != "" {
+			return fault.Refused("%s logs in through the provider %s and has no password here", before.Name, before.Issuer)
+		}
 		var c fault.Check
 		access.CheckPassword(&c, "password", password, before.Name)
 		if err := c.Err("the password cannot be used"); err != nil {

@@ -21,5 +21,6 @@ var (
 	WebhookPrevious    = Field(store.Webhooks, "previous_secret", func(w *notify.Webhook) *access.Sealed { return &w.Previous })
 	LetterText         = Field(store.Letters, "text", func(l *notify.Letter) *access.Sealed { return &l.Text })
 	SecondFactorSecret = Field(store.SecondFactors, "secret", func(f *access.SecondFactor) *access.Sealed { return &f.Secret })
+	ProviderSecret     = Field(store.Providers, "client_secret", func(p *access.Provider) *access.Sealed { return &p.Secret })
 	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })
 )

@@ -69,6 +69,12 @@ var (
 	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")
 )
 
+// TheProvider is the id of the one provider.
+const TheProvider = "fleet"
+
+// Providers holds the one through whom people may log in.
+var Providers = NewTable[access.Provider]("provider", "provider of")
+
 // SecondFactors are by user.
 var SecondFactors = NewTable[access.SecondFactor]("second-factors", "second factor of user")
 

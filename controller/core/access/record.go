@@ -32,24 +32,27 @@ type User struct {
 	PasswordHash string    `json:"password_hash"`           // argon2id, PHC string format
 	PasswordAt   time.Time `json:"password_at,omitzero"`    // logins made before it are over
 	SecondFactor bool      `json:"second_factor,omitempty"` // its login asks for a code; see SecondFactor
+	Issuer       string    `json:"issuer,omitempty"`        // of who logs in through a provider: known by issuer and subject, without a password
+	Subject      string    `json:"subject,omitempty"`
 	Disabled     bool      `json:"disabled"`
 	CreatedAt    time.Time `json:"created_at"`
 }
 
 // Token kinds.
 const (
-	TokenAPI     = "api"     // bearer token of a program
-	TokenSession = "session" // bearer token that a login made
-	TokenJoin    = "join"    // enrols agents
-	TokenProgram = "program" // bearer token that a user made for a program: some of what he may do himself
-	TokenReset   = "reset"   // sets a new password, once
-	TokenBoot    = "boot"    // enrols the one machine that was booted from the network with it, once
+	TokenAPI      = "api"      // bearer token of a program
+	TokenSession  = "session"  // bearer token that a login made
+	TokenJoin     = "join"     // enrols agents
+	TokenProgram  = "program"  // bearer token that a user made for a program: some of what he may do himself
+	TokenReset    = "reset"    // sets a new password, once
+	TokenHandOver = "handover" // becomes a login, once: the provider said who it is
+	TokenBoot     = "boot"     // enrols the one machine that was booted from the network with it, once
 )
 
 // Token is a secret that was handed out once; only its digest is kept.
 type Token struct {
 	ID          string       `json:"id"`
-	Kind        string       `json:"kind" enum:"api,session,join,program,reset,boot"`
+	Kind        string       `json:"kind" enum:"api,session,join,program,reset,handover,boot"`
 	Name        string       `json:"name"`
 	Digest      string       `json:"digest"` // SHA-256 of the secret, hex
 	Role        Role         `json:"role,omitempty"`
@@ -65,7 +68,11 @@ type Token struct {
 	CreatedBy   string       `json:"created_by"`
 	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
 	Revoked     bool         `json:"revoked,omitempty"`
-	Permissions []Permission `json:"permissions,omitempty"` // program: it has no others
+	Permissions []Permission `json:"permissions,omitempty"` // program: it has no others; api: the same, unless there are none
+	Address     string       `json:"address,omitempty"`     // session: where it was opened from
+	Client      string       `json:"client,omitempty"`      // session: the program that opened it, as it called itself
+	SeenAt      time.Time    `json:"seen_at,omitzero"`      // session: last used, an hour coarse
+	Challenge   string       `json:"challenge,omitempty"`   // handover: of who began the login (RFC 7636, S256)
 	Server      string       `json:"server,omitempty"`      // boot: which server the machine is; "" one that nobody knows
 	MAC         string       `json:"mac,omitempty"`         // boot: of the card that it booted from
 	UUID        string       `json:"uuid,omitempty"`        // boot: as its firmware told it; "" it told none
@@ -75,7 +82,7 @@ type Token struct {
 
 // Covers reports whether a token gives its holder the permission, if his role has it.
 func (t *Token) Covers(p Permission) bool {
-	return t.Kind != TokenProgram || p == Public || p == Self || slices.Contains(t.Permissions, p)
+	return t.Kind != TokenProgram && len(t.Permissions) == 0 || p == Public || p == Self || slices.Contains(t.Permissions, p)
 }
 
 // Actor is who does something, for whom.
