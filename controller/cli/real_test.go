@@ -278,7 +278,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.do("", "task assign "+work+" --assignee ann")
 	r.do("", "task edit "+work+" --due-at 2d")
 	r.do("", "department show hands")
-	asked := r.made("", "task create --department hands --server web1 --due-at 4h --subject", "count the spare disks")
+	asked := r.made("", "task create --department hands --server web1 --due-at 4h", "--subject", "count the spare disks")
 	r.do("", "task close "+asked+" --reason", "there are nine")
 	r.do("", "task show "+work)
 	r.do("", "task close "+work+" --reason done")

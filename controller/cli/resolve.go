@@ -22,7 +22,7 @@ func (p *program) resolve(ctx context.Context, of, name string) (string, error) 
 	switch {
 	case of == "sale" && (!made.MatchString(name) || strings.HasPrefix(name, "srv-")): // it is called by its server
 		return p.saleOf(ctx, name)
-	case made.MatchString(name) || of == "audit" || of == "address":
+	case made.MatchString(name) || of == "audit" || of == "address" || of == "department": // a department has no other name
 		return name, nil
 	}
 	api, err := p.api()
