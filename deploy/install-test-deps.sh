@@ -38,6 +38,11 @@ wanted=(
   sgdisk:gdisk               # looks at partition tables
   prlimit:util-linux         # limits of what reads them
   mkfs.xfs:xfsprogs          # file systems of images
+  useradd:passwd             # accounts that an inspection finds
+  crontab:cron               # their jobs
+  nginx:nginx-light          # their sites
+  mariadbd:mariadb-server    # their databases
+  mariadb:mariadb-client
   mkfs.btrfs:btrfs-progs
   mkfs.vfat:dosfstools
   mcopy:mtools

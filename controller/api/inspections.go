@@ -1,15 +1,21 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
 
 type (
+	nodeBody struct {
+		Inspection string `json:"inspection" doc:"Id of the inspection that was looked at: it must be the last one."`
+		Reason     string `json:"reason" doc:"Why; kept in the audit log."`
+	}
 	// Inspection is what the last inspection of a server found, and what of it is left over.
 	Inspection struct {
 		ID       string        `json:"id" doc:"Of the operation. Making the server a hosting node names it, so that what was seen is what is accepted."`
@@ -47,6 +53,28 @@ func (a *API) registerInspections() {
 		summary: "What the last inspection found on it, and what is left over", tag: "servers", answer: Inspection{},
 		detail: "An inspection is started as an operation. The left-overs of a hosting node are what its baseline does not have (S9).",
 	}, a.inspection)
+}
+
+// registerNodes registers what makes a server one that carries customers' accounts.
+func (a *API) registerNodes() {
+	withBody(a, "POST /v1/servers/{id}/node", about{
+		summary: "Make it a hosting node", tag: "servers", answer: Server{},
+		detail: "What its last inspection found is accepted as its own: its baseline. It must be nobody's and unused, and nothing may have been done to it since. " +
+			"A hosting node is not erased between two owners; it is clean when an inspection finds nothing beyond the baseline.",
+	}, func(c *call, b *nodeBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			return a.in.MakeNode(ctx, c.actor(), id, intake.NodeWish(*b))
+		})
+	})
+	a.decision("DELETE", "node", "End a hosting node: it is a bare server then, and has to be erased", a.in.EndNode)
+	withBody(a, "POST /v1/servers/{id}/left-overs/clear", about{
+		summary: "Say that what a former owner left is in nobody's way (S9)", tag: "servers", answer: Server{},
+		detail: "It does not become a part of the baseline: the next inspection that finds it says so again.",
+	}, func(c *call, b *nodeBody) (reply, error) {
+		return a.decided(c, func(ctx context.Context, id string) (fleet.Server, int64, error) {
+			return a.in.ClearLeftOvers(ctx, c.actor(), id, intake.NodeWish(*b))
+		})
+	})
 }
 
 func (a *API) inspection(c *call) (reply, error) {

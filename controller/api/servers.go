@@ -109,6 +109,7 @@ func (a *API) registerServers() {
 	a.registerLife()
 	a.registerDiagnoses()
 	a.registerInspections()
+	a.registerNodes()
 	a.registerConsole()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
 }

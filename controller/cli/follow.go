@@ -76,14 +76,32 @@ func (p *program) followOrder(ctx context.Context, id string, w watching) error 
 func (p *program) followOperation(ctx context.Context, id string, w watching) error {
 	ctx, cancel := w.bound(ctx)
 	defer cancel()
-	return p.follow(ctx, "/v1/operations/"+url.PathEscape(id), func(r record) (bool, error) {
-		state := r.text("state")
-		if state == operation.Done || !operation.Final(state) {
-			return operation.Final(state), nil
-		}
-		return true, fault.Refused("operation %s %s: %s", r.text("id"), state, r.text("message"))
-	}, func(_ context.Context, _ *client.Client, r record) []stage { return stagesOf(r) })
+	return p.follow(ctx, "/v1/operations/"+url.PathEscape(id), operationEnded, operationStages)
 }
+
+// watchOperation is followOperation where what came of it is printed by the caller.
+func (p *program) watchOperation(ctx context.Context, id string, w watching) error {
+	ctx, cancel := w.bound(ctx)
+	defer cancel()
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	d := p.display()
+	defer d.close()
+	_, err = p.look(ctx, api, "/v1/operations/"+url.PathEscape(id), d, operationEnded, operationStages)
+	return err
+}
+
+func operationEnded(r record) (bool, error) {
+	state := r.text("state")
+	if state == operation.Done || !operation.Final(state) {
+		return operation.Final(state), nil
+	}
+	return true, fault.Refused("operation %s %s: %s", r.text("id"), state, r.text("message"))
+}
+
+func operationStages(_ context.Context, _ *client.Client, r record) []stage { return stagesOf(r) }
 
 // follow looks at an object until ended says so, and prints it as it then is: the
 // answer with -o json, else its outcome in one line.

@@ -269,6 +269,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server reject web1 --yes --reason unknown")
 	r.erasures()
 	r.sales()
+	r.inspections()
 	r.do("", "operation show "+op)
 	r.refusedByRule("operation retry " + op)
 	r.refusedByRule("operation skip --yes --reason old " + op)

@@ -17,6 +17,7 @@ func (p *program) serverActions() []*cobra.Command {
 	for _, d := range serverDeeds {
 		list = append(list, p.deed(n, d))
 	}
+	list = append(list, p.inspectionCommands()...)
 	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n))
 }
 
@@ -69,6 +70,11 @@ var serverDeeds = []deed{
 			"and the parts of the machine; the agent of the old one must be off. Its disks count as dirty, and a server of nobody has to be commissioned again.",
 		fields:   []field{{name: "as", kind: ref, of: "server", usage: "the server that it is", required: true}, reason(true)},
 		question: "Is the machine %s really the server that you named with --as?",
+	},
+	{
+		use: "end-node", short: "End a hosting node: it is a bare server then", method: http.MethodDelete, below: "/node", verb: "is no hosting node any more",
+		long:   "Only while it is nobody's and customers have nothing on it. It is dirty then: all its disks are erased before somebody gets it.",
+		fields: []field{reason(true)}, question: "End the hosting node %s? All its disks have to be erased then.",
 	},
 	{use: "end-override", short: "No longer accept its failed checks", method: http.MethodDelete, below: "/override", verb: "is judged by its checks again", fields: []field{reason(false)}},
 }

@@ -37,6 +37,9 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 	if at, err := r.power(ctx, s); err != nil || !at.IsZero() {
 		return at, err
 	}
+	if at, err := r.recheck(ctx, s); err != nil || !at.IsZero() {
+		return at, err
+	}
 	f, _ := store.Facts.View(r.store, serverID)
 	kind, at := needed(s, f, r.stock.Connected(serverID) || r.wakeable(s))
 	if kind == "" || at.After(r.now()) {
@@ -143,10 +146,11 @@ func (r *Reconciler) settle(ctx context.Context, s *fleet.Server) error {
 	if k := "conflict/" + s.ID; s.Quarantine == nil && r.open(k) {
 		keys = append(keys, k)
 	}
-	for _, k := range []string{intake.CleanupKey(s.ID), intake.NewDiskKey(s.ID)} {
-		if s.Cleanliness == fleet.Clean && r.open(k) {
-			keys = append(keys, k)
-		}
+	if k := intake.CleanupKey(s.ID); s.IsClean() && r.open(k) {
+		keys = append(keys, k)
+	}
+	if k := intake.NewDiskKey(s.ID); s.Cleanliness == fleet.Clean && r.open(k) {
+		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
 		return nil

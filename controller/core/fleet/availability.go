@@ -102,7 +102,7 @@ func (r *reasons) owner(s *Server) {
 	switch {
 	case s.IsClean():
 	case s.Node != nil:
-		r.add("X3", s.LeftOvers.Since, "left_overs", fmt.Sprintf("it has left-overs of its former owner (%d); have it inspected again, or clear them with a reason", s.LeftOvers.Count))
+		r.add("X3", s.LeftOvers.Since, "left_overs", "its former owner left "+s.LeftOvers.Words()+"; remove it and inspect the server again, or clear it with a reason")
 	default:
 		r.add("X3", s.CleanSince, "cleanliness", "its disks are not proven clean; erase it first")
 	}

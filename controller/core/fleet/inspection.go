@@ -146,10 +146,23 @@ func (s Server) Judged(i, base *Inspection) Server {
 		s.LeftOvers = nil
 		return s
 	}
-	since := i.At
+	l := LeftOvers{Since: i.At}
 	if s.LeftOvers != nil {
-		since = s.LeftOvers.Since
+		l = *s.LeftOvers
 	}
-	s.LeftOvers = &LeftOvers{Inspection: i.ID, Count: left.Count, Unseen: len(left.Unseen), Since: since, At: i.At}
+	l.Inspection, l.Count, l.Unseen, l.At = i.ID, left.Count, len(left.Unseen), i.At
+	s.LeftOvers = &l
 	return s
+}
+
+// Words tell how much it is.
+func (l *LeftOvers) Words() string {
+	things := map[bool]string{true: "1 thing", false: fmt.Sprintf("%d things", l.Count)}[l.Count == 1]
+	switch {
+	case l.Unseen == 0:
+		return things
+	case l.Count == 0:
+		return fmt.Sprintf("what could not be looked at (%d kinds of things)", l.Unseen)
+	}
+	return fmt.Sprintf("%s, and what could not be looked at (%d kinds of things)", things, l.Unseen)
 }

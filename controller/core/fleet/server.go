@@ -110,7 +110,8 @@ type LeftOvers struct {
 	Count      int       `json:"count"`
 	Unseen     int       `json:"unseen,omitempty"` // kinds of things that could not be looked at, and may be there
 	Since      time.Time `json:"since"`
-	At         time.Time `json:"at"` // of the inspection
+	At         time.Time `json:"at"`                // of the inspection
+	TriedAt    time.Time `json:"tried_at,omitzero"` // when it was last looked for by itself
 }
 
 // LogicalServer is one role of a physical server: its type, and the group that it is in.
