@@ -68,7 +68,7 @@ func (r *real) inspections() {
 	r.change(func(tx *store.Tx) error {
 		for i := range store.Servers.Items(r.store.Snapshot()) {
 			if s := *i.Value; s.Name == "web1" {
-				s.Environment = protocol.EnvInstalled
+				s.Environment, s.Operation = protocol.EnvInstalled, ""
 				return store.Servers.Put(tx, s.ID, s)
 			}
 		}
