@@ -178,6 +178,7 @@ var recipes = []recipeOf{
 	{"resume, after a rescue", operation.Resume, operation.Params{FromDisk: true}},
 	{"rescue", operation.Rescue, operation.Params{}},
 	{"delete", operation.Delete, operation.Params{}},
+	{"inspect", operation.Inspect, operation.Params{}},
 }
 
 // rules that a step is for, by kind and name, or by name.
@@ -186,7 +187,7 @@ var rules = map[string]string{
 	"await-agent": "B44", "delete erase": "B38, B45", "delete diagnose": "B38, B46", "delete power-off": "B39", "delete ports-off": "B40",
 	"erase": "B45", "diagnose": "B46", "image": "B43", "confirm": "B1, B43", "boot-disk": "B43", "await-system": "B1, B43", "ports-service": "B43", "ports-on": "A10", "power-on": "B44", "power power-on": "B28",
 	"power-off": "B29", "reboot": "A17", "stop ports-off": "B31, B32", "resume ports-on": "B32a", "resume power-on": "B32a",
-	"resume boot-disk": "B32a", "rescue": "B43",
+	"resume boot-disk": "B32a", "rescue": "B43", "inspect": "S9",
 }
 
 var hands = map[string]string{
@@ -221,7 +222,7 @@ func times(n int) string {
 
 // ways are what operation itself lets a person do with a step that failed.
 func ways(kind string, s operation.Step) string {
-	if kind == operation.Diagnose || kind == operation.Power {
+	if kind == operation.Diagnose || kind == operation.Power || kind == operation.Inspect {
 		return "ask for it again"
 	}
 	s.State = operation.StepFailed
