@@ -6,6 +6,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -83,23 +84,28 @@ func (in *Intake) claim(tx *store.Tx, actor access.Actor, action, serverID strin
 // it is proven clean: a bare server is erased, of a hosting node an inspection says what is left. Who releases it stores that.
 func Release(tx *store.Tx, actor access.Actor, action string, before fleet.Server, reason string, now time.Time) (fleet.Server, error) {
 	s := before.Released(now)
-	switch before.Claim.Kind {
+	var err error
+	switch c := before.Claim; c.Kind {
 	case fleet.ClaimReseller:
-		r, err := store.Resellers.Get(tx, before.Claim.Ref)
-		if err != nil {
-			return before, err
-		}
-		if err := count(tx, r, -1); err != nil {
-			return before, err
-		}
+		err = cmp.Or(count(tx, c, -1), allotment(tx, c.Plan, func(a reselling.Allotment) reselling.Allotment { return a.Without(s.ID) }))
 		if s.Node == nil {
 			s = s.Soiled(now)
 		}
 	case fleet.ClaimPlan:
+		err = allotment(tx, c.Ref, func(a reselling.Allotment) reselling.Allotment { return a.Without(s.ID) })
 	default:
-		return before, fault.Refused("server %s is neither a reseller's nor assigned to a plan", before.Name)
+		err = fault.Refused("server %s is neither a reseller's nor assigned to a plan", before.Name)
 	}
-	return s, cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, actor, action, "servers/"+s.ID, before, s, reason, now))
+	return s, cmp.Or(err, store.Servers.Put(tx, s.ID, s), audit(tx, actor, action, "servers/"+s.ID, before, s, reason, now))
+}
+
+// allotment changes which servers a plan has; "" is none.
+func allotment(tx *store.Tx, planID string, change func(reselling.Allotment) reselling.Allotment) error {
+	if planID == "" {
+		return nil
+	}
+	a, _, err := store.Allotments.Find(tx, planID)
+	return cmp.Or(err, store.Allotments.Put(tx, planID, change(a)))
 }
 
 // refusal says in one sentence why a server cannot be given away: whose it is, or else all that is wrong with it.

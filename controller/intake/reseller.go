@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -13,7 +14,7 @@ import (
 
 // ResellerDraft is what a person says of a reseller.
 type ResellerDraft struct {
-	Name     string           `json:"name" doc:"Shown to people; unique without regard to case."`
+	Name     string           `json:"name" doc:"Shown to people; unique among the resellers of its parent, without regard to case."`
 	Company  string           `json:"company" doc:"As it is on letters."`
 	Email    string           `json:"email" doc:"Where mails for the reseller go."`
 	Parent   string           `json:"parent,omitempty" doc:"Id of the reseller that it belongs to; none is the provider. Fixed for ever."`
@@ -35,8 +36,13 @@ func (d ResellerDraft) onto(r reselling.Reseller) reselling.Reseller {
 func (d ResellerDraft) Check(c *fault.Check, look Lookup, self string) {
 	r := d.onto(reselling.Reseller{})
 	r.Check(c)
-	checkTaken(c, look, "resellers", "name", d.Name, self)
+	if holder, taken := look.Holder("resellers", d.name()); taken && holder != self { // whose it is may be none of the caller's business
+		c.Add("name", "%.80q is taken; names differ by more than case", d.Name)
+	}
 }
+
+// name is what no other reseller with the same parent has.
+func (d ResellerDraft) name() string { return d.Parent + "/" + d.Name }
 
 // CreateReseller adds a reseller.
 func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d ResellerDraft) (r reselling.Reseller, rev int64, err error) {
@@ -46,7 +52,7 @@ func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d Rese
 			return err
 		}
 		r = d.onto(reselling.Reseller{ID: fresh, Parent: d.Parent, Path: fresh, State: reselling.Active, CreatedAt: now})
-		err := checkedReseller(tx, "the reseller cannot be made", d, "", func(c *fault.Check, parent *reselling.Reseller) {
+		err := checkedReseller(tx, actor, "the reseller cannot be made", d, "", func(c *fault.Check, parent *reselling.Reseller) {
 			if parent == nil {
 				return
 			}
@@ -55,7 +61,7 @@ func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d Rese
 			parent.Below = parent.Below.Change(nil, r.Limits)
 			parent.CheckBelow(c, parent.Below)
 		})
-		return cmp.Or(err, store.Resellers.Create(tx, r.ID, r), rename(tx, "resellers", "", r.Name, r.ID),
+		return cmp.Or(err, store.Resellers.Create(tx, r.ID, r), rename(tx, "resellers", "", d.name(), r.ID),
 			audit(tx, actor, "reseller.create", "resellers/"+r.ID, nil, r, "", now), remember(tx, "resellers", r.ID, r, now))
 	})
 	return r, rev, err
@@ -72,7 +78,7 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 		if err != nil {
 			return err
 		}
-		if err := unchanged(in, store.Resellers, resellerID, rev, before); err != nil {
+		if err := cmp.Or(above(actor, before), unchanged(in, store.Resellers, resellerID, rev, before)); err != nil {
 			return err
 		}
 		d, err := edit(DraftOfReseller(before))
@@ -80,7 +86,7 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 			return err
 		}
 		r = d.onto(before)
-		err = checkedReseller(tx, "the reseller cannot be changed", d, resellerID, func(c *fault.Check, parent *reselling.Reseller) {
+		err = checkedReseller(tx, actor, "the reseller cannot be changed", d, resellerID, func(c *fault.Check, parent *reselling.Reseller) {
 			c.Require(d.Parent == before.Parent, "parent", "cannot be changed; what the reseller has is counted there")
 			r.CheckBelow(c, r.Below)
 			c.Require(r.Limits[reselling.Servers].Allows(r.Servers), "limits."+reselling.Servers, "is %s; the reseller has %d", r.Limits[reselling.Servers], r.Servers)
@@ -89,22 +95,33 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 				parent.CheckBelow(c, parent.Below)
 			}
 		})
-		return cmp.Or(err, store.Resellers.Put(tx, resellerID, r), rename(tx, "resellers", before.Name, r.Name, resellerID),
+		return cmp.Or(err, store.Resellers.Put(tx, resellerID, r), rename(tx, "resellers", DraftOfReseller(before).name(), DraftOfReseller(r).name(), resellerID),
 			audit(tx, actor, "reseller.edit", "resellers/"+resellerID, before, r, "", now))
 	})
 	return r, at, err
 }
 
+// above refuses a reseller what only those above him may decide: about himself, too.
+func above(actor access.Actor, r reselling.Reseller) error {
+	switch scope := access.ScopeOf(actor, "resellers"); {
+	case !scope.Sees(r.Path):
+		return fault.NotFound("reseller %q does not exist", r.ID)
+	case scope.Field != "" && scope.Value == r.Path:
+		return fault.Denied("what reseller %s is and may have is decided by who is above him", r.Name)
+	}
+	return nil
+}
+
 // checkedReseller checks a draft, and what more sees of its parent, nil being the provider. The parent is stored as more leaves it: so two
 // children that are made at once meet in it.
-func checkedReseller(tx *store.Tx, sentence string, d ResellerDraft, self string, more func(*fault.Check, *reselling.Reseller)) error {
+func checkedReseller(tx *store.Tx, actor access.Actor, sentence string, d ResellerDraft, self string, more func(*fault.Check, *reselling.Reseller)) error {
 	var parent *reselling.Reseller
 	if d.Parent != "" {
 		p, known, err := store.Resellers.Find(tx, d.Parent)
 		if err != nil {
 			return err
 		}
-		if known {
+		if known && access.ScopeOf(actor, "resellers").Sees(p.Path) {
 			parent = &p
 		}
 	}
@@ -114,6 +131,7 @@ func checkedReseller(tx *store.Tx, sentence string, d ResellerDraft, self string
 			c.Add("parent", "%.80q does not exist; see: steelyard reseller list", d.Parent)
 			return
 		}
+		c.Require(parent != nil || access.ScopeOf(actor, "resellers").Field == "", "parent", "is missing; name yourself, or a reseller below you")
 		more(c, parent)
 	})
 	if err != nil || parent == nil {
@@ -136,11 +154,16 @@ func (in *Intake) SetResellerState(ctx context.Context, actor access.Actor, rese
 		if err != nil {
 			return err
 		}
+		if err := above(actor, before); err != nil {
+			return err
+		}
 		r = before
 		if r.State == state {
 			return nil
 		}
-		r.State, r.Note = state, reason
+		if r.State, r.Note = state, reason; state == reselling.Active {
+			r.Note = ""
+		}
 		return cmp.Or(store.Resellers.Put(tx, resellerID, r), audit(tx, actor, "reseller."+state, "resellers/"+resellerID, before, r, reason, now))
 	})
 	return r, rev, err
@@ -148,26 +171,30 @@ func (in *Intake) SetResellerState(ctx context.Context, actor access.Actor, rese
 
 // working reads a reseller, and refuses one that may not get anything now: he is disabled, or he or one above him is suspended.
 func working(tx *store.Tx, resellerID string) (reselling.Reseller, error) {
-	first, err := store.Resellers.Get(tx, resellerID)
-	if err == nil && first.State == reselling.Disabled {
-		return first, fault.Refused("reseller %s is disabled: %s", first.Name, first.Note)
+	r, err := store.Resellers.Get(tx, resellerID)
+	if err != nil {
+		return r, err
 	}
-	for r := first; err == nil; r, err = store.Resellers.Get(tx, r.Parent) {
-		if r.State == reselling.Suspended {
-			return first, fault.Refused("reseller %s is suspended: %s", r.Name, r.Note)
-		}
-		if r.Parent == "" {
-			return first, nil
-		}
-	}
-	return first, err
+	return r, may(r, ResellersIn(tx))
 }
 
-// count changes how many servers a reseller has.
-func count(tx *store.Tx, r reselling.Reseller, by int) error {
+// count changes how many servers the reseller of a claim has. The fault is refused when he may have no more.
+func count(tx *store.Tx, c fleet.Claim, by int) error {
+	r, err := store.Resellers.Get(tx, c.Ref)
+	if err != nil {
+		return err
+	}
 	r.Servers += uint64(by)
-	if limit := r.Limits[reselling.Servers]; by > 0 && !limit.Allows(r.Servers) {
-		return fault.Refused("reseller %s has %d servers, and may have %s; raise limits.%s of the reseller first", r.Name, r.Servers-1, limit, reselling.Servers)
+	if c.Via == fleet.ViaPlan {
+		r.Taken += uint64(by)
+	}
+	if by > 0 && !r.Limits[reselling.Servers].Allows(r.Servers) {
+		return fullOf(r, r.Servers-1)
 	}
 	return store.Resellers.Put(tx, r.ID, r)
+}
+
+// fullOf refuses one more server.
+func fullOf(r reselling.Reseller, has uint64) error {
+	return fault.Refused("reseller %s has %d servers, and may have %s; raise limits.%s of the reseller first", r.Name, has, r.Limits[reselling.Servers], reselling.Servers)
 }

@@ -46,7 +46,7 @@ func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serv
 			ID: saleID, Reseller: resellerID, Path: r.Path, Server: serverID, State: reselling.Sold, Message: "sold to " + r.Name,
 			SoldAt: now, SoldBy: actor.Name, ChangedAt: now,
 		}
-		return cmp.Or(count(tx, r, 1), store.Sales.Create(tx, sale.ID, sale), store.SalesOf.Put(tx, s.ID, store.SaleOf{Sale: sale.ID}),
+		return cmp.Or(count(tx, s.Claim, 1), store.Sales.Create(tx, sale.ID, sale), store.SalesOf.Put(tx, s.ID, store.SaleOf{Sale: sale.ID}),
 			audit(tx, actor, "sale.make", "sales/"+sale.ID, nil, sale, "", now))
 	})
 	return sale, fresh, rev, err

@@ -92,7 +92,7 @@ func (r *Reconciler) noticed(table, id string) {
 		r.revoking(id)
 	case store.Results.Name(), store.Commands.Name():
 		r.queue.add(store.Operations.Name() + "/" + operationOf(id))
-	case store.Facts.Name(), store.BMCs.Name():
+	case store.Facts.Name(), store.BMCs.Name(), store.Loads.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
 	case store.Presences.Name(), store.Observations.Name():
 		r.queue.add(store.Servers.Name() + "/" + id)
@@ -110,6 +110,14 @@ func (r *Reconciler) noticed(table, id string) {
 				r.queue.add(table + "/" + id)
 			}
 		}
+	case store.SignUps.Name():
+		r.signedUp(id)
+	case store.ResellerPlans.Name(), store.Allotments.Name():
+		r.queue.add(store.ResellerPlans.Name() + "/" + id)
+	case store.Resellers.Name():
+		r.signedUpFor(id)
+	case store.ServerGroups.Name():
+		r.regrouped(id)
 	case stock.Resynced:
 		r.everything()
 	case stock.Available:
@@ -168,6 +176,8 @@ func (r *Reconciler) everything() {
 		if !i.Value.Remind().IsZero() {
 			r.queue.add(store.Tasks.Name() + "/" + i.ID)
 		}
+	for id := range store.SignUps.Keys(snap) {
+		r.signedUp(id)
 	}
 	for id := range store.Sales.Keys(snap) {
 		r.revoking(id)
@@ -214,6 +224,8 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.due(ctx, id)
 	case store.Sales.Name():
 		return time.Time{}, r.sale(ctx, id)
+	case store.ResellerPlans.Name():
+		return time.Time{}, r.plan(ctx, id)
 	default:
 		return r.server(ctx, id)
 	}

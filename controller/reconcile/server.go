@@ -31,7 +31,7 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 	if s.Claim.Kind == fleet.ClaimHeld {
 		r.queue.add(store.Orders.Name() + "/" + s.Claim.Ref)
 	}
-	if err := cmp.Or(r.settle(ctx, s), r.lapse(ctx, s), r.repaired(ctx, s)); err != nil {
+	if err := cmp.Or(r.settle(ctx, s), r.lapse(ctx, s), r.repaired(ctx, s), r.assigned(ctx, s)); err != nil {
 		return time.Time{}, err
 	}
 	if at, err := r.power(ctx, s); err != nil || !at.IsZero() {

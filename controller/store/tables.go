@@ -77,6 +77,12 @@ var Providers = NewTable[access.Provider]("provider", "provider of")
 
 // SecondFactors are by user.
 var SecondFactors = NewTable[access.SecondFactor]("second-factors", "second factor of user")
+// What resellers sign up for, and which servers come with it. Allotments are by plan.
+var (
+	ResellerPlans = NewTable[reselling.Plan]("reseller-plans", "plan")
+	Allotments    = NewTable[reselling.Allotment]("allotments", "servers of plan")
+	SignUps       = NewTable[reselling.SignUp]("signups", "sign-up")
+)
 
 // What customers have on servers. Loads are by server.
 var (

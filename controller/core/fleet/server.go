@@ -29,6 +29,7 @@ type Claim struct {
 	Kind  string    `json:"kind" enum:"none,plan,reseller,client,held"`
 	Ref   string    `json:"ref,omitempty"`
 	Via   string    `json:"via,omitempty"`   // reseller: "plan" or "sale"
+	Plan  string    `json:"plan,omitempty"`  // reseller: that he signed up for
 	Owner string    `json:"owner,omitempty"` // reseller: his path, see package reselling
 	Since time.Time `json:"since"`
 }
