@@ -65,6 +65,7 @@ func newSheets() map[string]*sheet {
 		operationSheet(), erasureSheet(), taskSheet(), imageSheet(), tokenSheet(), userSheet(), auditSheet(), bmcSheet(), switchSheet(),
 		webhookSheet(), routeSheet(), deliverySheet(), saleSheet(),
 		departmentSheet(),
+		resellerSheet(), planSheet(), signUpSheet(),
 	} {
 		sheets[s.name] = s
 	}

@@ -33,6 +33,8 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Switches, yield)
 		whole(snap, store.Resellers, yield)
 		whole(snap, store.Sales, yield)
+		whole(snap, store.ResellerPlans, yield)
+		whole(snap, store.SignUps, yield)
 		whole(snap, store.Webhooks, yield)
 		whole(snap, store.MailRoutes, yield)
 		whole(snap, store.Deliveries, yield)
@@ -61,7 +63,8 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"pools": modRev(store.Pools), "addresses": modRev(store.Addresses),
 	"users": modRev(store.Users), "tokens": modRev(store.Tokens), "audit": modRev(store.Audit),
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
-	"sales":    modRev(store.Sales),
+	"sales":     modRev(store.Sales),
+	"resellers": modRev(store.Resellers), "reseller-plans": modRev(store.ResellerPlans), "signups": modRev(store.SignUps),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
 }
 

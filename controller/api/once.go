@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -29,6 +30,7 @@ var creating = map[string]bool{
 	"POST /v1/pools": true, "POST /v1/servers/{id}/addresses": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
+	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -202,6 +204,12 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(intake.SaleAnswer)
 	case "switches":
 		v = new(outofband.Switch)
+	case "resellers":
+		v = new(reselling.Reseller)
+	case "reseller-plans":
+		v = new(reselling.Plan)
+	case "signups":
+		v = new(reselling.SignUp)
 	case "webhooks":
 		v = new(notify.Webhook)
 	case "mail-routes":

@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -59,6 +60,12 @@ func viewOf(value any, rev int64) any {
 	case *outofband.Switch:
 		s := switchView(v, rev)
 		return &s
+	case *reselling.Reseller:
+		return &Reseller{*v, rev}
+	case *reselling.Plan:
+		return &ResellerPlan{*v, rev}
+	case *reselling.SignUp:
+		return &SignUp{*v, rev}
 	case *notify.Webhook:
 		w := webhookView(v, rev)
 		return &w
@@ -106,6 +113,12 @@ func searchRecord(id string, value any) string {
 		more = v.Address + "\n" + v.MAC
 	case *outofband.Switch:
 		more = v.Name + "\n" + v.Address
+	case *reselling.Reseller:
+		more = v.Name + "\n" + v.Company + "\n" + v.Email
+	case *reselling.Plan:
+		more = v.Name
+	case *reselling.SignUp:
+		more = v.Plan + "\n" + v.Reseller + "\n" + v.Email + "\n" + v.Server
 	case *notify.Webhook:
 		more = v.Name + "\n" + v.URL
 	case *notify.Route:

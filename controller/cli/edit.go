@@ -46,6 +46,8 @@ func (f *form) add(flags *pflag.FlagSet, fd field) {
 		f.values[fd.name] = flags.StringSlice(name, nil, fd.usage+"; several separated by commas")
 	case points:
 		f.values[fd.name] = flags.StringToInt(name, nil, fd.usage)
+	case limits:
+		f.values[fd.name] = flags.StringToString(name, nil, fd.usage)
 	case parts:
 		f.wish = addWish(flags)
 	case content:
@@ -136,6 +138,8 @@ func (f *form) value(ctx context.Context, fd field) (any, error) {
 			}
 		}
 		return ids, nil
+	case *map[string]string:
+		return limitsOf(dashed(fd.name), *v)
 	case *int:
 		return *v, nil
 	case *bool:

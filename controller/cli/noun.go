@@ -59,6 +59,12 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.userActions()
 	case "switch":
 		return p.switchActions()
+	case "reseller":
+		return p.resellerActions()
+	case "reseller-plan":
+		return p.planActions()
+	case "signup":
+		return p.signUpActions()
 	case "webhook":
 		return p.webhookActions()
 	case "delivery":
@@ -103,7 +109,7 @@ func (p *program) listCommand(n *noun) *cobra.Command {
 // noValue lets `--available` mean true.
 func noValue(filter string) string {
 	switch filter {
-	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "proven", "pin_waiting", "allow_weak":
+	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "allocated_server", "proven", "pin_waiting", "allow_weak":
 		return "true"
 	}
 	return ""

@@ -11,6 +11,7 @@ const (
 	ref          // a record of another noun, by name or id
 	refs         // several
 	points       // name=number, several
+	limits       // resource=number or "none", several
 	parts        // a hardware configuration
 	content      // the text of a file
 	secret       // the text of a file, or what is asked for; never an argument
@@ -359,6 +360,59 @@ var nouns = []noun{
 			{name: "department", usage: "with role department"},
 		},
 		edit: true,
+	},
+	{
+		name: "reseller", plural: "resellers", group: fleetGroup, aliases: []string{"resellers"}, short: "Companies that get servers and sell what is on them",
+		columns: []column{
+			{"NAME", "name", ""},
+			{"COMPANY", "company", ""},
+			{"BELOW", "parent", "reseller"},
+			{"STATE", "state", ""},
+			{"SERVERS", "servers", ""},
+			{"BY PLAN", "taken", ""},
+			{"PLAN", "plan", "reseller-plan"},
+			{"ID", "id", ""},
+		},
+		filters: []string{"state", "parent", "plan"},
+		refs:    map[string]string{"parent": "reseller", "plan": "reseller-plan"},
+		fields: []field{
+			{name: "name", usage: "shown to people", required: true},
+			{name: "company", usage: "as it is on letters", required: true},
+			{name: "email", usage: "where letters for the reseller go", required: true},
+			{name: "parent", kind: ref, of: "reseller", usage: "whose reseller this is; none: the provider's own", once: true},
+			{name: "limits", kind: limits, usage: "how much he may have: servers=5,customers=100,disk_mib=none; what is not named is 0"},
+			{name: "oversell", kind: yes, usage: "the limits of those below him may add up to more than his"},
+		},
+		create: true, edit: true,
+	},
+	{
+		name: "reseller-plan", plural: "reseller-plans", group: fleetGroup, aliases: []string{"reseller-plans"}, short: "Plans that resellers sign up for",
+		columns: []column{{"NAME", "name", ""}, {"ALLOCATED SERVER", "allocated_server", ""}, {"ID", "id", ""}},
+		filters: []string{"allocated_server"},
+		fields: []field{
+			{name: "name", usage: "shown to people", required: true},
+			{name: "allocated_server", kind: yes, usage: "who signs up gets a whole server"},
+		},
+		create: true, edit: true, delete: true,
+	},
+	{
+		name: "signup", plural: "signups", group: fleetGroup, aliases: []string{"signups"}, short: "Who signed up for which plan, and what became of it",
+		columns: []column{
+			{"ID", "id", ""},
+			{"PLAN", "plan", "reseller-plan"},
+			{"RESELLER", "reseller", "reseller"},
+			{"STATE", "state", ""},
+			{"SERVER", "server", "server"},
+			{"MESSAGE", "message", ""},
+		},
+		filters: []string{"plan", "state", "server"},
+		refs:    map[string]string{"plan": "reseller-plan", "server": "server"},
+		fields: []field{
+			{name: "plan", kind: ref, of: "reseller-plan", usage: "that is wanted", required: true},
+			{name: "reseller", kind: ref, of: "reseller", usage: "who wants it", required: true},
+			{name: "email", usage: "where letters about it go, unless to the reseller's address"},
+		},
+		create: true,
 	},
 	{
 		name: "webhook", plural: "webhooks", group: setupGroup, aliases: []string{"webhooks"}, short: "Addresses that are told of events",

@@ -213,7 +213,7 @@ func Complete(tx *store.Tx, s reselling.SignUp, p reselling.Plan, serverID strin
 		return err
 	}
 	if serverID != "" {
-		name, err := take(tx, s, serverID, seen, now)
+		name, err := handOut(tx, s, serverID, seen, now)
 		if err != nil {
 			return err
 		}
@@ -224,8 +224,8 @@ func Complete(tx *store.Tx, s reselling.SignUp, p reselling.Plan, serverID strin
 		CloseTask(tx, reselling.ModerationKey(s.ID), access.System.Name, "the sign-up is active", now), tellDone(tx, was, p, now))
 }
 
-// take gives an assigned server to who signed up.
-func take(tx *store.Tx, s reselling.SignUp, serverID string, seen fleet.Surroundings, now time.Time) (name string, err error) {
+// handOut gives an assigned server to who signed up.
+func handOut(tx *store.Tx, s reselling.SignUp, serverID string, seen fleet.Surroundings, now time.Time) (name string, err error) {
 	free, skipped, err := forSignUp(tx, serverID, s.Plan, seen)
 	if err != nil {
 		return "", err

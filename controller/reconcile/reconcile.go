@@ -176,6 +176,7 @@ func (r *Reconciler) everything() {
 		if !i.Value.Remind().IsZero() {
 			r.queue.add(store.Tasks.Name() + "/" + i.ID)
 		}
+	}
 	for id := range store.SignUps.Keys(snap) {
 		r.signedUp(id)
 	}

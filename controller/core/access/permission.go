@@ -81,7 +81,7 @@ var granted = map[Role][]Permission{
 		ErasureRead, ResellerRead, CustomerRead, SaleRead, PlanRead, PlacementRead,
 	},
 	RoleDepartment: {Self, ServerRead, ErasureRead, OperationRead, TaskRead, TaskWork, EventRead},
-	RoleReseller:   {Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, CustomerRead, CustomerManage, SaleRead, PlacementRead},
+	RoleReseller:   {Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, PlacementRead},
 	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
 }
 
