@@ -14,7 +14,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/state"
 )
 
-var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales}
+var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers}
 
 // next are the states that one move leads to.
 func next(t *state.Table, from string) (to []string) {
@@ -92,7 +92,7 @@ func TestX4_TheTablesNameTheStatesOfTheRecords(t *testing.T) {
 	for _, record := range []struct {
 		of    any
 		table *state.Table
-	}{{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales}} {
+	}{{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales}, {reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}} {
 		field, _ := reflect.TypeOf(record.of).FieldByName("State")
 		var named []string
 		for _, s := range record.table.States {
