@@ -77,6 +77,7 @@ var Providers = NewTable[access.Provider]("provider", "provider of")
 
 // SecondFactors are by user.
 var SecondFactors = NewTable[access.SecondFactor]("second-factors", "second factor of user")
+
 // What resellers sign up for, and which servers come with it. Allotments are by plan.
 var (
 	ResellerPlans = NewTable[reselling.Plan]("reseller-plans", "plan")
