@@ -90,7 +90,8 @@ var claimRegister = porcupine.Model{
 	Init: func() any { return "" },
 	Step: func(state, input, output any) (bool, any) {
 		owner, in, out := state.(string), input.(deed), output.(told)
-		free := owner == "" || in.owner == "" || in.owner == owner
+		planned := strings.HasPrefix(owner, "rpl-") && strings.HasPrefix(in.owner, "rsl-") // who signs up takes what is assigned
+		free := owner == "" || in.owner == "" || in.owner == owner || planned
 		switch {
 		case !in.write:
 			return out.owner == owner, owner

@@ -65,6 +65,11 @@ func (l *ledger) server(s fleet.Server) {
 	if known {
 		in.Facts = &f
 	}
+	if s.Claim.Kind == fleet.ClaimPlan || s.Claim.Kind == fleet.ClaimReseller {
+		l.gone(&fleet.Servers, s.ID) // it is the story of a sale or a plan; see TestH8 and TestS8
+		l.lives.clean[s.ID] = s.Cleanliness == fleet.Clean
+		return
+	}
 	was := l.lives.states[fleet.Servers.Noun][s.ID]
 	now := fleet.StateOf(&s, l.ops[s.Operation].Kind, fleet.Available(fleet.Unavailable(&s, in)))
 	l.became(&fleet.Servers, s.ID, now)
