@@ -2,17 +2,10 @@ package intake
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"sync"
 	"testing"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/reselling"
-	"github.com/steelyard/steelyard/controller/store"
-	"github.com/steelyard/steelyard/controller/store/embedded/etcdtest"
-	"github.com/steelyard/steelyard/controller/store/kv"
-	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -30,114 +23,6 @@ func (g *gate) resold(d ResellerDraft) reselling.Reseller {
 		g.t.Fatal(err)
 	}
 	return r
-}
-
-// sums holds every reseller of one moment against those below him, counted anew.
-func sums(t *testing.T, at int64, all map[string]reselling.Reseller) {
-	t.Helper()
-	below := map[string]reselling.Sum{}
-	for _, r := range all {
-		below[r.Parent] = below[r.Parent].Change(nil, r.Limits)
-	}
-	for id, r := range all {
-		want := below[id]
-		for _, name := range reselling.Resources {
-			if r.Below[name] != want[name] {
-				t.Errorf("revision %d: reseller %s counts %+v of %s below him; there are %+v", at, r.Name, r.Below[name], name, want[name])
-			}
-		}
-		if over := want.Exceeds(r.Limits); len(over) > 0 && !r.Oversell {
-			t.Errorf("revision %d: those below reseller %s have more %v than he", at, r.Name, over)
-		}
-	}
-}
-
-// TestX12_S12_LimitsOfChildrenNeverExceedTheParents at any revision, whoever makes and changes resellers of three generations at once.
-func TestX12_S12_LimitsOfChildrenNeverExceedTheParents(t *testing.T) {
-	for name, open := range map[string]func() kv.KV{
-		"memkv": func() kv.KV { return memkv.New(memkv.Options{}) },
-		"etcd":  func() kv.KV { return etcdtest.Single(t).KV() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := openGateOver(t, open())
-			sub := g.store.Subscribe()
-			defer sub.Close()
-			if _, _, err := sub.Next(context.Background()); err != nil { // there is nobody yet
-				t.Fatal(err)
-			}
-			top := g.resold(draftFor("top", "", 100))
-			parents := []string{top.ID, g.resold(draftFor("left", top.ID, 30)).ID, g.resold(draftFor("right", top.ID, 30)).ID}
-			var crowd sync.WaitGroup
-			var mu sync.Mutex
-			made, refusals := []string{parents[1], parents[2]}, 0
-			for worker := range 8 {
-				rng := rand.New(rand.NewPCG(7, uint64(worker)))
-				crowd.Go(func() {
-					for i := range 25 {
-						mu.Lock()
-						one := made[rng.IntN(len(made))]
-						mu.Unlock()
-						var err error
-						if rng.IntN(3) == 0 {
-							var r reselling.Reseller
-							r, _, err = g.CreateReseller(context.Background(), ann, draftFor(fmt.Sprint("child ", worker, " ", i), parents[rng.IntN(3)], rng.Uint64N(20)))
-							if err == nil {
-								mu.Lock()
-								made = append(made, r.ID)
-								mu.Unlock()
-							}
-						} else {
-							most := rng.Uint64N(60)
-							_, _, err = g.EditReseller(context.Background(), ann, one, AnyRevision, func(d ResellerDraft) (ResellerDraft, error) {
-								d.Limits = draftFor("", "", most).Limits
-								return d, nil
-							})
-						}
-						if err != nil && !fault.Is(err, fault.KindInvalid) {
-							t.Error(err)
-						}
-						if err != nil {
-							mu.Lock()
-							refusals++
-							mu.Unlock()
-						}
-					}
-				})
-			}
-			crowd.Wait()
-			if refusals == 0 || len(made) < 10 {
-				t.Errorf("%d resellers, %d refusals: nothing was tried", len(made), refusals)
-			}
-			g.commit(func(tx *store.Tx) error {
-				return store.Resellers.Create(tx, "rsl-end", reselling.Reseller{ID: "rsl-end"})
-			})
-			everyRevision(t, sub)
-		})
-	}
-}
-
-// everyRevision holds the sums at each revision up to the last one.
-func everyRevision(t *testing.T, sub *store.Subscription) {
-	t.Helper()
-	all, at := map[string]reselling.Reseller{}, int64(0)
-	for {
-		changes, resync, err := sub.Next(context.Background())
-		if err != nil || resync {
-			t.Fatalf("resync %v, %v", resync, err)
-		}
-		for _, c := range changes {
-			if c.Rev != at {
-				sums(t, at, all)
-				at = c.Rev
-			}
-			if r, ok := c.New.(*reselling.Reseller); ok {
-				if r.ID == "rsl-end" {
-					return
-				}
-				all[r.ID] = *r
-			}
-		}
-	}
 }
 
 // TestX7_AResellerDecidesAboutThoseBelowHimOnly: about himself those above him do, and of others he learns nothing.

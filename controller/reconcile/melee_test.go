@@ -148,7 +148,11 @@ func (r *rush) truthful(losses []loss, plan string) {
 	})
 	for _, l := range losses {
 		c := claims[l.server]
-		if !strings.Contains(l.said, " "+c.Ref) && (c.Plan != plan || !strings.Contains(l.said, "is assigned to plan "+plan)) {
+		name := c.Ref
+		if one, ok := store.Resellers.View(r.replicas[0].store, c.Ref); ok {
+			name = "reseller " + one.Name
+		}
+		if !strings.HasSuffix(l.said, " "+name) && (c.Plan != plan || !strings.Contains(l.said, "is assigned to plan "+plan)) {
 			r.t.Errorf("who wanted server %s was told %q; it is %s %s", l.server, l.said, c.Kind, c.Ref)
 		}
 	}
