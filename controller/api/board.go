@@ -36,6 +36,7 @@ type board struct {
 	sales    map[string]*sold    // the same
 	salesOn  map[string][]string // server → sales
 	sellers  map[string]string   // names of resellers
+	standing standing            // of the servers' roles
 	digests  map[string]string   // token digest → id
 	names    map[string]map[string][]string
 	rev      int64
@@ -59,6 +60,7 @@ func (b *board) forget() {
 		s.clear()
 	}
 	b.index = fleet.NewIndex()
+	b.standing = newStanding()
 	b.machines, b.pools, b.digests = map[string]*machine{}, map[string]*pooled{}, map[string]string{}
 	b.sales, b.salesOn, b.sellers = map[string]*sold{}, map[string][]string{}, map[string]string{}
 	b.names = map[string]map[string][]string{"servers": {}, "users": {}}
@@ -138,6 +140,10 @@ func (b *board) take(d delta, tell bool) {
 	case "bmcs":
 		b.takeMachine(d, tell)
 		b.takeRecord(d, tell)
+	case "server-groups":
+		b.takeGroup(d, tell)
+	case "server-pools":
+		b.takeServerPool(d, tell)
 	case "pools":
 		b.takePool(d, tell)
 	case "addresses":
@@ -217,6 +223,7 @@ func (b *board) putMachine(id string, rev int64, tell bool) {
 		return
 	}
 	c := *m
+	c.label, c.inPools = b.labelOf(m), b.standing.pools[id]
 	c.reasons, c.available = b.index.Reasons(id), b.index.Available(id)
 	c.owner = b.ownerOf(m.server.Claim)
 	r := &row{id: id, rev: m.serverRev, state: rev, value: &c, search: searchMachine(&c), render: renderMachine}

@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -56,6 +57,9 @@ func only(c column) column { c.sort = nil; return c }
 // hiding leaves rows with a value out of lists that do not ask for it.
 func hiding(c column, value string) column { c.hidden = value; return c }
 
+// many makes a column whose text is several values with commas.
+func many(c column) column { c.many = true; return c }
+
 var yesNo = []string{"true", "false"}
 
 func newSheets() map[string]*sheet {
@@ -66,6 +70,7 @@ func newSheets() map[string]*sheet {
 		webhookSheet(), routeSheet(), deliverySheet(), saleSheet(),
 		departmentSheet(),
 		resellerSheet(), planSheet(), signUpSheet(),
+		serverGroupSheet(), serverPoolSheet(), placementSheet(),
 	} {
 		sheets[s.name] = s
 	}
@@ -84,6 +89,9 @@ func serverSheet() *sheet {
 		text("claim", func(m *machine) string { return m.server.Claim.Kind },
 			fleet.ClaimNone, fleet.ClaimPlan, fleet.ClaimReseller, fleet.ClaimClient, fleet.ClaimHeld),
 		path("reseller", func(m *machine) string { return m.server.Claim.Owner }),
+		many(text("label", func(m *machine) string { return m.labels() }, labelNames()...)),
+		many(text("service", func(m *machine) string { return m.services() }, reselling.ServiceTypes...)),
+		many(text("pool", func(m *machine) string { return strings.Join(m.inPools, ",") })),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),
 		text("available", func(m *machine) string { return strconv.FormatBool(m.available) }, yesNo...),
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),

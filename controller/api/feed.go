@@ -12,6 +12,9 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Presences, yield)
 		whole(snap, store.Loads, yield)
 		whole(snap, store.Traffic, yield)
+		whole(snap, store.ServerGroups, yield)
+		whole(snap, store.ServerPools, yield)
+		whole(snap, store.Placements, yield)
 		whole(snap, store.Locations, yield)
 		whole(snap, store.Pools, yield)
 		whole(snap, store.Addresses, yield)
@@ -65,6 +68,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"bmcs": modRev(store.BMCs), "switches": modRev(store.Switches), "wirings": modRev(store.Wirings),
 	"sales":     modRev(store.Sales),
 	"resellers": modRev(store.Resellers), "reseller-plans": modRev(store.ResellerPlans), "signups": modRev(store.SignUps),
+	"server-groups": modRev(store.ServerGroups), "server-pools": modRev(store.ServerPools), "placements": modRev(store.Placements),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -28,6 +29,7 @@ const maxKey = 255
 var creating = map[string]bool{
 	"POST /v1/orders": true, "POST /v1/servers/{id}/operations": true, "POST /v1/locations": true,
 	"POST /v1/pools": true, "POST /v1/servers/{id}/addresses": true,
+	"POST /v1/server-groups": true, "POST /v1/server-pools": true, "POST /v1/placements": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,
@@ -186,6 +188,12 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(operation.Operation)
 	case "locations":
 		v = new(fleet.Location)
+	case "server-groups":
+		v = new(reselling.ServerGroup)
+	case "server-pools":
+		v = new(reselling.Pool)
+	case "placements":
+		v = new(hosting.Placement)
 	case "pools":
 		v = new(address.Pool)
 	case "addresses":

@@ -26,6 +26,8 @@ func TestX10_TheSameKeyAnswersTheSame(t *testing.T) {
 	for path, body := range map[string]string{
 		"/v1/locations":                         `{"name":"Paris","external_id":"par-1"}`,
 		"/v1/modules":                           moduleJSON("Hall 2", location),
+		"/v1/server-groups":                     `{"name":"front","types":["web"]}`,
+		"/v1/server-pools":                      `{"name":"webs","service":"web"}`,
 		"/v1/pools":                             `{"name":"fra-v6","location":"` + location + `","prefix":"2001:db8::/48"}`,
 		"/v1/servers/" + server + "/addresses":  `{}`,
 		"/v1/tariffs":                           tariffJSON("Large", module),

@@ -198,6 +198,9 @@ func (s *sheet) matcher(q *query) (fit func(int) bool, possible bool) {
 	var wants []want
 	add := func(c *column, values ...string) bool {
 		w := want{symbol: c.symbol}
+		if c.many {
+			values = s.having(values)
+		}
 		for _, v := range values {
 			if n, known := s.dict[v]; known {
 				w.any = append(w.any, n)
@@ -254,6 +257,19 @@ func (s *sheet) ending(paths []string) (list []string) {
 	for v := range s.dict {
 		if slices.ContainsFunc(paths, func(p string) bool { return v == p || p != "" && strings.HasSuffix(v, "/"+p) }) {
 			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// having are the texts of several values that hold one of those.
+func (s *sheet) having(values []string) (list []string) {
+	for text := range s.dict {
+		for part := range strings.SplitSeq(text, ",") {
+			if slices.Contains(values, part) {
+				list = append(list, text)
+				break
+			}
 		}
 	}
 	return list

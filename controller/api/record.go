@@ -7,6 +7,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -66,6 +67,12 @@ func viewOf(value any, rev int64) any {
 		return &ResellerPlan{*v, rev}
 	case *reselling.SignUp:
 		return &SignUp{*v, rev}
+	case *reselling.ServerGroup:
+		return &ServerGroup{*v, rev}
+	case *reselling.Pool:
+		return &ServerPool{*v, rev}
+	case *hosting.Placement:
+		return &Placement{*v, rev}
 	case *notify.Webhook:
 		w := webhookView(v, rev)
 		return &w
@@ -119,6 +126,12 @@ func searchRecord(id string, value any) string {
 		more = v.Name
 	case *reselling.SignUp:
 		more = v.Plan + "\n" + v.Reseller + "\n" + v.Email + "\n" + v.Server
+	case *reselling.ServerGroup:
+		more = v.Name
+	case *reselling.Pool:
+		more = v.Name
+	case *hosting.Placement:
+		more = v.Name + "\n" + strings.Join(v.Domains, "\n")
 	case *notify.Webhook:
 		more = v.Name + "\n" + v.URL
 	case *notify.Route:

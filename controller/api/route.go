@@ -118,6 +118,26 @@ var permissions = map[string]access.Permission{
 	"GET /v1/departments":      access.TaskRead,
 	"GET /v1/departments/{id}": access.TaskRead,
 
+	"PUT /v1/servers/{id}/roles": access.ServerWrite,
+
+	"GET /v1/server-groups":         access.SetupRead,
+	"POST /v1/server-groups":        access.SetupWrite,
+	"GET /v1/server-groups/{id}":    access.SetupRead,
+	"PATCH /v1/server-groups/{id}":  access.SetupWrite,
+	"DELETE /v1/server-groups/{id}": access.SetupWrite,
+
+	"GET /v1/server-pools":         access.SetupRead,
+	"POST /v1/server-pools":        access.SetupWrite,
+	"GET /v1/server-pools/{id}":    access.SetupRead,
+	"PATCH /v1/server-pools/{id}":  access.SetupWrite,
+	"DELETE /v1/server-pools/{id}": access.SetupWrite,
+
+	"GET /v1/placements":             access.PlacementRead,
+	"POST /v1/placements":            access.PlacementWrite,
+	"GET /v1/placements/{id}":        access.PlacementRead,
+	"DELETE /v1/placements/{id}":     access.PlacementWrite,
+	"POST /v1/placements/{id}/state": access.PlacementWrite,
+
 	"GET /v1/locations":         access.SetupRead,
 	"POST /v1/locations":        access.SetupWrite,
 	"GET /v1/locations/{id}":    access.SetupRead,
@@ -240,7 +260,8 @@ var reading = map[string]access.Permission{
 	"resellers": access.ResellerRead, "reseller-plans": access.PlanRead, "signups": access.PlanRead,
 	"bmcs": access.HandsRead, "switches": access.HandsRead,
 	"pools": access.SetupRead, "addresses": access.ServiceRead,
-	"sales":    access.SaleRead,
+	"sales":         access.SaleRead,
+	"server-groups": access.SetupRead, "server-pools": access.SetupRead, "placements": access.PlacementRead,
 	"webhooks": access.NotifyManage, "mail-routes": access.NotifyManage, "deliveries": access.NotifyManage,
 }
 

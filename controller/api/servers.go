@@ -111,6 +111,7 @@ func (a *API) registerServers() {
 	a.registerInspections()
 	a.registerNodes()
 	a.registerConsole()
+	a.registerHosting()
 	withBody(a, "POST /v1/servers/{id}/operations", about{summary: "Start an operation", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true}, a.operate)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // maxFilters is how many columns of one sheet can be filtered.
-const maxFilters = 16
+const maxFilters = 24
 
 // symbols are the interned values of a row's filtered columns. They lie side by
 // side in one slice, so that counting 100,000 rows touches no row.
@@ -33,6 +33,7 @@ type column struct {
 	sort   func(any) key    // value for sorting; nil: cannot be sorted by
 	symbol int              // index into symbols
 	path   bool             // the value is a path, of which a filter may name the last part alone
+	many   bool             // the text is several values with commas; a filter finds each of them
 	hidden string           // rows with this value are listed only when a filter names it; "" none
 }
 

@@ -24,6 +24,10 @@ type (
 		Connected         bool                   `json:"connected"`
 		ConnectedSince    time.Time              `json:"connected_since,omitzero"`
 		Owner             string                 `json:"owner,omitempty" doc:"Which reseller has it, and how he came by it: sold to acme (S6)."`
+		Label             fleet.Label            `json:"label" enum:"free,unassigned,in use,cleanup required,held,available,taken,sold,dedicated" doc:"What it is for resellers (X3); a filter for free finds unassigned ones too: those are free, and may be assigned to a plan."`
+		Pools             []string               `json:"pools,omitempty" doc:"Ids of the server pools that it is in."`
+		Placements        uint64                 `json:"placements" doc:"How many things customers have on it."`
+		PromisedMiB       uint64                 `json:"promised_mib,omitempty" doc:"Disk space that is promised to them together."`
 		Available         bool                   `json:"available"`
 		Reasons           []fleet.Reason         `json:"reasons" doc:"Why it is not available (B17 to B23)."`
 		Configuration     hardware.Configuration `json:"configuration"`
@@ -195,6 +199,8 @@ type machine struct {
 	reasons   []fleet.Reason
 	available bool
 	owner     string // in words
+	label     fleet.Label
+	inPools   []string // pools of servers, by id
 }
 
 // placements is how many things customers have on it.
@@ -206,7 +212,10 @@ func (m *machine) placements() uint64 {
 }
 
 func (m *machine) view() Server {
-	v := Server{Server: *m.server, Owner: m.owner, Available: m.available, Reasons: m.reasons, Power: m.power(), Rev: m.serverRev}
+	v := Server{Server: *m.server, Owner: m.owner, Label: m.label, Pools: m.inPools, Available: m.available, Reasons: m.reasons, Power: m.power(), Rev: m.serverRev}
+	if m.load != nil {
+		v.Placements, v.PromisedMiB = m.load.Placements, m.load.PromisedMiB
+	}
 	if m.presence != nil {
 		v.Connected, v.ConnectedSince = true, m.presence.Since
 	}

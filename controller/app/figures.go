@@ -27,6 +27,11 @@ func (c *Controller) fleetFigures() metrics.Fleet {
 	var f metrics.Fleet
 	c.Stock.Index.Each(func(s *fleet.Server, _, connected bool, reasons []fleet.Reason) { f.AddServer(s, connected, reasons) })
 	snap := c.Store.Snapshot()
+	for i := range store.Servers.Items(snap) {
+		if i.Value.Approval != fleet.Retired {
+			f.AddLabel(intake.LabelIn(snap, i.Value))
+		}
+	}
 	for i := range store.Orders.Items(snap) {
 		f.AddOrder(i.Value.State)
 	}

@@ -34,8 +34,8 @@ func TestX11_ListIsOneRequestAndPrintedAsItCame(t *testing.T) {
 func TestTableWithoutTerminalIsPlainAndClean(t *testing.T) {
 	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage))
 	f.steelyard(t, "server", "list").want(t, done,
-		"NAME\tLOCATION\tENVIRONMENT\tAPPROVAL\tCLAIM\tOWNER\tCONNECTED\tPOWER\tAVAILABLE\tIN\tOUT\tMEASURED\tID\tCONFIGURATION\n"+
-			"web1\tFrankfurt\tram\tapproved\tnone\t\tyes\ton\tno\t3 GiB\t1.5 KiB\t\tsrv-0000000000000001\t1 × X[31m\n",
+		"NAME\tLOCATION\tENVIRONMENT\tAPPROVAL\tLABEL\tCLAIM\tOWNER\tCONNECTED\tPOWER\tAVAILABLE\tIN\tOUT\tMEASURED\tID\tCONFIGURATION\n"+
+			"web1\tFrankfurt\tram\tapproved\t\tnone\t\tyes\ton\tno\t3 GiB\t1.5 KiB\t\tsrv-0000000000000001\t1 × X[31m\n",
 		"1 of 7 shown; --all shows the rest, --cursor abc the next page\n")
 }
 

@@ -41,6 +41,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.serverActions()
 	case "address":
 		return p.addressActions()
+	case "placement":
+		return p.placementActions()
 	case "order":
 		return p.orderActions()
 	case "service":
@@ -109,7 +111,7 @@ func (p *program) listCommand(n *noun) *cobra.Command {
 // noValue lets `--available` mean true.
 func noValue(filter string) string {
 	switch filter {
-	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "allocated_server", "proven", "pin_waiting", "allow_weak":
+	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "allocated_server", "proven", "pin_waiting", "allow_weak", "automatic", "oversell":
 		return "true"
 	}
 	return ""

@@ -214,6 +214,25 @@ func (r *real) records() (op, work string) {
 	return op, work
 }
 
+// hosting goes through roles, pools and placements.
+func (r *real) hosting() {
+	r.t.Helper()
+	for _, command := range []string{
+		"server-group create --name front --types web,mail", "server-group edit front --types web", "server-group show front",
+		"server set-roles web1 --role web=front", "server allocated",
+		"server-pool create --name webs --service web --members web1", "server-pool edit webs --automatic", "server-pool show webs",
+	} {
+		r.do("", command)
+	}
+	placement := r.made("", "placement create --kind account --name www.example.org")
+	for _, command := range []string{
+		"placement show " + placement, "placement list --server web1", "placement set-state " + placement + " --state there", "placement delete --yes " + placement,
+		"server set-roles web1 --none", "server-pool delete --yes webs", "server-group delete --yes front",
+	} {
+		r.do("", command)
+	}
+}
+
 // Every route of the API is served by a command, and the commands say what the API
 // understands.
 func TestEveryRouteHasACommand(t *testing.T) {
@@ -246,6 +265,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	}
 
 	r.do("", "server approve web1 --reason known")
+	r.hosting()
 	r.do("", "server edit web1 --location frankfurt --rack r1")
 	r.do("", "server move web1 --location frankfurt --rack r2 --reason", "more room")
 	r.do("", "server assign-address web1 --pool fra-v4")

@@ -46,3 +46,9 @@ func IneligibleIn(snap *store.Snapshot, s *fleet.Server) []fleet.Reason {
 	}
 	return reselling.Ineligible(s, around)
 }
+
+// LabelIn is the label of a server as a snapshot shows it (rule X3).
+func LabelIn(snap *store.Snapshot, s *fleet.Server) fleet.Label {
+	load, placed := store.Loads.In(snap, s.ID)
+	return fleet.LabelOf(s, fleet.Usage{Placed: placed && load.Placements > 0, Eligible: len(IneligibleIn(snap, s)) == 0})
+}

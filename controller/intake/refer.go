@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -40,6 +41,7 @@ type Lookup interface {
 	Server(id string) (fleet.Server, bool)
 	BMC(server string) (outofband.BMC, bool)
 	Switch(id string) (outofband.Switch, bool)
+	ServerGroup(id string) (reselling.ServerGroup, bool)
 	// Users are those who refer to a record of a table.
 	Users(table, id string) []string
 	Atlas() address.Atlas // all IP pools in short
@@ -101,6 +103,13 @@ func (l *lookup) Switch(id string) (outofband.Switch, bool) {
 	return v, ok
 }
 
+// ServerGroup is by id.
+func (l *lookup) ServerGroup(id string) (reselling.ServerGroup, bool) {
+	v, ok, err := store.ServerGroups.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
 // Users are by table and id.
 func (l *lookup) Users(table, id string) []string {
 	ids, err := usersOf(l.tx, table, id)
@@ -148,6 +157,10 @@ func (s snapshot) BMC(server string) (outofband.BMC, bool) {
 
 func (s snapshot) Switch(id string) (outofband.Switch, bool) {
 	return found(store.Switches.In(s.Snapshot, id))
+}
+
+func (s snapshot) ServerGroup(id string) (reselling.ServerGroup, bool) {
+	return found(store.ServerGroups.In(s.Snapshot, id))
 }
 
 func (s snapshot) Users(table, id string) []string {

@@ -28,6 +28,7 @@ type Fleet struct {
 	Servers    map[Standing]int
 	Rules      map[string]int // servers for which a rule of availability fails
 	Overridden int
+	Labels     map[string]int // servers by their label, see [fleet.LabelOf]
 	Connected  int
 	Orders     map[string]int // by state
 	Services   map[string]int // by state
@@ -99,6 +100,9 @@ func (f *Fleet) AddTask(kind, department string) {
 	}
 	f.Tasks[Assigned{kind, department}]++
 }
+
+// AddLabel counts a server by its label.
+func (f *Fleet) AddLabel(l fleet.Label) { add(&f.Labels, string(l)) }
 
 // AddOrder counts an order.
 func (f *Fleet) AddOrder(state string) { add(&f.Orders, state) }

@@ -55,6 +55,7 @@ func sampleFleet() Fleet {
 		Override: &fleet.Override{DiagnosisID: "d"}, Diagnosis: &fleet.DiagnosisSummary{ID: "d"},
 	}
 	f.AddServer(risky, true, []fleet.Reason{{Rule: "B23", Waived: true}})
+	f.AddLabel(fleet.LabelUnassigned)
 	f.AddOrder("waiting")
 	f.AddService("active")
 	f.AddOperation("erase", "running")

@@ -14,6 +14,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // Standing figures, read at each scrape.
 var (
 	servers     = desc("steelyard_servers", "Servers by approval, kind of claim, and whether they can be given to somebody.", "approval", "claim", "available")
+	byLabel     = desc("steelyard_servers_by_label", "Servers by their label for resellers: free, unassigned, in use, cleanup required, held, available, taken, sold, dedicated.", "label")
 	unavailable = desc("steelyard_servers_unavailable", "Servers for which a condition of availability does not hold, by rule; a server may count for several.", "rule")
 	overridden  = desc("steelyard_servers_overridden", "Servers whose failed checks an operator accepted.")
 	present     = desc("steelyard_servers_connected", "Servers with an agent session at any replica.")
@@ -58,7 +59,7 @@ var (
 
 // Every standing figure; Describe sends them.
 var standing = []*prometheus.Desc{
-	servers, unavailable, overridden, present, orders, services, operations, tasks, addresses, classes,
+	servers, byLabel, unavailable, overridden, present, orders, services, operations, tasks, addresses, classes,
 	sessions, handshakes, resumed, refused, badFrames, enrolments, lost, agentBytes, reports,
 	viewRevision, viewLag, viewStale, commits, changes, conflicts, retries, leader,
 	etcdUp, etcdSize, etcdInUse, etcdQuota, attempts, pending, dead, outbox, oldest, boots, bootTokens, dnsmasq, build,

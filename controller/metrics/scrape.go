@@ -106,6 +106,7 @@ func (o sink) fleet(f Fleet) {
 		o.gauge(operations, float64(n), clean(k.Kind), clean(k.State))
 	}
 	o.gauges(unavailable, f.Rules)
+	o.gauges(byLabel, f.Labels)
 	o.gauges(orders, f.Orders)
 	o.gauges(services, f.Services)
 	o.tasks(f.Tasks)

@@ -19,7 +19,7 @@ import (
 // The tables of the fleet. The first argument is the key prefix in etcd and the
 // collection's name in the API, the second the word for one record.
 var (
-	Servers   = NewTable[fleet.Server]("servers", "server")
+	Servers   = NewTable[fleet.Server]("servers", "server").Index(ServersTaken, fleet.TakenBy)
 	Facts     = NewTable[fleet.Facts]("facts", "facts of server")
 	Diagnoses = NewTable[fleet.Diagnoses]("diagnoses", "diagnoses of server")
 	// Inspections has the last one of each server, Baselines that by which a hosting node is judged (rule S9).
@@ -67,6 +67,7 @@ var (
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
 
 	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")
+	ServerPools  = NewTable[reselling.Pool]("server-pools", "server pool")
 )
 
 // TheProvider is the id of the one provider.
@@ -87,7 +88,7 @@ var (
 
 // What customers have on servers. Loads are by server.
 var (
-	Placements = NewTable[hosting.Placement]("placements", "placement")
+	Placements = NewTable[hosting.Placement]("placements", "placement").Index(PlacementsOn, func(p *hosting.Placement) []string { return []string{p.Server} })
 	Loads      = NewTable[hosting.Load]("loads", "load of server")
 )
 
@@ -95,6 +96,12 @@ var (
 type SaleOf struct {
 	Sale string `json:"sale"`
 }
+
+// PlacementsOn is the index of Placements by server, ServersTaken that of Servers by the path of the reseller who has them by plan.
+const (
+	PlacementsOn = "on"
+	ServersTaken = "taken"
+)
 
 // Indexes of Addresses; see package address.
 const (

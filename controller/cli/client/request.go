@@ -55,6 +55,11 @@ func (c *Client) Put(ctx context.Context, path string, body any) (Answer, error)
 	return c.send(ctx, request{method: http.MethodPut, path: path}, body)
 }
 
+// PutMatching is Put, if the object is still at the revision that etag names.
+func (c *Client) PutMatching(ctx context.Context, path, etag string, body any) (Answer, error) {
+	return c.send(ctx, request{method: http.MethodPut, path: path, ifMatch: etag}, body)
+}
+
 // Patch changes the fields of body (JSON merge patch, RFC 7396), if the object is
 // still at the revision that etag names.
 func (c *Client) Patch(ctx context.Context, path, etag string, body any) (Answer, error) {

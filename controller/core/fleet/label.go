@@ -62,3 +62,16 @@ func (s *Server) IsClean() bool {
 	}
 	return s.Cleanliness == Clean
 }
+
+// TakenBy is the path of the reseller who has the server by plan: all new accounts of his go there (rule H18). Nobody is no path.
+func TakenBy(s *Server) []string {
+	if s.Claim.Kind == ClaimReseller && s.Claim.Via == ViaPlan {
+		return []string{s.Claim.Owner}
+	}
+	return nil
+}
+
+// Labels lists them.
+var Labels = []Label{
+	LabelFree, LabelUnassigned, LabelInUse, LabelCleanup, LabelHeld, LabelAvailable, LabelTaken, LabelSold, LabelDedicated,
+}

@@ -2,7 +2,11 @@ package reselling
 
 import (
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // Types of service. One logical server of a type carries it.
@@ -31,3 +35,22 @@ type ServerGroup struct {
 
 // Has reports whether the group is for a type.
 func (g *ServerGroup) Has(kind string) bool { return slices.Contains(g.Types, kind) }
+
+// Check records what is wrong with what a person says of a group.
+func (g *ServerGroup) Check(c *fault.Check) {
+	order.CheckName(c, "name", g.Name)
+	c.Require(len(g.Types) > 0, "types", "is empty; give one or several of %s", strings.Join(ServiceTypes, ", "))
+	checkTypes(c, "types", g.Types)
+}
+
+func checkTypes(c *fault.Check, field string, types []string) {
+	for i, kind := range types {
+		CheckType(c, field, kind)
+		c.Require(!slices.Contains(types[:i], kind), field, "names %.40q twice", kind)
+	}
+}
+
+// CheckType records a type of service that there is not.
+func CheckType(c *fault.Check, field, kind string) {
+	c.Require(slices.Contains(ServiceTypes, kind), field, "has %.40q, which is none of %s", kind, strings.Join(ServiceTypes, ", "))
+}

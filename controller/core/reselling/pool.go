@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // Policies by which a pool hands out its servers (rule S12).
@@ -28,6 +32,20 @@ type Pool struct {
 	Oversell  bool      `json:"oversell"`  // more may be promised than there is
 	Last      string    `json:"last,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// MaxMembers bounds one pool.
+const MaxMembers = 1000
+
+// Check records what is wrong with what a person says of a pool, but for whether its members exist.
+func (p *Pool) Check(c *fault.Check) {
+	order.CheckName(c, "name", p.Name)
+	CheckType(c, "service", p.Service)
+	c.Require(slices.Contains(Policies, p.Policy), "policy", "is %.40q; use %s", p.Policy, strings.Join(Policies, ", "))
+	c.Require(len(p.Members) <= MaxMembers, "members", "has %d servers; %d are the most", len(p.Members), MaxMembers)
+	if all := distinct(p.Members); len(all) < len(p.Members) {
+		c.Add("members", "names a server twice")
+	}
 }
 
 // Candidate is a member that could be handed out.

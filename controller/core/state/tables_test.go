@@ -8,13 +8,16 @@ import (
 	"testing"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/state"
 )
 
-var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers}
+var tables = []*state.Table{
+	&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers, &hosting.Placements,
+}
 
 // next are the states that one move leads to.
 func next(t *state.Table, from string) (to []string) {
@@ -92,7 +95,10 @@ func TestX4_TheTablesNameTheStatesOfTheRecords(t *testing.T) {
 	for _, record := range []struct {
 		of    any
 		table *state.Table
-	}{{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales}, {reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}} {
+	}{
+		{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales},
+		{reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}, {hosting.Placement{}, &hosting.Placements},
+	} {
 		field, _ := reflect.TypeOf(record.of).FieldByName("State")
 		var named []string
 		for _, s := range record.table.States {

@@ -1,0 +1,74 @@
+package intake
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// placeable reads a server, and refuses what nothing new of a reseller may be placed on; path "" is the provider. A server of a reseller takes only what is his or of
+// those below him; one that is assigned to a plan takes nothing (rule H13), nor does one that is taken back (S8), or whose content moves.
+func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
+	s, err := store.Servers.Get(tx, serverID)
+	if err != nil {
+		return s, err
+	}
+	switch {
+	case s.Approval != fleet.Approved:
+		return s, fault.Refused("server %s is %s; approve it first", s.Name, s.Approval)
+	case s.Quarantine != nil:
+		return s, fault.Refused("server %s is in quarantine: %s", s.Name, s.Quarantine.Reason)
+	case s.ContentMove != "":
+		return s, fault.Refused("content is moved from or to server %s by operation %s; wait for it", s.Name, s.ContentMove)
+	}
+	if err := unassigned(s, "nothing is placed on it before a reseller has it"); err != nil {
+		return s, err
+	}
+	if s.Claim.Kind == fleet.ClaimReseller && !within(path, s.Claim.Owner) || s.Claim.Kind == fleet.ClaimClient || s.Claim.Kind == fleet.ClaimHeld {
+		return s, fault.Refused("server %s %s, and takes nothing of others", s.Name, ownedBy(s.Claim))
+	}
+	sale, sold, err := saleOf(tx, serverID)
+	if err == nil && sold && sale.State != reselling.Sold && sale.State != reselling.Revoked {
+		err = fault.Refused("server %s is being taken back (sale %s); nothing new is placed on it", s.Name, sale.ID)
+	}
+	return s, err
+}
+
+// within reports whether path is that of a reseller or of one below him.
+func within(path, of string) bool { return path == of || strings.HasPrefix(path, of+"/") }
+
+// takenBy lists the servers that a reseller, or else the next one above him who has any, has by plan: all that is new of his goes to one of those (rule H18). All his
+// resellers were read in the commit, and each commit that gives one a server writes him; what the snapshot shows is therefore complete when it shows them as they were read.
+func takenBy(tx *store.Tx, path string) ([]string, error) {
+	snap := tx.Hint()
+	for ; path != ""; path = above(path) {
+		self := path[strings.LastIndex(path, "/")+1:]
+		rev, err := store.Resellers.Revision(tx, self)
+		if err != nil {
+			return nil, err
+		}
+		if seen, ok := store.Resellers.Item(snap, self); !ok || seen.ModRev < rev {
+			return nil, fault.Unavailable("reseller %s was changed this moment, and this replica has not seen it yet; try again", self)
+		}
+		var list []string
+		all := store.Servers.Range(snap, store.ServersTaken, path+"\x00")
+		for i := range all.Len() {
+			list = append(list, all.At(i).ID)
+		}
+		if len(list) > 0 {
+			slices.Sort(list)
+			return list, nil
+		}
+	}
+	return nil, nil
+}
+
+// above is the path of the one above; "" is the provider.
+func above(path string) string {
+	i := strings.LastIndex(path, "/")
+	return path[:max(i, 0)]
+}
