@@ -110,19 +110,11 @@ func noneAssigned(tx *store.Tx, g reselling.ServerGroup) error {
 		if s.Claim.Kind != fleet.ClaimPlan || !slices.ContainsFunc(s.Roles, func(l fleet.LogicalServer) bool { return l.Group == g.ID }) {
 			continue
 		}
-		if err := unassigned(*s, "server group "+g.Name+" is for something else then"); err != nil {
+		if err := KeptForPlan(tx, s, "what server group "+g.Name+" is for cannot be changed"); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// unassigned refuses what may not happen to a server that is assigned to a plan (rule H13).
-func unassigned(s fleet.Server, what string) error {
-	if s.Claim.Kind != fleet.ClaimPlan {
-		return nil
-	}
-	return fault.Refused("server %s is assigned to plan %s, and %s; take it off the plan first", s.Name, s.Claim.Ref, what)
 }
 
 // DeleteServerGroup removes a group that no server is in.

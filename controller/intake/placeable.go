@@ -25,7 +25,7 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 	case s.ContentMove != "":
 		return s, fault.Refused("content is moved from or to server %s by operation %s; wait for it", s.Name, s.ContentMove)
 	}
-	if err := unassigned(s, "nothing is placed on it before a reseller has it"); err != nil {
+	if err := KeptForPlan(tx, &s, "nothing is placed on it before a reseller has it"); err != nil {
 		return s, err
 	}
 	if s.Claim.Kind == fleet.ClaimReseller && !within(path, s.Claim.Owner) || s.Claim.Kind == fleet.ClaimClient || s.Claim.Kind == fleet.ClaimHeld {
@@ -45,7 +45,7 @@ func within(path, of string) bool { return path == of || strings.HasPrefix(path,
 // resellers were read in the commit, and each commit that gives one a server writes him; what the snapshot shows is therefore complete when it shows them as they were read.
 func takenBy(tx *store.Tx, path string) ([]string, error) {
 	snap := tx.Hint()
-	for ; path != ""; path = above(path) {
+	for ; path != ""; path = parentOf(path) {
 		self := path[strings.LastIndex(path, "/")+1:]
 		rev, err := store.Resellers.Revision(tx, self)
 		if err != nil {
@@ -67,8 +67,8 @@ func takenBy(tx *store.Tx, path string) ([]string, error) {
 	return nil, nil
 }
 
-// above is the path of the one above; "" is the provider.
-func above(path string) string {
+// parentOf is the path of the one above; "" is the provider.
+func parentOf(path string) string {
 	i := strings.LastIndex(path, "/")
 	return path[:max(i, 0)]
 }

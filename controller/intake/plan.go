@@ -286,47 +286,6 @@ func KeptForPlan(tx *store.Tx, s *fleet.Server, what string) error {
 	return fault.Refused("server %s is assigned to plan %s: %s; unassign it first", s.Name, name, what)
 }
 
-// Placeable refuses to place something new on a server that is not for it (rules H13, H18, S2, S8): reseller is the path of whose customer it is,
-// "" is the provider's own. The caller commits the placement with tx.
-func Placeable(tx *store.Tx, serverID, reseller string) error {
-	s, err := store.Servers.Get(tx, serverID)
-	if err != nil {
-		return err
-	}
-	switch s.Claim.Kind {
-	case fleet.ClaimPlan:
-		return KeptForPlan(tx, &s, "nothing is placed on it")
-	case fleet.ClaimHeld, fleet.ClaimClient:
-		return fault.Refused("server %s %s; nothing is placed on it", s.Name, ownedBy(s.Claim))
-	case fleet.ClaimReseller:
-		if reseller != s.Claim.Owner && !strings.HasPrefix(reseller, s.Claim.Owner+"/") {
-			return fault.Refused("server %s is exclusively another reseller's; nothing of others is placed on it", s.Name)
-		}
-		sale, there, err := saleOf(tx, serverID)
-		if err == nil && there && (sale.State == reselling.Revoking || sale.State == reselling.Asking) {
-			err = fault.Refused("server %s is being taken back; nothing new is placed on it", s.Name)
-		}
-		return err
-	}
-	if reseller == "" {
-		return nil
-	}
-	return onlyTaken(tx, s, reseller)
-}
-
-// onlyTaken refuses a server of nobody to a reseller who took one by plan: all that is new of his goes there (rule H18).
-func onlyTaken(tx *store.Tx, s fleet.Server, path string) error {
-	last := path[strings.LastIndex(path, "/")+1:]
-	r, known, err := store.Resellers.Find(tx, last)
-	if err != nil || !known {
-		return err
-	}
-	if r.Taken > 0 {
-		return fault.Refused("server %s is shared; what is new of reseller %s goes to the %d servers that he has by plan", s.Name, r.Name, r.Taken)
-	}
-	return nil
-}
-
 // forSignUp finds an assigned server free for who signed up for its plan: it is as it was when it was assigned, or the commit passes it over.
 func forSignUp(tx *store.Tx, serverID, planID string, seen fleet.Surroundings) (free Free, skipped []fleet.Reason, err error) {
 	s, err := store.Servers.Get(tx, serverID)

@@ -78,7 +78,7 @@ func mayChangeRoles(tx *store.Tx, s fleet.Server, d RolesDraft) error {
 	if s.Approval == fleet.Retired {
 		return gone(&s)
 	}
-	if err := unassigned(s, "its logical servers are what the plan promises"); err != nil {
+	if err := KeptForPlan(tx, &s, "its logical servers are what the plan promises"); err != nil {
 		return err
 	}
 	load, _, err := store.Loads.Find(tx, s.ID)

@@ -280,13 +280,3 @@ func (in *Intake) changeSale(ctx context.Context, actor access.Actor, action, sa
 	})
 	return sale, rev, err
 }
-
-// staying refuses to place something on a server that is being taken back from its reseller (rule S8). The sale is read in the commit that
-// places: so a placement and a revocation that meet do not both happen.
-func staying(tx *store.Tx, serverID string) error {
-	sale, there, err := saleOf(tx, serverID)
-	if err != nil || !there || !sale.TakingBack() {
-		return err
-	}
-	return fault.Refused("server %s is being taken back from its reseller; nothing new is placed on it", nameIn(tx, serverID))
-}

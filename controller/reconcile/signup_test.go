@@ -291,7 +291,7 @@ func TestH13_AnAssignedServerIsKept(t *testing.T) {
 	inShop(t, func(s *shop) {
 		server, acme := s.machine(), s.reseller("acme", 5)
 		s.assigned(server)
-		_, err := s.store.Change(context.Background(), func(tx *store.Tx) error { return intake.Placeable(tx, server, "") })
+		_, _, err := s.intake.Place(context.Background(), ann, intake.PlacementDraft{Kind: hosting.Database, Name: "db1", Server: server})
 		refused(t, err, "gold", "unassign")
 		_, err = s.store.Change(context.Background(), func(tx *store.Tx) error {
 			srv, err := store.Servers.Get(tx, server)
@@ -397,10 +397,8 @@ func TestH18_WhatIsNewOfAResellerGoesToHisServerAndNobodyElsesDoes(t *testing.T)
 		for _, c := range []struct {
 			server, of string
 			fits       bool
-		}{{his, acme, true}, {his, acme + "/rsl-child", true}, {his, beta, false}, {his, "", false}, {shared, acme, false}, {shared, beta, true}, {shared, "", true}} {
-			_, err := s.store.Change(context.Background(), func(tx *store.Tx) error {
-				return cmp.Or(intake.Placeable(tx, c.server, c.of), store.Loads.Put(tx, c.server, hosting.Load{}))
-			})
+		}{{his, acme, true}, {his, beta, false}, {his, "", false}, {shared, acme, false}, {shared, beta, true}, {shared, "", true}} {
+			_, _, err := s.intake.Place(context.Background(), ann, intake.PlacementDraft{Kind: hosting.Database, Name: "db1", Server: c.server, Reseller: c.of})
 			if (err == nil) != c.fits {
 				t.Errorf("a thing of %q on %s: %v", c.of, c.server, err)
 			}
