@@ -34,6 +34,9 @@ func (a *API) authenticate(c *call, now time.Time) *Problem {
 		return denied
 	}
 	c.w.Header().Del("WWW-Authenticate")
+	if why := a.in.KeptOut(actor); why != "" {
+		return newProblem(http.StatusForbidden, why)
+	}
 	c.state.actor, c.state.token, c.state.secret = actor, t, secret
 	return nil
 }
@@ -58,7 +61,7 @@ func valid(t *access.Token, now time.Time) bool {
 // is now: not disabled, and not with a newer password.
 func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 	if t.Kind == access.TokenAPI {
-		return access.Actor{Name: t.Name, Role: t.Role, Department: t.Department, Customer: t.Customer, Reseller: t.Reseller}, true
+		return t.Actor(), true
 	}
 	r := a.board.sheets["users"].get(t.User)
 	if r == nil {
@@ -68,7 +71,7 @@ func (a *API) actorOf(t *access.Token) (access.Actor, bool) {
 	if u.Disabled || t.CreatedAt.Before(u.PasswordAt) {
 		return access.Actor{}, false
 	}
-	return access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller}, true
+	return u.Actor(), true
 }
 
 // holder names who holds a token for as long as he does: what an Idempotency-Key

@@ -71,6 +71,7 @@ func newSheets() map[string]*sheet {
 		departmentSheet(),
 		resellerSheet(), planSheet(), signUpSheet(),
 		serverGroupSheet(), serverPoolSheet(), placementSheet(),
+		customerSheet(),
 	} {
 		sheets[s.name] = s
 	}
@@ -260,6 +261,8 @@ func userSheet() *sheet {
 		label("id", func(u *access.User) string { return u.ID }),
 		label("name", func(u *access.User) string { return u.Name }),
 		text("role", func(u *access.User) string { return string(u.Role) }),
+		text("customer", func(u *access.User) string { return u.Customer }),
+		text("reseller", func(u *access.User) string { return u.Reseller }),
 		text("disabled", func(u *access.User) string { return strconv.FormatBool(u.Disabled) }, yesNo...),
 		moment("created_at", func(u *access.User) time.Time { return u.CreatedAt }),
 	)

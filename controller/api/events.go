@@ -169,7 +169,7 @@ func (a *API) welcome(w *watcher) bool {
 		return false
 	}
 	actor, ok := a.actorOf(t)
-	return ok && actor == w.c.state.actor
+	return ok && actor == w.c.state.actor && a.in.KeptOut(actor) == ""
 }
 
 // sees reports whether the client may read the record, before or after.

@@ -41,6 +41,7 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.Webhooks, yield)
 		whole(snap, store.MailRoutes, yield)
 		whole(snap, store.Deliveries, yield)
+		whole(snap, store.Customers, yield)
 	}
 }
 
@@ -70,6 +71,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"resellers": modRev(store.Resellers), "reseller-plans": modRev(store.ResellerPlans), "signups": modRev(store.SignUps),
 	"server-groups": modRev(store.ServerGroups), "server-pools": modRev(store.ServerPools), "placements": modRev(store.Placements),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
+	"customers": modRev(store.Customers),
 }
 
 func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {

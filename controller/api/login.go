@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/store"
 )
 
 // loginBody is what a person logs in with.
@@ -32,10 +34,27 @@ type Whoami struct {
 	Role        access.Role         `json:"role"`
 	Department  string              `json:"department,omitempty"`
 	Customer    string              `json:"customer,omitempty"`
+	Reseller    *Belongs            `json:"reseller,omitempty" doc:"Whose people the caller is one of."`
 	Permissions []access.Permission `json:"permissions"`
 	Token       string              `json:"token" doc:"Id of the token."`
 	Kind        string              `json:"kind" enum:"api,session,program"`
 	ExpiresAt   time.Time           `json:"expires_at,omitzero"`
+}
+
+// Belongs names a reseller.
+type Belongs struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Path string `json:"path" doc:"Ids from the one below the provider to himself, with slashes."`
+}
+
+// belongs is nil for who is of no reseller.
+func (a *API) belongs(actor access.Actor) *Belongs {
+	r, ok := store.Resellers.View(a.opt.Store, reselling.Own(actor.Reseller))
+	if !ok {
+		return nil
+	}
+	return &Belongs{ID: r.ID, Name: r.Name, Path: r.Path}
 }
 
 func (a *API) registerLogin() {
@@ -44,7 +63,7 @@ func (a *API) registerLogin() {
 	without(a, "GET /v1/whoami", about{summary: "Who am I, and what may I do", tag: "access", answer: Whoami{}}, func(c *call) (reply, error) {
 		actor, t := c.actor(), c.state.token
 		return reply{body: render(&Whoami{
-			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer,
+			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer, Reseller: a.belongs(actor),
 			Permissions: slices.DeleteFunc(access.Permissions(actor.Role), func(p access.Permission) bool { return !t.Covers(p) }), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
 		})}, nil
 	})
@@ -87,8 +106,11 @@ func (a *API) login(c *call, body *loginBody) (reply, error) {
 	return a.opened(c, *u)
 }
 
-// opened opens a session and answers with it.
+// opened opens a session and answers with it, unless the user's reseller keeps him out.
 func (a *API) opened(c *call, u access.User) (reply, error) {
+	if why := a.in.KeptOut(u.Actor()); why != "" {
+		return reply{}, newProblem(http.StatusForbidden, why)
+	}
 	t, secret, _, err := a.in.OpenSession(c.ctx(), u, c.visitor())
 	if err != nil {
 		return reply{}, err

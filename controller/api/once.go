@@ -33,6 +33,7 @@ var creating = map[string]bool{
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,
+	"POST /v1/customers": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -222,6 +223,8 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(notify.Webhook)
 	case "mail-routes":
 		v = new(notify.Route)
+	case "customers":
+		v = new(reselling.Customer)
 	default:
 		return nil, fault.Internal("an answer about %s cannot be repeated", table)
 	}

@@ -24,7 +24,14 @@ func (b *tokenBody) check(c *fault.Check, look intake.Lookup, st *state) {
 func (b *ownTokenBody) check(c *fault.Check, _ intake.Lookup, st *state) {
 	b.Check(c, st.call.may)
 }
-func (b *userBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look) }
+
+func (b *userBody) check(c *fault.Check, look intake.Lookup, st *state) {
+	b.Check(c, look, st.actor)
+	if access.Allowed(st.actor.Role, access.UserManage) { // the role may; does the token too?
+		ofOthers := b.Role == access.RoleReseller || b.Role == access.RoleCustomer
+		c.Require(ofOthers || st.call.may(access.UserManage), "role", "is %.40q, which needs the permission %s; this token was made without it", b.Role, access.UserManage)
+	}
+}
 
 func (b *passwordBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	access.CheckPassword(c, "password", b.Password, "")

@@ -74,6 +74,7 @@ func (a *API) register() {
 	a.registerResellers()
 	a.registerPlans()
 	a.registerSignUps()
+	a.registerCustomers()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

@@ -80,6 +80,8 @@ func viewOf(value any, rev int64) any {
 		return &MailRoute{*v, rev}
 	case *notify.Delivery:
 		return &Delivery{*v, rev}
+	case *reselling.Customer:
+		return &Customer{*v, rev}
 	}
 	return nil
 }
@@ -138,6 +140,8 @@ func searchRecord(id string, value any) string {
 		more = v.Name + "\n" + strings.Join(v.To, "\n")
 	case *notify.Delivery:
 		more = v.To + "\n" + v.Event.ID + "\n" + v.Event.Type + "\n" + v.Event.Data.ID + "\n" + v.Event.Data.ServerName
+	case *reselling.Customer:
+		more = v.Name + "\n" + v.Company + "\n" + v.Email + "\n" + v.Reference
 	case *access.Audit:
 		more = v.Action + "\n" + v.Object + "\n" + v.Actor.Name + "\n" + v.Request
 	}

@@ -135,6 +135,7 @@ type (
 		User        string              `json:"user,omitempty"`
 		Department  string              `json:"department,omitempty"`
 		Customer    string              `json:"customer,omitempty"`
+		Reseller    string              `json:"reseller,omitempty" doc:"Path of the reseller."`
 		Location    string              `json:"location,omitempty"`
 		MaxUses     int                 `json:"max_uses,omitempty"`
 		Uses        int                 `json:"uses,omitempty"`
@@ -154,6 +155,7 @@ type (
 		Role         access.Role `json:"role"`
 		Department   string      `json:"department,omitempty"`
 		Customer     string      `json:"customer,omitempty"`
+		Reseller     string      `json:"reseller,omitempty" doc:"Path of the reseller whose people, or whose customer's, the user is one of."`
 		SecondFactor bool        `json:"second_factor" doc:"Logins need a code."`
 		Disabled     bool        `json:"disabled"`
 		CreatedAt    time.Time   `json:"created_at"`
@@ -163,7 +165,7 @@ type (
 
 func tokenView(t *access.Token, rev int64) Token {
 	return Token{
-		ID: t.ID, Kind: t.Kind, Name: t.Name, Role: t.Role, User: t.User, Department: t.Department, Customer: t.Customer,
+		ID: t.ID, Kind: t.Kind, Name: t.Name, Role: t.Role, User: t.User, Department: t.Department, Customer: t.Customer, Reseller: t.Reseller,
 		Location: t.Location, MaxUses: t.MaxUses, Uses: t.Uses, AutoApprove: t.AutoApprove,
 		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt, Revoked: t.Revoked, Permissions: t.Permissions, Rev: rev,
 	}
@@ -178,7 +180,7 @@ func remoteView(r *order.Remote, rev int64) Remote {
 
 func userView(u *access.User, rev int64) User {
 	return User{
-		ID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Department: u.Department, Customer: u.Customer,
+		ID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller,
 		SecondFactor: u.SecondFactor, Disabled: u.Disabled, CreatedAt: u.CreatedAt, Rev: rev,
 	}
 }

@@ -14,7 +14,8 @@ var tokenFields = []field{
 	{name: "name", usage: "what it is for", required: true},
 	{name: "role", usage: "api: what it may do"},
 	{name: "department", usage: "api, with role department"},
-	{name: "customer", usage: "api, with role customer"},
+	{name: "customer", usage: "api, with role customer: id of a customer, or what his orders say"},
+	{name: "reseller", kind: ref, of: "reseller", usage: "api, with role reseller: whose"},
 	{name: "permissions", kind: list, usage: "api: all that it may do, of what its role may; none given: all of that"},
 	{name: "location", kind: ref, of: "location", usage: "join: where the machines are"},
 	{name: "max_uses", kind: whole, usage: "join: how many machines may use it; 0 is no limit"},
@@ -111,7 +112,8 @@ var userFields = []field{
 	{name: "email", usage: "where letters go, such as a link for a new password; the name, if that is an address, unless given"},
 	{name: "role", usage: "admin, systems, operations, marketing, department, reseller or customer", required: true},
 	{name: "department", usage: "with role department"},
-	{name: "customer", usage: "with role customer: whose objects the user sees"},
+	{name: "customer", usage: "with role customer: whose objects the user sees; id of a customer, or what his orders say"},
+	{name: "reseller", usage: "with role reseller: id of the reseller"},
 }
 
 func (p *program) userActions() []*cobra.Command {
@@ -122,6 +124,14 @@ func (p *program) userActions() []*cobra.Command {
 		p.deed(n, deed{use: "disable", short: "No longer let the user in", below: "/disable", verb: "disabled"}),
 		p.deed(n, deed{use: "enable", short: "Let the user in again", below: "/enable", verb: "enabled"}),
 		p.secondFactorCommand(n),
+	}
+}
+
+func (p *program) customerActions() []*cobra.Command {
+	n := find("customer")
+	return []*cobra.Command{
+		p.deed(n, deed{use: "disable", short: "Keep the customer's people out; what the customer has goes on", below: "/disable", verb: "disabled", fields: []field{reason(true)}}),
+		p.deed(n, deed{use: "enable", short: "Let the customer's people in again", below: "/enable", verb: "enabled"}),
 	}
 }
 

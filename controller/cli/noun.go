@@ -59,6 +59,8 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.tokenActions()
 	case "user":
 		return p.userActions()
+	case "customer":
+		return p.customerActions()
 	case "switch":
 		return p.switchActions()
 	case "reseller":

@@ -411,14 +411,27 @@ var nouns = []noun{
 	},
 	{
 		name: "user", plural: "users", group: setupGroup, aliases: []string{"users"}, short: "People who log in",
-		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
-		filters: []string{"role", "disabled"},
+		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"RESELLER", "reseller", ""}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
+		filters: []string{"role", "customer", "reseller", "disabled"},
 		fields: []field{
 			{name: "email", usage: "where letters go, such as a link for a new password"},
 			{name: "role", usage: "admin, systems, operations, marketing or department"},
 			{name: "department", usage: "with role department"},
 		},
 		edit: true,
+	},
+	{
+		name: "customer", plural: "customers", group: setupGroup, aliases: []string{"customers"}, short: "Organizations that have something at the provider, or at a reseller",
+		columns: []column{{"NAME", "name", ""}, {"STATE", "state", ""}, {"RESELLER", "reseller", ""}, {"REFERENCE", "reference", ""}, {"EMAIL", "email", ""}, {"ID", "id", ""}},
+		filters: []string{"reseller", "reference", "state"},
+		fields: []field{
+			{name: "name", usage: "shown to people; unique among the customers of one reseller", required: true},
+			{name: "company", usage: "as it is on letters"},
+			{name: "email", usage: "where mails for the customer go", required: true},
+			{name: "reference", usage: "what the customer's orders say as customer; the id unless given", once: true},
+			{name: "reseller", kind: ref, of: "reseller", usage: "whose customer it is; none: the provider, or who asks", once: true},
+		},
+		create: true, edit: true,
 	},
 	{
 		name: "reseller", plural: "resellers", group: fleetGroup, aliases: []string{"resellers"}, short: "Companies that get servers and sell what is on them",

@@ -153,7 +153,7 @@ func (in *Intake) ResetPassword(ctx context.Context, tokenID, password string) (
 		u.PasswordHash, u.PasswordAt = hash, now
 		t.Revoked = true
 		return cmp.Or(store.Tokens.Put(tx, t.ID, t), store.Users.Put(tx, u.ID, u),
-			audit(tx, access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller},
+			audit(tx, u.Actor(),
 				"user.password", "users/"+u.ID, before, u, "by a link in a letter", now))
 	})
 }

@@ -42,6 +42,9 @@ type Lookup interface {
 	BMC(server string) (outofband.BMC, bool)
 	Switch(id string) (outofband.Switch, bool)
 	ServerGroup(id string) (reselling.ServerGroup, bool)
+	Reseller(id string) (reselling.Reseller, bool)
+	Customer(id string) (reselling.Customer, bool)
+	CustomerOf(reference string) (reselling.Customer, bool)
 	// Users are those who refer to a record of a table.
 	Users(table, id string) []string
 	Atlas() address.Atlas // all IP pools in short
@@ -110,6 +113,30 @@ func (l *lookup) ServerGroup(id string) (reselling.ServerGroup, bool) {
 	return v, ok
 }
 
+// Reseller is by id.
+func (l *lookup) Reseller(id string) (reselling.Reseller, bool) {
+	v, ok, err := store.Resellers.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
+// Customer is by id.
+func (l *lookup) Customer(id string) (reselling.Customer, bool) {
+	v, ok, err := store.Customers.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
+// CustomerOf is by reference.
+func (l *lookup) CustomerOf(reference string) (reselling.Customer, bool) {
+	h, ok, err := references.Find(l.tx, referenceKey(reference))
+	l.keep(err)
+	if !ok {
+		return reselling.Customer{}, false
+	}
+	return l.Customer(h.ID)
+}
+
 // Users are by table and id.
 func (l *lookup) Users(table, id string) []string {
 	ids, err := usersOf(l.tx, table, id)
@@ -161,6 +188,22 @@ func (s snapshot) Switch(id string) (outofband.Switch, bool) {
 
 func (s snapshot) ServerGroup(id string) (reselling.ServerGroup, bool) {
 	return found(store.ServerGroups.In(s.Snapshot, id))
+}
+
+func (s snapshot) Reseller(id string) (reselling.Reseller, bool) {
+	return found(store.Resellers.In(s.Snapshot, id))
+}
+
+func (s snapshot) Customer(id string) (reselling.Customer, bool) {
+	return found(store.Customers.In(s.Snapshot, id))
+}
+
+func (s snapshot) CustomerOf(reference string) (reselling.Customer, bool) {
+	h, ok := found(references.In(s.Snapshot, referenceKey(reference)))
+	if !ok {
+		return reselling.Customer{}, false
+	}
+	return s.Customer(h.ID)
 }
 
 func (s snapshot) Users(table, id string) []string {

@@ -63,7 +63,7 @@ func (in *Intake) ConfirmSecondFactor(ctx context.Context, userID, code string) 
 }
 
 func actorOf(u access.User) access.Actor {
-	return access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller}
+	return u.Actor()
 }
 
 func wrongCode() error {

@@ -28,7 +28,8 @@ type TokenDraft struct {
 	Name        string              `json:"name" doc:"What it is for."`
 	Role        access.Role         `json:"role,omitempty" doc:"api: what it may do."`
 	Department  string              `json:"department,omitempty" doc:"api with role department."`
-	Customer    string              `json:"customer,omitempty" doc:"api with role customer: whose objects it sees."`
+	Customer    string              `json:"customer,omitempty" doc:"api with role customer: whose objects it sees; id of a customer, or what his orders say as customer."`
+	Reseller    string              `json:"reseller,omitempty" doc:"api with role reseller: id of the reseller whose objects it sees."`
 	Location    string              `json:"location,omitempty" doc:"join: id of the location where the machines are."`
 	MaxUses     int                 `json:"max_uses,omitempty" doc:"join: how many machines may use it; 0 is no limit."`
 	AutoApprove bool                `json:"auto_approve,omitempty" doc:"join: the machines need no approval."`
@@ -41,7 +42,7 @@ func (d TokenDraft) Check(c *fault.Check, look Lookup, now time.Time) {
 	order.CheckName(c, "name", d.Name)
 	switch d.Kind {
 	case access.TokenAPI:
-		checkRole(c, d.Role, d.Department, d.Customer)
+		d.belonging().check(c, look, access.System, "reseller")
 		for i, p := range d.Permissions {
 			c.Require(p != access.Public && access.Allowed(d.Role, p), "permissions["+strconv.Itoa(i)+"]", "%.40q is nothing that the role %.40q may do", p, d.Role)
 		}
@@ -51,6 +52,7 @@ func (d TokenDraft) Check(c *fault.Check, look Lookup, now time.Time) {
 	case access.TokenJoin:
 		c.Require(len(d.Permissions) == 0, "permissions", "is only for api tokens")
 		c.Require(d.Role == "", "role", "is only for api tokens; a join token enrols machines and does nothing else")
+		c.Require(d.Reseller == "", "reseller", "is only for api tokens")
 		c.Require(0 <= d.MaxUses && d.MaxUses <= maxUses, "max_uses", "is %d; give a whole number from 0 (no limit) to %d", d.MaxUses, maxUses)
 		if d.Location != "" {
 			_, ok := look.Location(d.Location)
@@ -64,15 +66,8 @@ func (d TokenDraft) Check(c *fault.Check, look Lookup, now time.Time) {
 	}
 }
 
-// checkRole records a role that is unknown or lacks what narrows it (rule X7).
-func checkRole(c *fault.Check, r access.Role, department, customer string) {
-	c.Require(r.Known(), "role", "is %.40q; give one of %v", r, access.Roles())
-	if r == access.RoleDepartment {
-		order.CheckName(c, "department", department)
-	}
-	if r == access.RoleCustomer {
-		order.CheckName(c, "customer", customer)
-	}
+func (d TokenDraft) belonging() belonging {
+	return belonging{d.Role, d.Department, d.Customer, d.Reseller}
 }
 
 // CreateToken makes a token and returns its secret, which is kept nowhere (rule X9).
@@ -86,13 +81,16 @@ func (in *Intake) CreateToken(ctx context.Context, actor access.Actor, d TokenDr
 		if err := answered(tx, now); err != nil {
 			return err
 		}
-		if err := checked(tx, "the token cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, now) }); err != nil {
+		if err := checked(tx, "the token cannot be made", func(c *fault.Check, look Lookup) {
+			d.Check(c, look, now)
+			t = access.Token{
+				ID: fresh, Kind: d.Kind, Name: d.Name, Digest: access.Digest(secret), Role: d.Role, Department: d.Department,
+				Location: d.Location, MaxUses: d.MaxUses, AutoApprove: d.AutoApprove, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: d.ExpiresAt,
+				Permissions: d.Permissions,
+			}
+			t.Customer, t.Reseller = d.belonging().settled(look, access.System)
+		}); err != nil {
 			return err
-		}
-		t = access.Token{
-			ID: fresh, Kind: d.Kind, Name: d.Name, Digest: access.Digest(secret), Role: d.Role, Department: d.Department, Customer: d.Customer,
-			Location: d.Location, MaxUses: d.MaxUses, AutoApprove: d.AutoApprove, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: d.ExpiresAt,
-			Permissions: d.Permissions,
 		}
 		return cmp.Or(store.Tokens.Create(tx, t.ID, t),
 			audit(tx, actor, "token.create", "tokens/"+t.ID, nil, t, "", now),
@@ -140,7 +138,8 @@ func (in *Intake) CreateOwnToken(ctx context.Context, actor access.Actor, from *
 		}
 		t = access.Token{
 			ID: fresh, Kind: access.TokenProgram, Name: d.Name, Digest: access.Digest(secret), Role: actor.Role, User: from.User, Permissions: d.Permissions,
-			Department: actor.Department, Customer: actor.Customer, CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: now.Add(OwnTokenLife),
+			Department: actor.Department, Customer: actor.Customer, Reseller: actor.Reseller,
+			CreatedAt: now, CreatedBy: actor.Name, ExpiresAt: now.Add(OwnTokenLife),
 		}
 		return cmp.Or(store.Tokens.Create(tx, t.ID, t), audit(tx, actor, "token.create", "tokens/"+t.ID, nil, t, "", now),
 			rememberSecret(tx, "tokens", t.ID, t, secret, now))
@@ -162,7 +161,7 @@ type Visitor struct{ Address, Client string }
 func (in *Intake) OpenSession(ctx context.Context, u access.User, from Visitor) (t access.Token, secret string, rev int64, err error) {
 	now, fresh := in.now(), id.New("tok")
 	secret = newSecret(access.TokenSession)
-	actor := access.Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer}
+	actor := u.Actor()
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
 		present, err := store.Users.Get(tx, u.ID)
 		if err != nil {
@@ -173,7 +172,7 @@ func (in *Intake) OpenSession(ctx context.Context, u access.User, from Visitor) 
 		}
 		t = access.Token{
 			ID: fresh, Kind: access.TokenSession, Name: "login of " + u.Name, Digest: access.Digest(secret), Role: u.Role, User: u.ID,
-			Department: u.Department, Customer: u.Customer, CreatedAt: now, CreatedBy: u.Name, ExpiresAt: now.Add(SessionLife),
+			Department: u.Department, Customer: u.Customer, Reseller: u.Reseller, CreatedAt: now, CreatedBy: u.Name, ExpiresAt: now.Add(SessionLife),
 			Address: from.Address, Client: from.Client, SeenAt: now,
 		}
 		return cmp.Or(store.Tokens.Create(tx, t.ID, t), audit(tx, actor, "session.open", "tokens/"+t.ID, nil, t, "", now))

@@ -18,17 +18,23 @@ type UserDraft struct {
 	Email      string      `json:"email,omitempty" doc:"Where letters to the user go, such as a link for a new password; the name, if that is an address, unless given."`
 	Role       access.Role `json:"role" doc:"What the user may do (X7)."`
 	Department string      `json:"department,omitempty" doc:"With role department."`
-	Customer   string      `json:"customer,omitempty" doc:"With role customer: whose objects the user sees."`
+	Customer   string      `json:"customer,omitempty" doc:"With role customer: whose objects the user sees; id of a customer, or what his orders say as customer."`
+	Reseller   string      `json:"reseller,omitempty" doc:"With role reseller: id of the reseller whose user it is; the one who asks unless given."`
 	Password   string      `json:"password" doc:"At least 12 characters. Only a hash is kept (X9)."`
 }
 
-// Check records all fields that are wrong.
-func (d UserDraft) Check(c *fault.Check, look Lookup) {
+func (d UserDraft) belonging() belonging {
+	return belonging{d.Role, d.Department, d.Customer, d.Reseller}
+}
+
+// Check records all fields that are wrong. What the actor does not see does not exist.
+func (d UserDraft) Check(c *fault.Check, look Lookup, actor access.Actor) {
 	order.CheckName(c, "name", d.Name)
-	checkRole(c, d.Role, d.Department, d.Customer)
+	d.belonging().check(c, look, actor, "reseller")
 	access.CheckPassword(c, "password", d.Password, d.Name)
 	checkEmail(c, d.Email)
-	checkTaken(c, look, "users", "name", d.Name, "")
+	_, taken := look.Holder("users", d.Name)
+	c.Require(!taken, "name", "%q is taken; names differ by more than case", d.Name)
 }
 
 // CreateUser adds a user.
@@ -42,11 +48,12 @@ func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraf
 		if err := answered(tx, now); err != nil {
 			return err
 		}
-		if err := checked(tx, "the user cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look) }); err != nil {
+		if err := checked(tx, "the user cannot be made", func(c *fault.Check, look Lookup) {
+			d.Check(c, look, actor)
+			u = access.User{ID: fresh, Name: d.Name, Email: d.Email, Role: d.Role, Department: d.Department, PasswordHash: hash, CreatedAt: now}
+			u.Customer, u.Reseller = d.belonging().settled(look, actor)
+		}); err != nil {
 			return err
-		}
-		u = access.User{
-			ID: fresh, Name: d.Name, Email: d.Email, Role: d.Role, Department: d.Department, Customer: d.Customer, PasswordHash: hash, CreatedAt: now,
 		}
 		return cmp.Or(store.Users.Create(tx, u.ID, u), rename(tx, "users", "", u.Name, u.ID),
 			audit(tx, actor, "user.create", "users/"+u.ID, nil, u, "", now),

@@ -63,6 +63,7 @@ var (
 // Resellers and what they have.
 var (
 	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
+	Customers = NewTable[reselling.Customer]("customers", "customer")
 	Sales     = NewTable[reselling.Sale]("sales", "sale").Tell(notify.OfSale)
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
 

@@ -59,11 +59,14 @@ func TestX7_MarketingChangesNothing(t *testing.T) {
 
 func TestX7_CustomersAndResellersSeeNothingOfTheFleet(t *testing.T) {
 	for _, r := range []Role{RoleCustomer, RoleReseller} {
-		for _, p := range []Permission{ServerWrite, OperationRead, ErasureRead, HandsRead, TaskRead, AuditRead, MatchAsk, SetupRead, PeopleAct, SaleMake} {
+		for _, p := range []Permission{ServerWrite, OperationRead, ErasureRead, HandsRead, TaskRead, AuditRead, MatchAsk, SetupRead, SaleMake, UserManage} {
 			if Allowed(r, p) {
 				t.Errorf("%s has %s", r, p)
 			}
 		}
+	}
+	if Allowed(RoleCustomer, PeopleAct) || Allowed(RoleCustomer, PeopleManage) {
+		t.Error("a customer manages people")
 	}
 	if Allowed(RoleCustomer, ServerRead) {
 		t.Error("a customer sees servers")
@@ -72,7 +75,7 @@ func TestX7_CustomersAndResellersSeeNothingOfTheFleet(t *testing.T) {
 
 func TestX7_AResellerSeesWhatIsHisAndWhatIsBelowHim(t *testing.T) {
 	owner := Actor{Role: RoleReseller, Reseller: "rsl-a/rsl-b"}
-	for _, table := range []string{"servers", "resellers", "customers", "sales", "placements"} {
+	for _, table := range []string{"servers", "resellers", "users", "customers", "sales", "placements"} {
 		s := ScopeOf(owner, table)
 		for path, want := range map[string]bool{
 			"rsl-a/rsl-b": true, "rsl-a/rsl-b/rsl-c": true, "rsl-a": false, "rsl-a/rsl-bb": false, "rsl-b": false, "": false,

@@ -36,6 +36,7 @@ const (
 	AuditRead      Permission = "audit.read"   // rule X8
 	TokenManage    Permission = "token.manage" // API and join tokens
 	UserManage     Permission = "user.manage"
+	PeopleManage   Permission = "people.manage" // users; his own and his customers', for a reseller
 	HandsRead      Permission = "hands.read"    // management controllers, switches and ports
 	HandsWrite     Permission = "hands.write"   // set them up; their passwords are never shown
 	SecretManage   Permission = "secret.manage" // rotate the keys that seal secrets (X9)
@@ -52,14 +53,14 @@ const (
 	SignUpMake     Permission = "signup.make"     // sign a reseller up for a plan: what a billing program does
 	PlacementRead  Permission = "placement.read"  // what customers have on servers; his own, for a reseller
 	PlacementWrite Permission = "placement.write" // register what a panel made elsewhere
-	PeopleAct      Permission = "people.act"      // act for a reseller or a customer (S11)
+	PeopleAct      Permission = "people.act"      // act for a reseller or a customer (S11); for his customers, for a reseller
 )
 
 // everything lists all permissions that need a login.
 var everything = []Permission{
 	Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 	OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead, SetupWrite,
-	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage,
+	TariffRead, ImageRead, ImageWrite, MatchAsk, EventRead, AuditRead, TokenManage, UserManage, PeopleManage,
 	HandsRead, HandsWrite, SecretManage,
 	NotifyManage, ErasureRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake,
 	PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
@@ -68,7 +69,7 @@ var everything = []Permission{
 // granted is the one table of roles (rule X7).
 var granted = map[Role][]Permission{
 	RoleAdmin:   everything,
-	RoleSystems: without(everything, TokenManage, UserManage, SecretManage, ServerConsole),
+	RoleSystems: without(everything, TokenManage, UserManage, PeopleManage, SecretManage, ServerConsole),
 	RoleOperations: {
 		Self, ServerRead, ServerWrite, ServerApprove, ServerOverride, ServerConsole, OperationRead, OperationRun,
 		OrderRead, OrderPlace, OrderConfigure, OrderCancel, ServiceRead, ServiceMove, ServicePower, AddressWrite, TaskRead, TaskWork, SetupRead,
@@ -81,8 +82,11 @@ var granted = map[Role][]Permission{
 		ErasureRead, ResellerRead, CustomerRead, SaleRead, PlanRead, PlacementRead,
 	},
 	RoleDepartment: {Self, ServerRead, ErasureRead, OperationRead, TaskRead, TaskWork, EventRead},
-	RoleReseller:   {Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, PlacementRead},
-	RoleCustomer:   {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
+	RoleReseller: {
+		Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, PlacementRead,
+		PeopleManage, PeopleAct,
+	},
+	RoleCustomer: {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},
 }
 
 func without(list []Permission, drop ...Permission) []Permission {

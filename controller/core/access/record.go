@@ -38,6 +38,11 @@ type User struct {
 	CreatedAt    time.Time `json:"created_at"`
 }
 
+// Actor is the user himself.
+func (u *User) Actor() Actor {
+	return Actor{Name: u.Name, Role: u.Role, Department: u.Department, Customer: u.Customer, Reseller: u.Reseller}
+}
+
 // Token kinds.
 const (
 	TokenAPI      = "api"      // bearer token of a program
@@ -83,6 +88,11 @@ type Token struct {
 // Covers reports whether a token gives its holder the permission, if his role has it.
 func (t *Token) Covers(p Permission) bool {
 	return t.Kind != TokenProgram && len(t.Permissions) == 0 || p == Public || p == Self || slices.Contains(t.Permissions, p)
+}
+
+// Actor is who holds a token that belongs to no user.
+func (t *Token) Actor() Actor {
+	return Actor{Name: t.Name, Role: t.Role, Department: t.Department, Customer: t.Customer, Reseller: t.Reseller}
 }
 
 // Actor is who does something, for whom.

@@ -31,7 +31,7 @@ var scoped = map[Role]map[string]string{
 	RoleDepartment: {"tasks": "department", "departments": "department"},
 	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer"},
 	RoleReseller: {
-		"servers": "reseller", "resellers": "reseller", "customers": "reseller", "sales": "reseller", "placements": "reseller",
+		"servers": "reseller", "resellers": "reseller", "users": "reseller", "customers": "reseller", "sales": "reseller", "placements": "reseller",
 	},
 }
 

@@ -33,6 +33,7 @@ type Reseller struct {
 	Below     Sum       `json:"below"`    // what those below him were promised
 	Servers   uint64    `json:"servers"`  // how many he has, by plan or by sale
 	Taken     uint64    `json:"taken"`    // how many of them by plan
+	Customers uint64    `json:"customers"`
 	State     string    `json:"state" enum:"active,disabled,suspended"`
 	Note      string    `json:"note,omitempty"` // why it was disabled or suspended
 	CreatedAt time.Time `json:"created_at"`
