@@ -17,8 +17,8 @@ import (
 	"github.com/steelyard/steelyard/pkg/id"
 )
 
-// reseller makes one below another; parent "" is the provider.
-func (h *house) reseller(name, parent string) reselling.Reseller {
+// tree makes a reseller below another; parent "" is the provider.
+func (h *house) tree(name, parent string) reselling.Reseller {
 	h.t.Helper()
 	r, _, err := h.in.CreateReseller(context.Background(), access.System, intake.ResellerDraft{
 		Name: name, Company: name, Email: "office@example.org", Parent: parent,
@@ -87,8 +87,8 @@ const goodPassword = "correct horse battery"
 func TestX7_DisabledAndSuspendedResellersKeepTheirPeopleOut(t *testing.T) {
 	h := newHouse(t)
 	h.api.logins, h.api.names = newLimiter(1, 1000), newLimiter(1, 1000)
-	above := h.reseller("Above", "")
-	below := h.reseller("Below", above.ID)
+	above := h.tree("Above", "")
+	below := h.tree("Below", above.ID)
 	customer := h.id(h.must(201, "POST", "/v1/customers", jsonOf(map[string]any{"name": "Acme", "email": "a@example.org", "reseller": below.ID})))
 	for name, who := range map[string]map[string]any{
 		"above": {"role": "reseller", "reseller": above.ID}, "below": {"role": "reseller", "reseller": below.ID},
@@ -157,8 +157,8 @@ func TestX7_DisabledAndSuspendedResellersKeepTheirPeopleOut(t *testing.T) {
 
 func TestX7_AResellerManagesHisPeopleAlone(t *testing.T) {
 	h := newHouse(t)
-	above := h.reseller("Above", "")
-	below, beside := h.reseller("Below", above.ID), h.reseller("Beside", "")
+	above := h.tree("Above", "")
+	below, beside := h.tree("Below", above.ID), h.tree("Beside", "")
 	boss, rival := h.bearer(access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: above.Path}), h.bearer(access.Actor{Name: "rival", Role: access.RoleReseller, Reseller: beside.Path})
 	theirs := h.id(h.by(rival, "POST", "/v1/customers", `{"name":"Acme","email":"a@example.org"}`).want(t, 201))
 	own := h.id(h.by(boss, "POST", "/v1/customers", `{"name":"acme","email":"a@example.org"}`).want(t, 201))
@@ -206,7 +206,7 @@ func TestX7_AResellerManagesHisPeopleAlone(t *testing.T) {
 
 func TestX7_ATokenForPeopleMakesNoStaff(t *testing.T) {
 	h := newHouse(t)
-	r := h.reseller("Hosty", "")
+	r := h.tree("Hosty", "")
 	h.must(201, "POST", "/v1/users", jsonOf(map[string]any{"name": "root@example.org", "role": "admin", "password": goodPassword}))
 	var s Session
 	h.by("", "POST", "/v1/login", jsonOf(map[string]any{"name": "root@example.org", "password": goodPassword})).want(t, 200).json(t, &s)
@@ -220,7 +220,7 @@ func TestX7_ATokenForPeopleMakesNoStaff(t *testing.T) {
 
 func TestX12_ManyAtOnceMakeNoMoreCustomersThanTheLimit(t *testing.T) {
 	h := newHouse(t)
-	r := h.reseller("Hosty", "")
+	r := h.tree("Hosty", "")
 	boss := h.bearer(access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: r.Path})
 	var won atomic.Int64
 	var all sync.WaitGroup

@@ -28,6 +28,8 @@ type state struct {
 	request string // id, for log and audit
 	route   string // "GET /v1/servers/{id}"
 	actor   access.Actor
+	by      access.Actor // who asks, where he acts for somebody else (rule S11)
+	acting  string       // for whom: kind/id; "" for himself
 	token   *access.Token
 	secret  string       // the bearer token itself: opens sealed answers; never logged
 	once    *intake.Once // Idempotency-Key of the request, or nil
@@ -50,6 +52,9 @@ func (c *call) actor() access.Actor { return c.state.actor }
 
 // may reports whether the caller has a permission by his role, and by his token.
 func (c *call) may(p access.Permission) bool {
+	if c.state.acting != "" && !access.MayActing(c.state.by.Role, c.state.actor.Role, p) {
+		return false
+	}
 	return access.Allowed(c.state.actor.Role, p) && (c.state.token == nil || c.state.token.Covers(p))
 }
 

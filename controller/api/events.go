@@ -169,7 +169,14 @@ func (a *API) welcome(w *watcher) bool {
 		return false
 	}
 	actor, ok := a.actorOf(t)
-	return ok && actor == w.c.state.actor && a.in.KeptOut(actor) == ""
+	if !ok || a.in.KeptOut(actor) != "" {
+		return false
+	}
+	if w.c.state.acting == "" {
+		return actor == w.c.state.actor
+	}
+	as, _, err := a.in.ActFor(actor, w.c.state.acting)
+	return err == nil && actor == w.c.state.by && as == w.c.state.actor
 }
 
 // sees reports whether the client may read the record, before or after.

@@ -35,6 +35,7 @@ type Whoami struct {
 	Department  string              `json:"department,omitempty"`
 	Customer    string              `json:"customer,omitempty"`
 	Reseller    *Belongs            `json:"reseller,omitempty" doc:"Whose people the caller is one of."`
+	ActingFor   string              `json:"acting_for,omitempty" doc:"For whom the caller acts, as kind/id; role and the rest are then those of the other (S11)."`
 	Permissions []access.Permission `json:"permissions"`
 	Token       string              `json:"token" doc:"Id of the token."`
 	Kind        string              `json:"kind" enum:"api,session,program"`
@@ -63,8 +64,8 @@ func (a *API) registerLogin() {
 	without(a, "GET /v1/whoami", about{summary: "Who am I, and what may I do", tag: "access", answer: Whoami{}}, func(c *call) (reply, error) {
 		actor, t := c.actor(), c.state.token
 		return reply{body: render(&Whoami{
-			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer, Reseller: a.belongs(actor),
-			Permissions: slices.DeleteFunc(access.Permissions(actor.Role), func(p access.Permission) bool { return !t.Covers(p) }), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
+			Name: actor.Name, Role: actor.Role, Department: actor.Department, Customer: actor.Customer, Reseller: a.belongs(actor), ActingFor: c.state.acting,
+			Permissions: slices.DeleteFunc(access.Permissions(actor.Role), func(p access.Permission) bool { return !c.may(p) }), Token: t.ID, Kind: t.Kind, ExpiresAt: t.ExpiresAt,
 		})}, nil
 	})
 }

@@ -164,6 +164,12 @@ func (a *API) admit(c *call) *Problem {
 	if perm != access.Self && a.lacksSecondFactor(c.state.token) {
 		return newProblem(http.StatusForbidden, "this fleet wants a second factor of you before anything else: steelyard user second-factor enrol")
 	}
+	if p := a.actFor(c, perm); p != nil {
+		return p
+	}
+	if c.state.acting != "" && !c.may(perm) && access.Allowed(c.state.actor.Role, perm) {
+		return newProblem(http.StatusForbidden, "you may not do this yourself, so not for "+c.state.acting+" either; it needs the permission "+string(perm))
+	}
 	if !c.may(perm) && access.Allowed(c.state.actor.Role, perm) {
 		return newProblem(http.StatusForbidden, "this token was made without the permission "+string(perm))
 	}

@@ -74,7 +74,7 @@ func (a *API) once(c *call) bool {
 		c.fail(check.Err("the request is not valid"), "header")
 		return false
 	}
-	o := intake.NewOnce(holder(c.state.token), key, c.state.secret)
+	o := intake.NewOnce(holder(c.state.token)+c.state.acting, key, c.state.secret)
 	if !a.flight.enter(o.Key) {
 		c.fail(fault.Refused("the request with this Idempotency-Key is being answered at this moment; ask again"), "header")
 		return false

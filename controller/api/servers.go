@@ -243,7 +243,7 @@ func (a *API) server(c *call) (reply, error) {
 		inv := m.facts.Inventory
 		v.Inventory = &inv
 	}
-	if access.Allowed(c.actor().Role, access.HandsRead) {
+	if c.may(access.HandsRead) {
 		a.addHands(&v, m)
 		if v.Traffic != nil {
 			v.Traffic.Gaps = m.traffic.Gaps

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -22,6 +23,7 @@ func (p *program) globalFlags(root *cobra.Command) {
 	f.StringVar(&p.url, "url", "", "address of the controller ($STEELYARD_URL)")
 	f.StringVar(&p.ca, "ca", "", "file with the authority of its certificate ($STEELYARD_CA)")
 	f.StringVar(&p.tokenFile, "token-file", "", "file with your token, instead of $STEELYARD_TOKEN ($STEELYARD_TOKEN_FILE)")
+	f.StringVar(&p.actFor, "act-for", "", "act for somebody else: reseller/NAME, customer/NAME or user/NAME ($STEELYARD_ACT_FOR)")
 	f.StringVarP(&p.output, "output", "o", "table", "table for people, json for programs")
 	_ = root.RegisterFlagCompletionFunc("output", fixed("table", "json")) // the flag exists
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
@@ -106,6 +108,9 @@ func (p *program) api() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.actFor = first(p.actFor, p.variable("ACT_FOR")); p.actFor != "" {
+		fmt.Fprintf(p.err, "acting for %s\n", clean(p.actFor))
+	}
 	p.client, err = p.newClient(s, token)
 	return p.client, err
 }
@@ -115,5 +120,5 @@ func (p *program) newClient(s session, token logging.Secret) (*client.Client, er
 	if ca == "" && p.address(s) == s.URL {
 		ca = s.CA
 	}
-	return client.New(client.Options{URL: p.address(s), Token: token, CA: ca, UserAgent: "steelyard/" + version.Version, Pause: p.pause})
+	return client.New(client.Options{URL: p.address(s), Token: token, CA: ca, UserAgent: "steelyard/" + version.Version, ActFor: p.actFor, Pause: p.pause})
 }

@@ -68,7 +68,7 @@ func run(ctx context.Context, w world) int {
 // program is one run of the command.
 type program struct {
 	world
-	url, ca, tokenFile, output string
+	url, ca, tokenFile, output, actFor string
 
 	client *client.Client // made by the first command that asks
 	names  map[string]map[string]string

@@ -22,6 +22,7 @@ type Options struct {
 	Token     logging.Secret // bearer token; empty before login
 	CA        string         // file with the authority of the controller's certificate, PEM; empty: those of the system
 	UserAgent string
+	ActFor    string // reseller/…, customer/… or user/… that every request is made for (rule S11)
 	// Pause waits between attempts; nil waits for real.
 	Pause func(context.Context, time.Duration) error
 }
@@ -32,6 +33,7 @@ type Client struct {
 	token     logging.Secret
 	http      *http.Client
 	userAgent string
+	actFor    string
 	pause     func(context.Context, time.Duration) error
 }
 
@@ -68,7 +70,7 @@ func New(o Options) (*Client, error) {
 		ForceAttemptHTTP2:     true,
 	}
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Transport: transport, CheckRedirect: stay}, pause: o.Pause}, nil
+	return &Client{base: base, token: o.Token, userAgent: o.UserAgent, actFor: o.ActFor, http: &http.Client{Transport: transport, CheckRedirect: stay}, pause: o.Pause}, nil
 }
 
 func loopback(host string) bool {

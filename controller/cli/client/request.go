@@ -165,6 +165,7 @@ func (c *Client) newRequest(ctx context.Context, r request, body io.Reader) (*ht
 	}
 	set("Accept", "application/json")
 	set("User-Agent", c.userAgent)
+	set("Steelyard-Act-For", c.actFor)
 	set("Content-Type", r.contentType)
 	set("If-Match", r.ifMatch)
 	set("Idempotency-Key", r.key)
