@@ -262,7 +262,7 @@ func userSheet() *sheet {
 		label("name", func(u *access.User) string { return u.Name }),
 		text("role", func(u *access.User) string { return string(u.Role) }),
 		text("customer", func(u *access.User) string { return u.Customer }),
-		text("reseller", func(u *access.User) string { return u.Reseller }),
+		path("reseller", func(u *access.User) string { return u.Reseller }),
 		text("disabled", func(u *access.User) string { return strconv.FormatBool(u.Disabled) }, yesNo...),
 		moment("created_at", func(u *access.User) time.Time { return u.CreatedAt }),
 	)

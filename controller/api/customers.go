@@ -55,7 +55,7 @@ func customerSheet() *sheet {
 	return newSheet("customers",
 		label("id", func(c *reselling.Customer) string { return c.ID }),
 		label("name", func(c *reselling.Customer) string { return c.Name }),
-		text("reseller", func(c *reselling.Customer) string { return c.Reseller }),
+		path("reseller", func(c *reselling.Customer) string { return c.Reseller }),
 		text("reference", func(c *reselling.Customer) string { return c.Reference }),
 		text("state", func(c *reselling.Customer) string { return c.State }, reselling.Active, reselling.Disabled),
 		moment("created_at", func(c *reselling.Customer) time.Time { return c.CreatedAt }),

@@ -163,7 +163,7 @@ func placementSheet() *sheet {
 		text("server", func(p *hosting.Placement) string { return p.Server }),
 		text("kind", func(p *hosting.Placement) string { return p.Kind }, hosting.Kinds...),
 		text("state", func(p *hosting.Placement) string { return p.State }, hosting.States...),
-		text("reseller", func(p *hosting.Placement) string { return p.Reseller }),
+		path("reseller", func(p *hosting.Placement) string { return p.Reseller }),
 		text("customer", func(p *hosting.Placement) string { return p.Customer }),
 		number("disk_mib", func(p *hosting.Placement) int64 { return int64(p.DiskMiB) }),
 		moment("created_at", func(p *hosting.Placement) time.Time { return p.CreatedAt }),

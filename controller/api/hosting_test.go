@@ -466,6 +466,9 @@ func accountJSON(server, reseller string, round, n int) string {
 func TestX7_AResellerSeesOnlyHisPlacements(t *testing.T) {
 	h := newHouse(t)
 	h.change(func(tx *store.Tx) error {
+		if err := store.Resellers.Put(tx, "rsl-1", reselling.Reseller{ID: "rsl-1", Path: "rsl-1", Name: "acme", State: reselling.Active}); err != nil {
+			return err
+		}
 		for id, path := range map[string]string{"plc-1": "rsl-1", "plc-2": "rsl-1/rsl-2", "plc-3": "rsl-12", "plc-4": ""} {
 			if err := store.Placements.Put(tx, id, hosting.Placement{ID: id, Reseller: path, Kind: hosting.Account, State: hosting.There}); err != nil {
 				return err

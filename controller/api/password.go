@@ -46,6 +46,9 @@ func (a *API) registerPassword() {
 			d.Check(c, *u)
 		}
 	}, func(c *call, id string, rev int64, apply func(intake.UserEdit) (intake.UserEdit, error)) error {
+		if _, err := a.person(c); err != nil {
+			return err
+		}
 		_, _, err := a.in.EditUser(c.ctx(), c.actor(), id, rev, apply)
 		return err
 	})

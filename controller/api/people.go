@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -77,7 +78,7 @@ func (a *API) registerPeople() {
 	a.switching("enable", "Let a user in again", false)
 	withBody(a, "PUT /v1/users/{id}/password", about{summary: "Give a user a new password; open logins end", tag: "users", answer: User{}},
 		func(c *call, b *passwordBody) (reply, error) {
-			r, err := a.find(c, "users")
+			r, err := a.person(c)
 			if err != nil {
 				return reply{}, err
 			}
@@ -91,9 +92,21 @@ func (a *API) registerPeople() {
 	a.getter("audit", "One line of the audit log", AuditLine{})
 }
 
+// person finds the user of a request that changes him. The provider's own people are changed by who may manage all users.
+func (a *API) person(c *call) (*row, error) {
+	r, err := a.find(c, "users")
+	if err != nil {
+		return nil, err
+	}
+	if u := r.value.(*access.User); slices.Contains(access.Staff(), u.Role) && !c.may(access.UserManage) {
+		return nil, fault.Denied("%s works for the provider; that needs the permission %s", u.Name, access.UserManage)
+	}
+	return r, nil
+}
+
 func (a *API) switching(action, summary string, disabled bool) {
 	without(a, "POST /v1/users/{id}/"+action, about{summary: summary, tag: "users", answer: User{}}, func(c *call) (reply, error) {
-		r, err := a.find(c, "users")
+		r, err := a.person(c)
 		if err != nil {
 			return reply{}, err
 		}

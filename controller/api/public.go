@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 )
 
 // Health is the answer of /healthz and /readyz.
@@ -32,6 +33,7 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.Info.Description = "Servers, orders and what happens to them. Errors are problem details (RFC 9457) that name every wrong field at once."
 	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	cfg.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[reselling.Limit](), reflect.TypeFor[limitSchema]())
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "A token of POST /v1/login or POST /v1/tokens."},
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -39,10 +41,22 @@ type (
 		Servers []string `json:"servers" doc:"Ids of the servers, 1 to 100. Each is assigned by itself: that one cannot be assigned keeps no other from it."`
 	}
 	unassignBody struct {
-		serversBody
-		Reason string `json:"reason,omitempty" doc:"Kept in the audit log."`
+		Servers []string `json:"servers" doc:"Ids of the servers, 1 to 100. Each is taken out by itself."`
+		Reason  string   `json:"reason,omitempty" doc:"Kept in the audit log."`
 	}
 )
+
+// limitSchema describes a limit: a whole number, or no limit (X12).
+type limitSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (limitSchema) Schema(huma.Registry) *huma.Schema {
+	least, most := 0.0, float64(reselling.MaxLimit)
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeInteger, Minimum: &least, Maximum: &most},
+		{Type: huma.TypeString, Enum: []any{reselling.NoLimit.String()}},
+	}}
+}
 
 func (b *resellerBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look, "") }
 func (b *planBody) check(c *fault.Check, look intake.Lookup, _ *state)     { b.Check(c, look, "") }
@@ -59,7 +73,7 @@ func (b *serversBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 }
 
 func (b *unassignBody) check(c *fault.Check, look intake.Lookup, st *state) {
-	b.serversBody.check(c, look, st)
+	(&serversBody{b.Servers}).check(c, look, st)
 	c.Require(len(b.Reason) <= intake.MaxReason, "reason", "is longer than %d bytes", intake.MaxReason)
 }
 
@@ -167,7 +181,7 @@ func resellerSheet() *sheet {
 		label("company", func(r *reselling.Reseller) string { return r.Company }),
 		text("email", func(r *reselling.Reseller) string { return r.Email }),
 		text("parent", func(r *reselling.Reseller) string { return r.Parent }),
-		text("reseller", func(r *reselling.Reseller) string { return r.Path }),
+		path("reseller", func(r *reselling.Reseller) string { return r.Path }),
 		text("plan", func(r *reselling.Reseller) string { return r.Plan }),
 		text("state", func(r *reselling.Reseller) string { return r.State }, reselling.Active, reselling.Disabled, reselling.Suspended),
 		number("servers", func(r *reselling.Reseller) int64 { return int64(r.Servers) }),
@@ -188,7 +202,7 @@ func signUpSheet() *sheet {
 	return newSheet("signups",
 		label("id", func(s *reselling.SignUp) string { return s.ID }),
 		text("plan", func(s *reselling.SignUp) string { return s.Plan }),
-		text("reseller", func(s *reselling.SignUp) string { return s.Path }),
+		path("reseller", func(s *reselling.SignUp) string { return s.Path }),
 		text("state", func(s *reselling.SignUp) string { return s.State },
 			reselling.SignUpNew, reselling.SignUpModeration, reselling.SignUpActive, reselling.SignUpRefused, reselling.SignUpCanceled),
 		text("server", func(s *reselling.SignUp) string { return s.Server }),

@@ -113,7 +113,7 @@ var userFields = []field{
 	{name: "role", usage: "admin, systems, operations, marketing, department, reseller or customer", required: true},
 	{name: "department", usage: "with role department"},
 	{name: "customer", usage: "with role customer: whose objects the user sees; id of a customer, or what his orders say"},
-	{name: "reseller", usage: "with role reseller: id of the reseller"},
+	{name: "reseller", kind: ref, of: "reseller", usage: "with role reseller: whose"},
 }
 
 func (p *program) userActions() []*cobra.Command {

@@ -220,7 +220,7 @@ var nouns = []noun{
 			{"MESSAGE", "message", ""},
 		},
 		filters: []string{"state", "reseller", "server"},
-		refs:    map[string]string{"server": "server"},
+		refs:    map[string]string{"server": "server", "reseller": "reseller"},
 	},
 	{
 		name: "placement", plural: "placements", group: fleetGroup, aliases: []string{"placements"}, short: "What customers have on servers: accounts, forwardings, mailboxes, databases",
@@ -242,7 +242,7 @@ var nouns = []noun{
 			{name: "name", usage: "domain, address, or name of the database", required: true},
 			{name: "domains", kind: list, usage: "further vhosts and subdomains of an account"},
 			{name: "server", kind: ref, of: "server", usage: "server that it is on; a pool that chooses by itself gives one unless given"},
-			{name: "reseller", usage: "id of the reseller whose customer has it; the provider unless given"},
+			{name: "reseller", kind: ref, of: "reseller", usage: "whose customer has it; the provider unless given"},
 			{name: "customer", usage: "id of the customer"},
 			{name: "disk_mib", kind: whole, usage: "disk space that is promised to it, in MiB"},
 			{name: "state", usage: "making (unless given) or there"},

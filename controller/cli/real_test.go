@@ -289,6 +289,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.refusedByRule("server reject web1 --yes --reason unknown")
 	r.erasures()
 	r.sales()
+	r.plans()
 	r.inspections()
 	r.do("", "operation show "+op)
 	r.refusedByRule("operation retry " + op)
@@ -319,7 +320,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 		r.t.Errorf("provider show: %s", out)
 	}
 	r.do("", "user show bob")
-	r.do("another long password 77", "login --name bob")
+	r.do("correct horse battery staple", "login --name ann")
 	r.do("", "logout")
 	r.do("", "user disable bob")
 	r.do("", "user enable bob")
@@ -350,6 +351,32 @@ func TestEveryRouteHasACommand(t *testing.T) {
 }
 
 // sales shows the sale of a server, and takes the server back.
+func (r *real) plans() {
+	r.t.Helper()
+	r.do("", "reseller create --name nord --company Nord --email it@nord.example.net --limits servers=5,disk_mib=none")
+	r.do("", "reseller show nord")
+	r.do("", "reseller edit nord --oversell")
+	for _, change := range []string{"disable nord --reason unpaid", "suspend nord --yes --reason unpaid", "activate nord"} {
+		r.do("", "reseller "+change)
+	}
+	r.do("", "reseller-plan create --name silver --allocated-server")
+	r.do("", "reseller-plan edit silver --name gold")
+	r.do("", "reseller-plan show gold")
+	for _, use := range []string{"assign", "unassign"} {
+		env := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}
+		if res := runWith(r.t, env, "", Hooks{}, "reseller-plan", use, "gold", "web1"); res.status != failed || !strings.Contains(res.out, "refused") {
+			r.t.Errorf("%s: %+v", use, res)
+		}
+	}
+	first := r.made("", "signup create --plan gold --reseller nord")
+	r.do("", "signup show "+first)
+	r.do("", "signup hold "+first+" --reason check")
+	r.do("", "signup resume "+first)
+	r.do("", "signup refuse "+first+" --reason unknown")
+	r.do("", "signup cancel "+r.made("", "signup create --plan gold --reseller nord"))
+	r.do("", "reseller-plan delete gold --yes")
+}
+
 func (r *real) sales() {
 	r.t.Helper()
 	reseller, server, sale := id.New("rsl"), id.New("srv"), id.New("sal")

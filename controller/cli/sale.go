@@ -60,7 +60,11 @@ func (p *program) saleMake() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.sell(c.Context(), args[0], servers)
+		reseller, err := p.resolve(c.Context(), "reseller", args[0])
+		if err != nil {
+			return err
+		}
+		return p.sell(c.Context(), reseller, servers)
 	}
 	return c
 }

@@ -53,7 +53,7 @@ func resellerCalled(look Lookup, name string) (reselling.Reseller, bool) {
 	if r, ok := look.Reseller(name); ok {
 		return r, true
 	}
-	holder, ok := look.Holder("resellers", name)
+	holder, ok := look.Holder("resellers", ResellerDraft{Name: name}.name()) // one below another is named by his id
 	if !ok {
 		return reselling.Reseller{}, false
 	}

@@ -93,7 +93,7 @@ func TestX3_SellableIsAvailableButForHostingNodes(t *testing.T) {
 		{"bare and dirty", func(s *Server, _ *Surroundings) { s.Cleanliness = Dirty }, false, "erase it"},
 		{"a node", func(s *Server, _ *Surroundings) { s.Node = &Node{} }, true, ""},
 		{"a node whose disks were never erased", func(s *Server, _ *Surroundings) { s.Node, s.Cleanliness = &Node{}, Dirty }, true, ""},
-		{"a node with left-overs", func(s *Server, _ *Surroundings) { s.Node, s.LeftOvers = &Node{}, &LeftOvers{Count: 3} }, false, "former owner (3)"},
+		{"a node with left-overs", func(s *Server, _ *Surroundings) { s.Node, s.LeftOvers = &Node{}, &LeftOvers{Count: 3} }, false, "former owner left 3 things"},
 		{"a node in use", func(s *Server, in *Surroundings) { s.Node, in.Placements = &Node{}, 1 }, false, "customers have something on it (1)"},
 		{"a node in maintenance", func(s *Server, _ *Surroundings) { s.Node, s.Maintenance = &Node{}, &Maintenance{} }, false, "maintenance"},
 		{"sold", func(s *Server, _ *Surroundings) { s.Claim = Claim{Kind: ClaimReseller, Ref: "rsl-1"} }, false, "belongs to reseller"},
