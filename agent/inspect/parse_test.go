@@ -130,7 +130,8 @@ func TestS9_DatabasesAreListedWhereNoServerRuns(t *testing.T) {
 
 // TestS9_AnotherSystemIsNotLeft: links of a system that is looked at from outside lead nowhere but into it.
 func TestS9_AnotherSystemIsNotLeft(t *testing.T) {
-	root := tree(t, map[string]string{"/etc/group": "-> ../../../../../../../etc/group", "/home/ann/x": "", "/etc/cron.d/x": "-> /etc/hostname-of-nobody"})
+	const home = "/home/ann"
+	root := tree(t, map[string]string{"/etc/group": "-> ../../../../../../../etc/group", home + "/x": "", "/etc/cron.d/x": "-> /etc/hostname-of-nobody"})
 	m := newMachine(root, "")
 	for _, p := range []string{"/etc/group", "/../../etc/group", "/etc/cron.d/x"} {
 		at, err := m.at(p)

@@ -340,13 +340,14 @@ func (s *system) come(program string) {
 	}
 	away = append(away, s.start(nil, nil, "nginx", "-g", "daemon off;"))
 
-	s.run("install", "-o", "alice", "-m", "755", program, "/home/alice/program")
+	const alice = "/home/alice"
+	s.run("install", "-o", "alice", "-m", "755", program, alice+"/program")
 	uid := s.run("id", "-u", "alice")
 	var n uint32
 	if _, err := fmt.Sscan(uid, &n); err != nil {
 		s.t.Fatal(err)
 	}
-	away = append(away, s.start(&syscall.Credential{Uid: n, Gid: n}, []string{listenVariable + "=127.0.41.9:8090"}, "/home/alice/program"))
+	away = append(away, s.start(&syscall.Credential{Uid: n, Gid: n}, []string{listenVariable + "=127.0.41.9:8090"}, alice+"/program"))
 	for _, address := range []string{"127.0.41.9:8089", "127.0.41.9:8090"} {
 		s.until(address+" listens", func() bool {
 			c, err := net.Dial("tcp", address)
