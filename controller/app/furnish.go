@@ -26,7 +26,7 @@ func (d *fleetOnOneMachine) location(ctx context.Context) (string, error) {
 }
 
 // furnish makes what an order needs, once: IP pools, a module, an image, and tariffs that
-// the stock can and cannot serve exactly.
+// the stock can and cannot serve exactly, and resellers.
 func (d *fleetOnOneMachine) furnish(ctx context.Context) error {
 	if store.Tariffs.Len(d.Store.Snapshot()) > 0 {
 		return nil
@@ -51,7 +51,10 @@ func (d *fleetOnOneMachine) furnish(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if d.opt.Simulate <= nodes {
+		return nil
+	}
+	return d.resellers(ctx)
 }
 
 // pools are of the prefixes that RFC 2544 and RFC 3849 keep for tests and examples.
