@@ -29,6 +29,11 @@ func TestX2_S5_H14_AThousandWhoOrderBuyAndSignUpForFiftyServersHaveFiftyWinners(
 	}
 }
 
+// knows reports whether a snapshot has all of the resellers.
+func knows(snap *store.Snapshot, resellers []string) bool {
+	return !slices.ContainsFunc(resellers, func(id string) bool { _, known := store.Resellers.In(snap, id); return !known })
+}
+
 func melee(t *testing.T, replicas int) {
 	const assigned, tries = 15, 1000
 	r := newRush(t, replicas, func(int) int { return 1 })
@@ -56,7 +61,7 @@ func melee(t *testing.T, replicas int) {
 		t.Fatalf("%v %+v", err, a)
 	}
 	r.until("all replicas know the resellers", func() bool {
-		return !slices.ContainsFunc(r.replicas, func(rep *replica) bool { return store.Resellers.Len(rep.store.Snapshot()) != len(resellers) })
+		return !slices.ContainsFunc(r.replicas, func(rep *replica) bool { return !knows(rep.store.Snapshot(), resellers) })
 	})
 	var crowd sync.WaitGroup
 	var next, orders, sold, signed atomic.Int64
@@ -150,7 +155,7 @@ func (r *rush) truthful(losses []loss, plan string) {
 		c := claims[l.server]
 		name := c.Ref
 		if one, ok := store.Resellers.View(r.replicas[0].store, c.Ref); ok {
-			name = "reseller " + one.Name
+			name = one.Name
 		}
 		if !strings.HasSuffix(l.said, " "+name) && (c.Plan != plan || !strings.Contains(l.said, "is assigned to plan "+plan)) {
 			r.t.Errorf("who wanted server %s was told %q; it is %s %s", l.server, l.said, c.Kind, c.Ref)

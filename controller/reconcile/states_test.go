@@ -65,7 +65,7 @@ func (l *ledger) server(s fleet.Server) {
 	if known {
 		in.Facts = &f
 	}
-	if s.Claim.Kind == fleet.ClaimPlan || s.Claim.Kind == fleet.ClaimReseller {
+	if s.Claim.Kind == fleet.ClaimPlan || s.Claim.Via == fleet.ViaPlan {
 		l.gone(&fleet.Servers, s.ID) // it is the story of a sale or a plan; see TestH8 and TestS8
 		l.lives.clean[s.ID] = s.Cleanliness == fleet.Clean
 		return
