@@ -77,14 +77,19 @@ func (a *API) forgotPassword(c *call, b *forgotBody) (reply, error) {
 
 // remind posts the letters until ctx ends.
 func (a *API) remind(ctx context.Context) {
+	a.work(ctx, a.forgot, a.in.ForgotPassword, "a letter for a new password was not posted")
+}
+
+// work does what requests left to be done after their answers, one thing after the other, until ctx ends. failed is logged when it was not done.
+func (a *API) work(ctx context.Context, left <-chan string, do func(context.Context, string) error, failed string) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case name := <-a.forgot:
+		case one := <-left:
 			limit, cancel := context.WithTimeout(ctx, storeTime)
-			if err := a.in.ForgotPassword(limit, name); err != nil && ctx.Err() == nil {
-				a.opt.Logger.Warn("a letter for a new password was not posted", logging.KeyError, err)
+			if err := do(limit, one); err != nil && ctx.Err() == nil {
+				a.opt.Logger.Warn(failed, logging.KeyError, err)
 			}
 			cancel()
 		}

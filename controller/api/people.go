@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -98,7 +97,7 @@ func (a *API) person(c *call) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u := r.value.(*access.User); slices.Contains(access.Staff(), u.Role) && !c.may(access.UserManage) {
+	if u := r.value.(*access.User); u.Role.IsStaff() && !c.may(access.UserManage) {
 		return nil, fault.Denied("%s works for the provider; that needs the permission %s", u.Name, access.UserManage)
 	}
 	return r, nil

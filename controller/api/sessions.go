@@ -9,7 +9,6 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/pkg/fault"
-	"github.com/steelyard/steelyard/pkg/logging"
 )
 
 type (
@@ -106,16 +105,5 @@ func (a *API) saw(t *access.Token, now time.Time) {
 
 // noteSessions commits what saw noted, until ctx ends.
 func (a *API) noteSessions(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case id := <-a.seen:
-			limit, cancel := context.WithTimeout(ctx, storeTime)
-			if err := a.in.SawSession(limit, id); err != nil && ctx.Err() == nil {
-				a.opt.Logger.Warn("the use of a session was not noted", logging.KeyError, err)
-			}
-			cancel()
-		}
-	}
+	a.work(ctx, a.seen, a.in.SawSession, "the use of a session was not noted")
 }

@@ -112,7 +112,7 @@ func (in *Intake) EnterByProvider(ctx context.Context, p access.Provider, who ac
 			denied = fault.Denied("none of your groups has a role here any more; ask an administrator of the fleet")
 			before := u
 			u.PasswordAt = now // ends what is open
-			return cmp.Or(store.Users.Put(tx, u.ID, u), audit(tx, actorOf(u), "user.no_group", "users/"+u.ID, before, u, "", now))
+			return cmp.Or(store.Users.Put(tx, u.ID, u), audit(tx, u.Actor(), "user.no_group", "users/"+u.ID, before, u, "", now))
 		case u.Disabled:
 			denied = fault.Denied("you are kept out of this fleet; ask an administrator")
 			return nil
@@ -137,7 +137,7 @@ func (in *Intake) EnterByProvider(ctx context.Context, p access.Provider, who ac
 		if known && before.Role == u.Role && before.Department == u.Department && before.Email == u.Email {
 			return nil
 		}
-		return cmp.Or(store.Users.Put(tx, u.ID, u), audit(tx, actorOf(u), "user.provider", "users/"+u.ID, before, u, "", now))
+		return cmp.Or(store.Users.Put(tx, u.ID, u), audit(tx, u.Actor(), "user.provider", "users/"+u.ID, before, u, "", now))
 	})
 	return code, cmp.Or(err, denied)
 }

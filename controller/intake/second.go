@@ -54,16 +54,12 @@ func (in *Intake) ConfirmSecondFactor(ctx context.Context, userID, code string) 
 		before := u
 		u.SecondFactor = true
 		return cmp.Or(store.SecondFactors.Put(tx, userID, f), store.Users.Put(tx, userID, u),
-			audit(tx, actorOf(u), "user.second_factor", "users/"+userID, before, u, "", now))
+			audit(tx, u.Actor(), "user.second_factor", "users/"+userID, before, u, "", now))
 	})
 	if err != nil || !ok {
 		return nil, cmp.Or[error](err, wrongCode())
 	}
 	return recovery, nil
-}
-
-func actorOf(u access.User) access.Actor {
-	return u.Actor()
 }
 
 func wrongCode() error {
@@ -78,7 +74,7 @@ func (in *Intake) UseSecondFactor(ctx context.Context, userID, code string) (ok 
 			return cmp.Or(err, store.SecondFactors.Put(tx, userID, f))
 		}
 		return cmp.Or(store.SecondFactors.Put(tx, userID, f),
-			audit(tx, actorOf(u), "user.recovery_code", "users/"+userID, nil, nil, strconv.Itoa(len(f.Recovery))+" are left", now))
+			audit(tx, u.Actor(), "user.recovery_code", "users/"+userID, nil, nil, strconv.Itoa(len(f.Recovery))+" are left", now))
 	})
 }
 
@@ -86,7 +82,7 @@ func (in *Intake) UseSecondFactor(ctx context.Context, userID, code string) (ok 
 func (in *Intake) DisableOwnSecondFactor(ctx context.Context, userID, code string) error {
 	now := in.now()
 	ok, err := in.tryCode(ctx, userID, code, now, func(tx *store.Tx, u access.User, _ access.SecondFactor) error {
-		return dropSecondFactor(tx, actorOf(u), u, "", now)
+		return dropSecondFactor(tx, u.Actor(), u, "", now)
 	})
 	if err == nil && !ok {
 		err = wrongCode()
@@ -166,14 +162,5 @@ func recoveryCodes() (list []string) {
 // RequiresSecondFactor reports whether the fleet wants one of a user before anything else, as this replica knows it.
 func (in *Intake) RequiresSecondFactor(u access.User) bool {
 	s, ok := store.Settings.View(in.store, store.FleetSettings)
-	return ok && s.RequireSecondFactor && !u.SecondFactor && u.Issuer == "" && isStaff(u.Role)
-}
-
-func isStaff(r access.Role) bool {
-	for _, s := range access.Staff() {
-		if s == r {
-			return true
-		}
-	}
-	return false
+	return ok && s.RequireSecondFactor && !u.SecondFactor && u.Issuer == "" && u.Role.IsStaff()
 }

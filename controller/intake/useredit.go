@@ -3,7 +3,6 @@ package intake
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -21,7 +20,7 @@ type UserEdit struct {
 // Check records all fields that are wrong; before is the user as he is.
 func (d UserEdit) Check(c *fault.Check, before access.User) {
 	checkEmail(c, d.Email)
-	ours := slices.Contains(access.Staff(), d.Role) && slices.Contains(access.Staff(), before.Role)
+	ours := d.Role.IsStaff() && before.Role.IsStaff()
 	c.Require(d.Role == before.Role || ours, "role", "is %.40q; a user who is %s can become %s", d.Role, before.Role, others(before.Role))
 	if d.Role == access.RoleDepartment {
 		order.CheckName(c, "department", d.Department)
@@ -29,7 +28,7 @@ func (d UserEdit) Check(c *fault.Check, before access.User) {
 }
 
 func others(r access.Role) string {
-	if !slices.Contains(access.Staff(), r) {
+	if !r.IsStaff() {
 		return "nothing else; make another user"
 	}
 	text := ""

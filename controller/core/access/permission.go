@@ -110,6 +110,9 @@ func Permissions(r Role) []Permission { return slices.Clone(granted[r]) }
 // Known reports whether r is a role.
 func (r Role) Known() bool { return granted[r] != nil }
 
+// IsStaff reports whether r is one of [Staff].
+func (r Role) IsStaff() bool { return slices.Contains(Staff(), r) }
+
 // Staff lists the roles of the provider's own people.
 func Staff() []Role {
 	return []Role{RoleAdmin, RoleSystems, RoleOperations, RoleMarketing, RoleDepartment}
