@@ -80,7 +80,10 @@ func ownReseller(a access.Actor, named string) string {
 // seenReseller is a reseller that the actor sees.
 func seenReseller(look Lookup, a access.Actor, id string) (reselling.Reseller, bool) {
 	r, ok := look.Reseller(id)
-	return r, ok && access.ScopeOf(a, "resellers").Sees(r.Path)
+	if !ok || !access.ScopeOf(a, "resellers").Sees(r.Path) {
+		return reselling.Reseller{}, false
+	}
+	return r, true
 }
 
 // seenCustomer is a customer that the actor sees, by id or by reference.
@@ -89,7 +92,10 @@ func seenCustomer(look Lookup, a access.Actor, name string) (reselling.Customer,
 	if !ok {
 		c, ok = look.CustomerOf(name)
 	}
-	return c, ok && access.ScopeOf(a, "customers").Sees(c.Reseller)
+	if !ok || !access.ScopeOf(a, "customers").Sees(c.Reseller) {
+		return reselling.Customer{}, false
+	}
+	return c, true
 }
 
 // KeptOut says why somebody is kept out although he proved who he is: the customer he belongs to, or a reseller, is disabled or

@@ -41,7 +41,10 @@ func (d CustomerDraft) Check(c *fault.Check, look Lookup, actor access.Actor) {
 	d.checkReference(c, look, actor)
 	ofReseller := ownReseller(actor, d.Reseller)
 	r, known := seenReseller(look, actor, ofReseller)
-	c.Require(known || ofReseller == "", "reseller", "%.80q does not exist; see: steelyard reseller list", d.Reseller)
+	if !known && ofReseller != "" { // which names are taken there is none of the caller's business
+		c.Add("reseller", "%.80q does not exist; see: steelyard reseller list", d.Reseller)
+		return
+	}
 	checkCustomerName(c, look, r.Path, d.Name, "")
 }
 
