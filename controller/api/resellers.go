@@ -58,9 +58,11 @@ func (limitSchema) Schema(huma.Registry) *huma.Schema {
 	}}
 }
 
-func (b *resellerBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look, "") }
-func (b *planBody) check(c *fault.Check, look intake.Lookup, _ *state)     { b.Check(c, look, "") }
-func (b *signUpBody) check(c *fault.Check, look intake.Lookup, _ *state)   { b.Check(c, look) }
+func (b *resellerBody) check(c *fault.Check, look intake.Lookup, st *state) {
+	b.Check(c, look, st.actor)
+}
+func (b *planBody) check(c *fault.Check, look intake.Lookup, _ *state)   { b.Check(c, look, "") }
+func (b *signUpBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look) }
 
 func (b *serversBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	c.Require(len(b.Servers) > 0, "servers", "is empty; name at least one server")
@@ -87,7 +89,7 @@ func (a *API) registerResellers() {
 		r, _, err := a.in.CreateReseller(c.ctx(), c.actor(), b.ResellerDraft)
 		return c.created("resellers", r.ID, &r, "", err)
 	})
-	editor(a, "resellers", "Change a reseller", Reseller{}, intake.ResellerDraft.Check,
+	editor(a, "resellers", "Change a reseller", Reseller{}, intake.ResellerDraft.CheckEdit,
 		func(c *call, id string, rev int64, apply func(intake.ResellerDraft) (intake.ResellerDraft, error)) error {
 			_, _, err := a.in.EditReseller(c.ctx(), c.actor(), id, rev, apply)
 			return err

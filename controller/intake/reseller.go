@@ -32,10 +32,28 @@ func (d ResellerDraft) onto(r reselling.Reseller) reselling.Reseller {
 	return r
 }
 
-// Check records all fields that are wrong; self is the reseller that is edited.
-func (d ResellerDraft) Check(c *fault.Check, look Lookup, self string) {
+// Check records all fields of a new reseller that are wrong, as far as the draft and the name go. Which names are taken is told only below
+// a parent whom the actor sees.
+func (d ResellerDraft) Check(c *fault.Check, look Lookup, actor access.Actor) {
+	if _, seen := seenReseller(look, actor, d.Parent); seen || d.Parent == "" && !narrowed(actor) {
+		d.checkName(c, look, "")
+	}
 	r := d.onto(reselling.Reseller{})
 	r.Check(c)
+}
+
+// CheckEdit records all fields that are wrong in what the reseller self should become.
+func (d ResellerDraft) CheckEdit(c *fault.Check, look Lookup, self string) {
+	if before, ok := look.Reseller(self); ok { // whoever the draft names as parent: he stays where he is
+		here := d
+		here.Parent = before.Parent
+		here.checkName(c, look, self)
+	}
+	r := d.onto(reselling.Reseller{})
+	r.Check(c)
+}
+
+func (d ResellerDraft) checkName(c *fault.Check, look Lookup, self string) {
 	if holder, taken := look.Holder("resellers", d.name()); taken && holder != self { // whose it is may be none of the caller's business
 		c.Add("name", "%.80q is taken; names differ by more than case", d.Name)
 	}
@@ -126,7 +144,11 @@ func checkedReseller(tx *store.Tx, actor access.Actor, sentence string, d Resell
 		}
 	}
 	err := checked(tx, sentence, func(c *fault.Check, look Lookup) {
-		d.Check(c, look, self)
+		if self == "" {
+			d.Check(c, look, actor)
+		} else {
+			d.CheckEdit(c, look, self)
+		}
 		if d.Parent != "" && parent == nil {
 			c.Add("parent", "%.80q does not exist; see: steelyard reseller list", d.Parent)
 			return
