@@ -46,15 +46,22 @@ func replyOf(r *row) reply { return reply{etag: tag(r.rev, r.state), body: r.byt
 // may not see is answered like one that does not exist (rule X7).
 func (a *API) find(c *call, table string) (*row, error) {
 	s := a.board.sheets[table]
-	r := s.get(idOf(table, c))
+	r, scope := s.get(idOf(table, c)), access.ScopeOf(c.actor(), table)
 	if r == nil && table == "servers" {
-		if ids := a.board.named(table, c.id()); len(ids) == 1 {
-			r = s.get(ids[0])
-		} else if len(ids) > 1 {
-			return nil, fault.Refused("%d servers are named %q; use an id", len(ids), clip(c.id()))
+		var known []*row // of the servers of that name those that he sees: others are neither found nor counted
+		for _, id := range a.board.named(table, c.id()) {
+			if one := s.get(id); one != nil && s.sees(scope, one) {
+				known = append(known, one)
+			}
+		}
+		if len(known) > 1 {
+			return nil, fault.Refused("%d servers are named %q; use an id", len(known), clip(c.id()))
+		}
+		if len(known) == 1 {
+			r = known[0]
 		}
 	}
-	if r == nil || !s.sees(access.ScopeOf(c.actor(), table), r) {
+	if r == nil || !s.sees(scope, r) {
 		return nil, fault.NotFound("%s %q does not exist", singular(table), clip(c.id()))
 	}
 	return r, nil
