@@ -82,6 +82,7 @@ func header(h http.Header, st *state) {
 	h.Set("X-Request-Id", st.request)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
+	h.Set("Vary", "Authorization, "+actForHeader) // the same path and ETag show one person more than another
 }
 
 // route reads the body and hands the request on.
