@@ -177,6 +177,9 @@ func refer(tx *store.Tx, actor access.Actor, o order.Order) error {
 	}
 	const table = "order-references"
 	key := actor.Name + "/" + o.Reference
+	if actor.Customer != "" { // two customers may have tokens of one name, or somebody who acts for both
+		key = actor.Name + "/" + o.Customer + "/" + o.Reference
+	}
 	before, taken, err := names.Find(tx, nameKey(table, key))
 	if err != nil {
 		return err
