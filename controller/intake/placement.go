@@ -52,6 +52,12 @@ func (d PlacementDraft) Check(c *fault.Check, look Lookup) {
 		_, known := look.Server(d.Server)
 		c.Require(known, "server", "%.80q does not exist; see: steelyard server list", d.Server)
 	}
+	if d.Customer != "" {
+		customer, known := look.Customer(d.Customer)
+		c.Require(known, "customer", "%.80q does not exist; see: steelyard customer list", d.Customer)
+		r, _ := look.Reseller(d.Reseller)
+		c.Require(!known || customer.Reseller == r.Path, "customer", "%.80q is no customer of the reseller that is named, or of the provider where none is", d.Customer)
+	}
 }
 
 // Place registers what a customer has on a server: the record, how much is on the server, whose the domain names are, and where the pool stands,
