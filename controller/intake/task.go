@@ -68,7 +68,7 @@ func (in *Intake) AssignTask(ctx context.Context, actor access.Actor, taskID, as
 		}
 		var u access.User
 		if err := checked(tx, "the task cannot be assigned", func(c *fault.Check, look Lookup) {
-			u = checkAssignee(c, tx, look, assignee, t.Department)
+			u = checkAssignee(c, tx, look, actor, assignee, t.Department)
 		}); err != nil || t.Assignee == u.Name {
 			return err
 		}
@@ -95,16 +95,22 @@ func assignedText(t *task.Task, by string) string {
 	return text + "To do: steelyard task show " + t.ID + "; when it is done: steelyard task close " + t.ID + " --reason '…'\n"
 }
 
-// checkAssignee finds a user, and records one who does not exist, is disabled, or may not work on tasks of the department.
-func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, name, department string) access.User {
+// checkAssignee finds a user, and records one who does not exist, is disabled, or may not work on tasks of the department. Who sees only his
+// department's tasks is not told which of these it is: it would tell him who there is.
+func checkAssignee(c *fault.Check, tx *store.Tx, look Lookup, actor access.Actor, name, department string) access.User {
 	holder, _ := look.Holder("users", name)
 	u, known, err := store.Users.Find(tx, holder)
-	switch scope := access.ScopeOf(access.Actor{Role: u.Role, Department: u.Department}, "tasks"); {
+	scope := access.ScopeOf(access.Actor{Role: u.Role, Department: u.Department}, "tasks")
+	works := err == nil && known && !u.Disabled && access.Allowed(u.Role, access.TaskWork) && scope.Sees(department)
+	switch {
+	case works:
+	case access.ScopeOf(actor, "tasks").Field != "":
+		c.Add("assignee", "%.80q is nobody who works on tasks of department %s", name, department)
 	case err != nil || !known:
 		c.Add("assignee", "%.80q is no user; see: steelyard user list", name)
 	case u.Disabled:
 		c.Add("assignee", "%s is disabled", u.Name)
-	case !access.Allowed(u.Role, access.TaskWork) || !scope.Sees(department):
+	default:
 		c.Add("assignee", "%s (%s) does not work on tasks of department %s", u.Name, u.Role, department)
 	}
 	return u
