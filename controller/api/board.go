@@ -226,7 +226,7 @@ func (b *board) putMachine(id string, rev int64, tell bool) {
 	c.label, c.inPools = b.labelOf(m), b.standing.pools[id]
 	c.reasons, c.available = b.index.Reasons(id), b.index.Available(id)
 	c.owner = b.ownerOf(m.server.Claim)
-	r := &row{id: id, rev: m.serverRev, state: rev, value: &c, search: searchMachine(&c), render: renderMachine}
+	r := &row{id: id, rev: m.serverRev, state: rev, value: &c, search: searchMachine(&c), render: renderMachine, narrow: narrowMachine}
 	s.put(r)
 	if tell {
 		b.events.add(event{Rev: rev, Table: "servers", ID: id, At: b.now(), row: r})

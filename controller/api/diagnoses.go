@@ -28,6 +28,9 @@ func (a *API) diagnoses(c *call) (reply, error) {
 	if ok {
 		out.Diagnoses, out.Rev = *item.Value, item.ModRev
 	}
+	if c.narrowed("servers") {
+		out.Diagnoses = narrowDiagnoses(out.Diagnoses, r.value.(*machine).server.Claim)
+	}
 	if out.Past == nil {
 		out.Past = []fleet.PastDiagnosis{}
 	}

@@ -154,7 +154,7 @@ func (a *API) tell(w *watcher) (more <-chan struct{}, ok bool) {
 			return nil, false
 		}
 		newest := list[len(list)-1].Rev
-		out := encodeAll(slices.DeleteFunc(list, func(e event) bool { return !w.sees(a, e) }))
+		out := encodeAll(slices.DeleteFunc(list, func(e event) bool { return !w.sees(a, e) }), w.c.actor())
 		w.rev = newest
 		if len(out) > 0 && !w.write(out) {
 			return nil, false
@@ -200,17 +200,18 @@ func (w *watcher) write(b []byte) bool {
 
 // encodeAll writes events. Of those of one commit only the last bears the id, so
 // that a client whose connection breaks between them is told all of them again.
-func encodeAll(list []event) []byte {
+func encodeAll(list []event, actor access.Actor) []byte {
 	var out []byte
 	for i, e := range list {
-		d := e.data()
+		d := e.data(actor)
 		out = append(out, encodeEvent(d, i+1 == len(list) || list[i+1].Rev != e.Rev)...)
 	}
 	return out
 }
 
-func (e event) data() EventData {
-	d := EventData{Type: "changed", Table: e.Table, ID: e.ID, Rev: e.Rev, At: e.At, Object: e.row.bytes()}
+// data is the event as the actor sees it.
+func (e event) data(actor access.Actor) EventData {
+	d := EventData{Type: "changed", Table: e.Table, ID: e.ID, Rev: e.Rev, At: e.At, Object: e.row.seenBy(access.ScopeOf(actor, e.Table))}
 	if e.gone {
 		d.Type, d.Object = "deleted", nil
 	}

@@ -100,7 +100,7 @@ func (a *API) bmc(c *call) (reply, error) {
 	if b == nil {
 		return reply{}, fault.NotFound("server %s has no management controller; its agent switches it off, a person on", r.id)
 	}
-	return replyOf(b), nil
+	return c.replyOf("bmcs", b), nil
 }
 
 func (a *API) ports(c *call) (reply, error) {

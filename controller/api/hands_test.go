@@ -115,7 +115,7 @@ func TestX9_CredentialsAreWrittenAndNeverRead(t *testing.T) {
 	if len(events) < 5 {
 		t.Errorf("only %d events were told", len(events))
 	}
-	told.Write(encodeAll(events))
+	told.Write(encodeAll(events, access.System))
 	everywhere := h.dump() + told.String() + h.log.String()
 	for _, s := range secrets {
 		for _, form := range []string{s, base64.StdEncoding.EncodeToString([]byte(s))[:12], hex.EncodeToString([]byte(s))} {

@@ -36,11 +36,9 @@ func (a *API) getter(table, summary string, view any) {
 		if err != nil {
 			return reply{}, err
 		}
-		return replyOf(r), nil
+		return c.replyOf(table, r), nil
 	})
 }
-
-func replyOf(r *row) reply { return reply{etag: tag(r.rev, r.state), body: r.bytes()} }
 
 // find is the record that the path names, if the caller may see it. One that he
 // may not see is answered like one that does not exist (rule X7).
@@ -123,7 +121,7 @@ func (c *call) stream(q *query, p *page, etag string) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, r.bytes()...)
+		b = append(b, r.seenBy(q.scope)...)
 		if len(b) >= chunk {
 			_ = control.SetWriteDeadline(time.Now().Add(answerTime)) // refused by writers that have no connection
 			if _, err := c.w.Write(b); err != nil {

@@ -57,7 +57,7 @@ func (a *API) shown(c *call, table, id string) (reply, error) {
 	if r == nil {
 		return reply{}, fault.NotFound("%s %s was deleted meanwhile", singular(table), id)
 	}
-	return replyOf(r), nil
+	return c.replyOf(table, r), nil
 }
 
 // mergePatch is the body, which must be an object.

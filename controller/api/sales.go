@@ -130,8 +130,12 @@ func (b *board) putSale(id string, rev int64, tell bool) {
 		s.server, s.placements = m.server.Name, m.placements()
 	}
 	c := *s
-	search := strings.ToLower(strings.Join([]string{id, c.reseller, c.server, c.sale.Reseller, c.sale.Server}, "\n"))
-	r := &row{id: id, rev: s.rev, state: rev, created: s.created, value: &c, search: search, render: renderSale}
+	found := []string{id, c.reseller, c.sale.Reseller, c.sale.Server}
+	if c.sale.State != reselling.Revoked { // its present name is no more his to find it by
+		found = append(found, c.server)
+	}
+	search := strings.ToLower(strings.Join(found, "\n"))
+	r := &row{id: id, rev: s.rev, state: rev, created: s.created, value: &c, search: search, render: renderSale, narrow: narrowSale}
 	sheet.put(r)
 	if tell {
 		b.events.add(event{Rev: rev, Table: "sales", ID: id, At: b.now(), row: r})

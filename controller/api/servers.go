@@ -257,6 +257,9 @@ func (a *API) server(c *call) (reply, error) {
 			etag = strings.TrimSuffix(tag(r.rev, max(state, r.rev+1)), `"`) + "." + strconv.FormatInt(at.UnixMilli(), 10) + `"`
 		}
 	}
+	if c.narrowed("servers") {
+		v = v.narrow()
+	}
 	fillInventory(v.Inventory)
 	return reply{etag: etag, body: render(&v)}, nil
 }
@@ -267,7 +270,11 @@ func (a *API) why(c *call) (reply, error) {
 		return reply{}, err
 	}
 	m := r.value.(*machine)
-	return reply{etag: tag(r.rev, r.state), body: render(&Why{Server: r.id, Available: m.available, Reasons: m.reasons})}, nil
+	reasons := m.reasons
+	if c.narrowed("servers") {
+		reasons = narrowReasons(reasons)
+	}
+	return reply{etag: tag(r.rev, r.state), body: render(&Why{Server: r.id, Available: m.available, Reasons: reasons})}, nil
 }
 
 func (a *API) operate(c *call, b *operationBody) (reply, error) {

@@ -47,6 +47,7 @@ type row struct {
 	value   any
 	search  string // lower case, for q=
 	render  func(*row) []byte
+	narrow  func(*row) []byte // for those who see it because it is theirs; nil: the same
 	json    atomic.Pointer[[]byte]
 }
 

@@ -215,11 +215,11 @@ func (a *API) operationDetail(c *call) (reply, error) {
 	}
 	op := r.value.(*operation.Operation)
 	if a.opt.Progress == nil || op.State != operation.Running || op.Current >= len(op.Steps) {
-		return replyOf(r), nil
+		return c.replyOf("operations", r), nil
 	}
 	p, ok := a.opt.Progress(op.Server)
 	if !ok || p.Command != op.Steps[op.Current].CommandID {
-		return replyOf(r), nil
+		return c.replyOf("operations", r), nil
 	}
 	return reply{body: render(&OperationDetail{Operation{*op, r.rev}, &p})}, nil
 }
