@@ -3,13 +3,9 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/steelyard/steelyard/controller/core/access"
 )
 
 // hidden routes are served beside huma and are not in the document.
@@ -36,42 +32,6 @@ func TestX7_EveryRouteIsInTheTableOfPermissions(t *testing.T) {
 		if _, ok := permissions[name]; !ok {
 			t.Errorf("%s is served without a permission", name)
 		}
-	}
-}
-
-// TestX7_RolesMayDoWhatTheTableSays walks every route as every role, and as nobody.
-func TestX7_RolesMayDoWhatTheTableSays(t *testing.T) {
-	h := newHouse(t, func(o *Options) { o.Burst = 100_000 })
-	h.api.peers = newLimiter(1, 100_000) // who has no token asks more often than one address may
-	for name, perm := range permissions {
-		if name == "GET /v1/events" {
-			continue // a stream; see events_test.go
-		}
-		h.pass(time.Second) // nobody may ask only so often
-		method, path := split(name)
-		path = strings.ReplaceAll(path, "{id}", "no-such-id")
-		for _, role := range append(access.Roles(), "") {
-			if name == "POST /v1/logout" && role != "" {
-				continue // ends the token; see login_test.go
-			}
-			a := h.ask(role, method, path, "")
-			denied := a.status == http.StatusForbidden
-			if role == "" {
-				denied = a.status == http.StatusUnauthorized
-			}
-			if want := !access.Allowed(role, perm); denied != want {
-				t.Errorf("%s as %q: status %d, so denied is %v; the table says %v", name, role, a.status, denied, want)
-			}
-			if a.status == http.StatusInternalServerError {
-				t.Errorf("%s as %q: %s", name, role, a.body)
-			}
-			if denied {
-				a.problem(t)
-			}
-		}
-	}
-	if strings.Contains(h.log.String(), "level=ERROR") {
-		t.Errorf("the walk left errors in the log:\n%s", h.log)
 	}
 }
 
