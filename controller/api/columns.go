@@ -191,7 +191,7 @@ func operationSheet() *sheet {
 	return newSheet("operations",
 		label("id", func(o *operation.Operation) string { return o.ID }),
 		text("kind", func(o *operation.Operation) string { return o.Kind },
-			operation.Diagnose, operation.Erase, operation.Install, operation.Power, operation.Stop, operation.Resume, operation.Rescue, operation.Delete, operation.Inspect),
+			operation.Diagnose, operation.Erase, operation.Install, operation.Power, operation.Stop, operation.Resume, operation.Rescue, operation.Delete, operation.Inspect, operation.MoveContent),
 		text("state", func(o *operation.Operation) string { return o.State },
 			operation.Running, operation.Held, operation.Done, operation.Failed, operation.Canceled),
 		text("server", func(o *operation.Operation) string { return o.Server }),

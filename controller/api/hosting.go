@@ -37,7 +37,11 @@ type (
 	serverPoolBody  struct{ intake.ServerPoolDraft }
 	rolesBody       struct{ intake.RolesDraft }
 	placementBody   struct{ intake.PlacementDraft }
-	stateBody       struct {
+	moveContentBody struct {
+		To     string `json:"to" doc:"Id of the server that gets it."`
+		Reason string `json:"reason" doc:"Why; kept in the audit log, and told to the person who copies."`
+	}
+	stateBody struct {
 		State   string `json:"state" doc:"making, there, leaving or stuck."`
 		Message string `json:"message,omitempty" doc:"Why; such as what could not be removed."`
 	}
@@ -46,6 +50,13 @@ type (
 func (b *serverGroupBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look, "") }
 func (b *rolesBody) check(c *fault.Check, look intake.Lookup, _ *state)       { b.Check(c, look) }
 func (b *placementBody) check(c *fault.Check, look intake.Lookup, _ *state)   { b.Check(c, look) }
+func (b *moveContentBody) check(c *fault.Check, look intake.Lookup, _ *state) {
+	_, known := look.Server(b.To)
+	c.Require(known, "to", "%.80q does not exist; see: steelyard server list", b.To)
+	c.Require(b.Reason != "", "reason", "is empty; the person who copies is told why")
+	c.Require(len(b.Reason) <= intake.MaxReason, "reason", "is longer than %d bytes", intake.MaxReason)
+}
+
 func (b *serverPoolBody) check(c *fault.Check, look intake.Lookup, st *state) {
 	b.Check(c, look, "")
 	st.call.api.in.CheckMembers(c, b.ServerPoolDraft)
@@ -73,6 +84,20 @@ func (a *API) registerHosting() {
 		summary: "Say which logical servers a server carries", tag: "servers", answer: Server{}, edits: true,
 		detail: "All of them at once. A server that is assigned to a plan keeps its own (H13), and a type that customers use stays.",
 	}, a.setRoles)
+	withBody(a, "POST /v1/servers/{id}/move-content", about{
+		summary: "Move what customers have on a server to another one", tag: "servers", answer: Operation{}, status: http.StatusCreated, creates: true,
+		detail: "A task asks a person to copy it; when that is closed, all its placements are recorded on the other server. Until it ends nothing new is placed on either of the two, " +
+			"and neither is given to anybody (H6). It is refused for servers that are assigned to a plan (H13). The operation can be canceled while it is being copied.",
+	}, a.moveContent)
+}
+
+func (a *API) moveContent(c *call, b *moveContentBody) (reply, error) {
+	r, err := a.find(c, "servers")
+	if err != nil {
+		return reply{}, err
+	}
+	op, err := a.in.MoveContent(c.ctx(), c.actor(), r.id, b.To, b.Reason)
+	return c.created("operations", op.ID, &op, "", err)
 }
 
 func (a *API) registerServerPools() {

@@ -145,6 +145,7 @@ var examples = map[string]string{
 	"DELETE /v1/servers/{id}/maintenance":       ``,
 	"PUT /v1/servers/{id}/maintenance":          reasoned,
 	"POST /v1/servers/{id}/move":                `{"location":"loc-1","reason":"because"}`,
+	"POST /v1/servers/{id}/move-content":        `{"to":"{server}","reason":"because"}`,
 	"DELETE /v1/servers/{id}/node":              ``,
 	"POST /v1/servers/{id}/node":                `{"inspection":"opn-1","reason":"because"}`,
 	"POST /v1/servers/{id}/operations":          `{"kind":"diagnose"}`,

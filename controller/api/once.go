@@ -29,7 +29,7 @@ const maxKey = 255
 var creating = map[string]bool{
 	"POST /v1/orders": true, "POST /v1/servers/{id}/operations": true, "POST /v1/locations": true,
 	"POST /v1/pools": true, "POST /v1/servers/{id}/addresses": true,
-	"POST /v1/server-groups": true, "POST /v1/server-pools": true, "POST /v1/placements": true,
+	"POST /v1/server-groups": true, "POST /v1/server-pools": true, "POST /v1/placements": true, "POST /v1/servers/{id}/move-content": true,
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,

@@ -61,6 +61,7 @@ var permissions = map[string]access.Permission{
 	"POST /v1/servers/{id}/retire":           access.ServerApprove,
 	"POST /v1/servers/{id}/adopt":            access.ServerApprove,
 	"POST /v1/servers/{id}/operations":       access.OperationRun,
+	"POST /v1/servers/{id}/move-content":     access.PlacementWrite,
 
 	"GET /v1/servers/{id}/bmc":      access.HandsRead,
 	"PUT /v1/servers/{id}/bmc":      access.HandsWrite,

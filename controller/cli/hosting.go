@@ -63,6 +63,37 @@ func (p *program) setRolesCommand(n *noun) *cobra.Command {
 	return c
 }
 
+// moveContentCommand moves what customers have on a server to another one (rule H6).
+func (p *program) moveContentCommand(n *noun) *cobra.Command {
+	var w watching
+	c := &cobra.Command{
+		Use: "move-content SERVER", Short: "Move all that customers have on it to another server",
+		Long: "A task asks a person to copy it; when that is closed, everything is recorded on the other server. Until then nothing new is placed on\n" +
+			"either of the two, and nobody gets them; operation cancel ends it before the task is closed.",
+		Args: exactly("the name or id of one server"), ValidArgsFunction: p.completeArg("server"),
+	}
+	fields := []field{{name: "to", kind: ref, of: "server", usage: "server that gets it", required: true}, reason(true)}
+	f := p.form(c, fields)
+	addWatching(c, &w)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := missing(c, fields); err != nil {
+			return err
+		}
+		body, err := f.body(c.Context(), c.Flags())
+		if err != nil {
+			return err
+		}
+		id, err := p.resolve(c.Context(), "server", args[0])
+		if err != nil {
+			return err
+		}
+		return p.started(c.Context(), w, func(api *client.Client) (client.Answer, error) {
+			return api.Post(c.Context(), n.path()+"/"+url.PathEscape(id)+"/move-content", body)
+		})
+	}
+	return c
+}
+
 // allocatedCommand lists the servers that may be assigned to a plan, and those that are, or were taken (rule H7).
 func (p *program) allocatedCommand(n *noun) *cobra.Command {
 	return &cobra.Command{

@@ -225,6 +225,7 @@ func (r *real) hosting() {
 		r.do("", command)
 	}
 	placement := r.made("", "placement create --kind account --name www.example.org")
+	r.refusedByRule("server move-content web1 --to web1 --reason full")
 	for _, command := range []string{
 		"placement show " + placement, "placement list --server web1", "placement set-state " + placement + " --state there", "placement delete --yes " + placement,
 		"server set-roles web1 --none", "server-pool delete --yes webs", "server-group delete --yes front",

@@ -18,7 +18,7 @@ func (p *program) serverActions() []*cobra.Command {
 		list = append(list, p.deed(n, d))
 	}
 	list = append(list, p.inspectionCommands()...)
-	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n), p.setRolesCommand(n), p.allocatedCommand(n))
+	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n), p.setRolesCommand(n), p.moveContentCommand(n), p.allocatedCommand(n))
 }
 
 var serverDeeds = []deed{
@@ -184,9 +184,13 @@ func (p *program) requestOperation(ctx context.Context, n *noun, name, kind stri
 	if len(params) > 0 {
 		body["params"] = params
 	}
-	request := func(api *client.Client) (client.Answer, error) {
+	return p.started(ctx, w, func(api *client.Client) (client.Answer, error) {
 		return api.Post(ctx, n.path()+"/"+url.PathEscape(id)+"/operations", body)
-	}
+	})
+}
+
+// started asks for an operation, and follows it if that is wished.
+func (p *program) started(ctx context.Context, w watching, request func(*client.Client) (client.Answer, error)) error {
 	if !w.wait {
 		return p.act(ctx, find("operation"), "started", request)
 	}

@@ -62,6 +62,8 @@ func mayOperate(s *fleet.Server, kind string) error {
 		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
 	case kind == operation.Stop, kind == operation.Resume, kind == operation.Rescue, kind == operation.Delete:
 		return fault.Refused("a %s belongs to a service; ask for it there", kind)
+	case kind == operation.MoveContent:
+		return fault.Refused("content moves to another server; say to which: steelyard server move-content %s --to SERVER", s.Name)
 	case kind == operation.Inspect:
 		return mayInspect(s)
 	case s.Environment == protocol.EnvRescue && kind == operation.Diagnose:
@@ -104,7 +106,7 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 		if err := checkPower(p); err != nil {
 			return operation.Operation{}, err
 		}
-	case operation.Stop, operation.Resume, operation.Rescue:
+	case operation.Stop, operation.Resume, operation.Rescue, operation.MoveContent:
 	case operation.Delete:
 		allowed = 24 * time.Hour // until the disks are known that are to be erased then
 		if known {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
-	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -23,7 +22,7 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 	case s.Quarantine != nil:
 		return s, fault.Refused("server %s is in quarantine: %s", s.Name, s.Quarantine.Reason)
 	case s.ContentMove != "":
-		return s, fault.Refused("content is moved from or to server %s by operation %s; wait for it", s.Name, s.ContentMove)
+		return s, moving(&s)
 	}
 	if err := KeptForPlan(tx, &s, "nothing is placed on it before a reseller has it"); err != nil {
 		return s, err
@@ -31,11 +30,16 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 	if s.Claim.Kind == fleet.ClaimReseller && !within(path, s.Claim.Owner) || s.Claim.Kind == fleet.ClaimClient || s.Claim.Kind == fleet.ClaimHeld {
 		return s, fault.Refused("server %s %s, and takes nothing of others", s.Name, ownedBy(s.Claim))
 	}
-	sale, sold, err := saleOf(tx, serverID)
-	if err == nil && sold && sale.State != reselling.Sold && sale.State != reselling.Revoked {
-		err = fault.Refused("server %s is being taken back (sale %s); nothing new is placed on it", s.Name, sale.ID)
+	return s, notTakenBack(tx, &s, "nothing new is placed on it")
+}
+
+// notTakenBack refuses a server whose sale is being revoked (rule S8). what is the deed: "nothing new is placed on it".
+func notTakenBack(tx *store.Tx, s *fleet.Server, what string) error {
+	sale, sold, err := saleOf(tx, s.ID)
+	if err == nil && sold && sale.TakingBack() {
+		err = fault.Refused("server %s is being taken back (sale %s); %s", s.Name, sale.ID, what)
 	}
-	return s, err
+	return err
 }
 
 // within reports whether path is that of a reseller or of one below him.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -339,29 +338,4 @@ func release(tx *store.Tx, p *hosting.Placement) error {
 		}
 	}
 	return nil
-}
-
-// MovePlacements moves up to most placements from one server to another, in the commit that counts them there, and says how many are left. Those that the
-// snapshot does not show yet are left for the next commit.
-func MovePlacements(tx *store.Tx, from, to string, most int, now time.Time) (left uint64, err error) {
-	all := store.Placements.Range(tx.Hint(), store.PlacementsOn, from+"\x00")
-	for i := 0; i < all.Len() && most > 0; i++ {
-		p, there, err := store.Placements.Find(tx, all.At(i).ID)
-		if err != nil {
-			return 0, err
-		}
-		if !there || p.Server != from {
-			continue
-		}
-		most--
-		if err := carry(tx, &p, -1); err != nil {
-			return 0, err
-		}
-		p.Server, p.ChangedAt = to, now
-		if err := cmp.Or(store.Placements.Put(tx, p.ID, p), carry(tx, &p, 1)); err != nil {
-			return 0, err
-		}
-	}
-	load, _, err := store.Loads.Find(tx, from)
-	return load.Placements, err
 }

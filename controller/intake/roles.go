@@ -81,6 +81,9 @@ func mayChangeRoles(tx *store.Tx, s fleet.Server, d RolesDraft) error {
 	if err := KeptForPlan(tx, &s, "its logical servers are what the plan promises"); err != nil {
 		return err
 	}
+	if s.ContentMove != "" {
+		return moving(&s)
+	}
 	load, _, err := store.Loads.Find(tx, s.ID)
 	if err != nil {
 		return err

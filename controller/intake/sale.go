@@ -162,6 +162,13 @@ func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason
 		if err := CloseTask(tx, SaleKey(sale.ID), actor.Name, "it is looked at again", now); err != nil {
 			return err
 		}
+		s, err := store.Servers.Get(tx, sale.Server)
+		if err != nil {
+			return err
+		}
+		if s.ContentMove != "" {
+			return moving(&s)
+		}
 		load, _, err := store.Loads.Find(tx, sale.Server)
 		if err != nil {
 			return err

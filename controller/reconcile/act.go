@@ -37,6 +37,8 @@ func (t *turn) act(op operation.Operation) error {
 		return t.keep(op)
 	case operation.ActRemoveOwner:
 		return t.removeOwner(op)
+	case operation.ActMovePlacements:
+		return t.movePlacements(op)
 	}
 	return store.Operations.Put(t.tx, op.ID, op)
 }

@@ -23,6 +23,7 @@ var stories = map[string]func(s *saga){
 	"a step never answered": neverAnswered,
 	"new disks":             newDisks,
 	"sold and taken back":   soldAndTakenBack,
+	"content moved":         contentMoved,
 }
 
 // wholeLife: enrol, erase, diagnose, order, install, active.

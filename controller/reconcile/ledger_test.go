@@ -35,8 +35,10 @@ type ledger struct {
 	saleOf   map[string]store.SaleOf // server → the sale that it is in
 	sellers  map[string]reselling.Reseller
 	loads    map[string]hosting.Load
-	commands map[string]operation.Command
-	results  map[string]protocol.Result
+
+	placements map[string]hosting.Placement
+	commands   map[string]operation.Command
+	results    map[string]protocol.Result
 
 	running map[string]map[string]bool // server → operations that are not over
 	written map[string]int64           // server → revision of the last command that lets data onto a disk
@@ -79,6 +81,7 @@ func newLedger() *ledger {
 		running: map[string]map[string]bool{}, written: map[string]int64{}, proof: map[string]proof{}, moved: map[string]bool{},
 		present: map[string]bool{}, lives: newLives(),
 		sales: map[string]reselling.Sale{}, saleOf: map[string]store.SaleOf{}, sellers: map[string]reselling.Reseller{}, loads: map[string]hosting.Load{},
+		placements: map[string]hosting.Placement{},
 	}
 }
 
@@ -114,7 +117,7 @@ func (l *ledger) take(events []kv.Event) {
 func (l *ledger) revision(events []kv.Event) {
 	l.rev, l.audit, l.changed, l.traded = events[0].ModRev, nil, nil, nil
 	clear(l.moved)
-	touched := map[string]bool{} // servers and orders
+	touched, loaded := map[string]bool{}, map[string]bool{} // servers and orders; servers that something came to or went from
 	for _, e := range events {
 		table, id, _ := strings.Cut(e.Key, "/")
 		switch table {
@@ -137,7 +140,9 @@ func (l *ledger) revision(events []kv.Event) {
 		case "operations":
 			l.operation(id, e)
 			l.changed = append(l.changed, id)
-			touched[l.ops[id].Server] = true
+			for _, server := range runsOn(l.ops[id]) {
+				touched[server] = true
+			}
 		case "presence":
 			l.present[id] = !e.Deleted
 			touched[id] = true
@@ -154,6 +159,11 @@ func (l *ledger) revision(events []kv.Event) {
 			record(l.sellers, id, e)
 		case "loads":
 			record(l.loads, id, e)
+			loaded[id] = true
+		case "placements":
+			loaded[l.placements[id].Server] = true
+			record(l.placements, id, e)
+			loaded[l.placements[id].Server] = true
 		case "leaders":
 			var who store.Leader
 			if !e.Deleted {
@@ -173,7 +183,31 @@ func (l *ledger) revision(events []kv.Event) {
 	for id := range touched {
 		l.judge(id)
 	}
+	for id := range loaded {
+		l.weighed(id)
+	}
 	l.lived(touched)
+}
+
+// runsOn are the servers that an operation runs on (rule X4): a content move on two (H6).
+func runsOn(op operation.Operation) []string {
+	if op.Params.To != "" {
+		return []string{op.Server, op.Params.To}
+	}
+	return []string{op.Server}
+}
+
+// weighed: at every revision a server's load is the sum of what is placed on it (rules H5, S7).
+func (l *ledger) weighed(server string) {
+	var sum hosting.Load
+	for _, p := range l.placements {
+		if p.Server == server {
+			sum = sum.Change(&p, 1)
+		}
+	}
+	if sum != l.loads[server] {
+		l.fault("H5: server %q has %+v, and by its load %+v", server, sum, l.loads[server])
+	}
 }
 
 func record[T any](into map[string]T, id string, e kv.Event) {
@@ -195,14 +229,16 @@ func must(err error) {
 func (l *ledger) operation(id string, e kv.Event) {
 	record(l.ops, id, e)
 	op := l.ops[id]
-	if l.running[op.Server] == nil {
-		l.running[op.Server] = map[string]bool{}
-	}
 	l.inOrder(op)
-	if operation.Final(op.State) {
-		delete(l.running[op.Server], id)
-	} else {
-		l.running[op.Server][id] = true
+	for _, server := range runsOn(op) {
+		if l.running[server] == nil {
+			l.running[server] = map[string]bool{}
+		}
+		if operation.Final(op.State) {
+			delete(l.running[server], id)
+		} else {
+			l.running[server][id] = true
+		}
 	}
 }
 
@@ -254,8 +290,11 @@ func (l *ledger) judge(id string) {
 	}
 }
 
-// oneOperation is rule X4.
+// oneOperation is rules X4 and H6: no content move is on a server but the operation that runs there.
 func (l *ledger) oneOperation(s fleet.Server) {
+	if op := l.ops[s.Operation]; (op.Kind == operation.MoveContent) != (s.ContentMove != "") || s.ContentMove != "" && s.ContentMove != s.Operation {
+		l.fault("H6: server %s takes part in content move %q, and operation %q (%s) runs on it", s.ID, s.ContentMove, s.Operation, op.Kind)
+	}
 	switch n := len(l.running[s.ID]); {
 	case n == 2 && l.replacing(s):
 	case n > 1:

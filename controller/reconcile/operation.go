@@ -420,7 +420,7 @@ func (t *turn) finish(op operation.Operation) error {
 	before := t.server
 	if t.server.Operation == op.ID {
 		t.server.Operation = ""
-		if op.Kind != operation.Inspect { // which does nothing to the server: what was done before it still counts (rule B19)
+		if op.Kind != operation.Inspect && op.Kind != operation.MoveContent { // which do nothing to the server: what was done before still counts (rule B19)
 			t.server.Last = &fleet.LastOperation{ID: op.ID, Kind: op.Kind, State: op.State, Message: op.Message, At: t.now}
 		}
 		if op.State != operation.Done {
@@ -431,7 +431,7 @@ func (t *turn) finish(op operation.Operation) error {
 			return err
 		}
 	} // else another operation replaced it, and says what becomes of the server
-	if err := t.handBack(op); err != nil {
+	if err := cmp.Or(t.endMove(op), t.handBack(op)); err != nil {
 		return err
 	}
 	err := cmp.Or(store.Servers.Put(t.tx, t.server.ID, t.server), store.Operations.Put(t.tx, op.ID, op),
@@ -447,6 +447,8 @@ func (t *turn) outcome(op operation.Operation) error {
 	switch {
 	case op.Kind == operation.Inspect: // whoever asked reads how it ended
 		return nil
+	case op.Kind == operation.MoveContent:
+		return t.moved(op)
 	case op.Kind == operation.Install && op.Order != "":
 		return t.installed(op)
 	case op.Service != "":

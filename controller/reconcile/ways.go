@@ -114,6 +114,7 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 		} else if manual == 0 {
 			return op, nil
 		}
+	case operation.HandPerson:
 	default:
 		return op, nil
 	}
@@ -146,7 +147,14 @@ func (t *turn) askPerson(cmd *operation.Command, op operation.Operation) (operat
 	if department == "" {
 		department = "operations"
 	}
-	k := task.New(id.At("tsk", t.now), department, task.Manual, "manual/"+cmd.ID, t.deed(cmd), t.instruction(cmd), t.now)
+	subject, body := t.deed(cmd), t.instruction(cmd)
+	if cmd.Kind == operation.CommandCopy {
+		var err error
+		if subject, body, err = t.copying(cmd, &op); err != nil {
+			return op, err
+		}
+	}
+	k := task.New(id.At("tsk", t.now), department, task.Manual, "manual/"+cmd.ID, subject, body, t.now)
 	k.Server, k.Operation, k.Order, k.Service = op.Server, op.ID, op.Order, op.Service
 	cmd.Task = k.ID
 	return op, intake.FileTask(t.tx, k)
@@ -192,8 +200,11 @@ func (t *turn) instruction(cmd *operation.Command) string {
 			b.WriteString(". ")
 		}
 	}
-	return strings.TrimSpace(b.String()) + " Close this task when it is done; operation " + cmd.Operation +
-		" goes on then. It waits until " + cmd.Deadline.Format(time.RFC3339) + "."
+	return strings.TrimSpace(b.String()) + " " + untilClosed(cmd)
+}
+
+func untilClosed(cmd *operation.Command) string {
+	return "Close this task when it is done; operation " + cmd.Operation + " goes on then. It waits until " + cmd.Deadline.Format(time.RFC3339) + "."
 }
 
 func (t *turn) vlan(cmd *operation.Command, p outofband.Port) int {

@@ -30,8 +30,8 @@ const (
 func StateOf(s *Server, operation string, available bool) string {
 	switch s.Claim.Kind {
 	case ClaimNone, "":
-		if operation != "" {
-			return working[operation]
+		if state, known := working[operation]; known {
+			return state
 		}
 		return idle(s, available)
 	case ClaimHeld:
@@ -51,7 +51,8 @@ func StateOf(s *Server, operation string, available bool) string {
 }
 
 // working are the states of a server of nobody by the kind of operation that runs on it. The kinds are
-// those of core/operation, which is above this package; a stop or a resume never runs there.
+// those of core/operation, which is above this package; a stop or a resume never runs there, and
+// a content move is nothing that the server does.
 var working = map[string]string{
 	"erase": StateErasing, "diagnose": StateTesting, "inspect": StateTesting, "install": StateInstalling, "power": StateSwitching, "delete": StateCleaning,
 }

@@ -7,10 +7,13 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Cancel asks to end op. It is an error only when op is over.
+// Cancel asks to end op. It is an error when op is over, or what customers have on a server is recorded on another one already: that goes on.
 func Cancel(op Operation, ask Ask) (Operation, error) {
 	if Final(op.State) {
 		return op, fault.Refused("operation %s is %s; there is nothing to cancel", op.ID, op.State)
+	}
+	if op.Current < len(op.Steps) && op.Steps[op.Current].Command == ActMovePlacements && !op.Steps[op.Current].StartedAt.IsZero() {
+		return op, fault.Refused("operation %s records on server %s already what was copied; it goes on. To undo it, move the content back when it is done", op.ID, op.Params.To)
 	}
 	if op.CancelAsked == nil {
 		op.CancelAsked = &ask
@@ -42,6 +45,8 @@ func Skip(op Operation, ask Ask) (Operation, error) {
 		switch s := op.Steps[op.Current]; {
 		case s.Command == protocol.CommandImage:
 			return op, fault.Refused("step %s cannot be skipped: without an image there is no system that could become active; retry or cancel", s.Name)
+		case s.Command == ActMovePlacements:
+			return op, fault.Refused("step %s cannot be skipped: what was copied would be recorded on the wrong server; retry", s.Name)
 		case s.Hand == HandController && s.Command != ActAwaitAgent && s.Command != ActAwaitSystem:
 			return op, fault.Refused("step %s cannot be skipped: what follows would meet a server that is not free; retry or cancel", s.Name)
 		}

@@ -173,11 +173,16 @@ func needless(s *Step, op Operation, in Input) string {
 // control does what the controller does by itself: at once, or when something that it waits for is true.
 func control(op Operation, in Input, now time.Time) (d Decision, waits bool) {
 	s := &op.Steps[op.Current]
-	if s.StartedAt.IsZero() {
+	begins := s.StartedAt.IsZero()
+	if begins {
 		s.StartedAt, s.Deadline = now, now.Add(s.Allowed)
 		s.Attempt++
 	}
 	switch {
+	case s.Command == ActMovePlacements && begins: // its time is stored before anything is moved
+		return say(op, Advance, "what was copied is recorded on server "+op.Params.To, now), true
+	case s.Command == ActMovePlacements && now.Before(s.Deadline):
+		return Decision{Verb: Act, Op: op}, true // whoever does it says when it is done
 	case s.Command == ActAwaitAgent && in.Connected && Entered(op.Kind, in.Environment):
 		s.State, s.FinishedAt, s.Detail = StepDone, now, "connected"
 		return d, false
@@ -257,6 +262,8 @@ func awaited(s *Step) string {
 		return "waiting for the agent in the RAM environment; look at the server's console if it does not come"
 	case ActAwaitSystem:
 		return "waiting for the installed system to report; look at the server's console if it does not come"
+	case ActMovePlacements:
+		return "what customers have on the server could not be recorded on the other one; see the log of the controller, then retry"
 	}
 	return "the operation that runs cannot be interrupted"
 }
@@ -280,7 +287,7 @@ func cancel(op Operation, in Input, now time.Time) Decision {
 	if op.CancelAsked.Reason != "" {
 		message += ": " + op.CancelAsked.Reason
 	}
-	if op.Current >= len(op.Steps) || op.Steps[op.Current].State != StepSent || in.Result != nil {
+	if op.Current >= len(op.Steps) || op.Steps[op.Current].State != StepSent || op.Steps[op.Current].Hand == HandPerson || in.Result != nil {
 		return closed(op, Canceled, message, now)
 	}
 	s := op.Steps[op.Current]
@@ -325,6 +332,8 @@ func waitingFor(s *Step, in Input) string {
 		return "waiting for the management controller: " + s.Name
 	case s.Hand == HandPorts:
 		return "waiting for the switch: " + s.Name
+	case s.Hand == HandPerson:
+		return "waiting for a person: " + s.Name
 	case !in.Connected:
 		return "waiting for the agent to connect, then: " + s.Name
 	}
@@ -432,7 +441,7 @@ func late(op Operation, in Input, f *fault.Fault, now time.Time) Decision {
 		}
 	}
 	s.State, s.FinishedAt, s.Fault, op.Fault = StepFailed, now, f, f
-	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume || op.Kind == Rescue {
+	if op.Kind == Delete || op.Kind == Stop || op.Kind == Resume || op.Kind == Rescue || op.Kind == MoveContent {
 		op.State, op.Deadline = Held, now.Add(HoldAllowed)
 		return say(op, Hold, f.Message, now)
 	}

@@ -42,6 +42,8 @@ func Recipe(kind string, allowed time.Duration, p Params) []Step {
 		return deleteSteps(allowed)
 	case Inspect:
 		return []Step{agent("inspect", protocol.CommandInspect, allowed, 1)}
+	case MoveContent:
+		return moveSteps()
 	}
 	return nil
 }
@@ -64,6 +66,13 @@ func resumeSteps(p Params) []Step {
 		on = bootDisk()
 	}
 	return []Step{ports("ports-on", CommandPortsOn, &PortsAct{}), on}
+}
+
+// moveSteps let a person copy, and then confirm it: the records follow.
+func moveSteps() []Step {
+	confirm := act(ActMovePlacements)
+	confirm.Name = "confirm"
+	return []Step{{Name: "copy", Command: CommandCopy, Hand: HandPerson, Allowed: PersonAllowed, State: StepPending}, confirm}
 }
 
 func bootDisk() Step { return power("boot-disk", CommandBootDisk, &PowerAct{Boot: BootDisk}) }

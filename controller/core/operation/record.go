@@ -18,6 +18,8 @@ const (
 	Rescue   = "rescue"  // a system in memory that the customer is let into, to repair his own
 	Delete   = "delete"  // rules B33–B40
 	Inspect  = "inspect" // what customers may have left on a running system (rule S9); nothing is changed
+
+	MoveContent = "move-content" // what customers have on its server goes to Params.To, which it runs on as well (rule H6)
 )
 
 // Hands carry out steps and commands.
@@ -36,6 +38,7 @@ const (
 	CommandBootDisk = "boot-disk" // start from the disk, whatever runs now; its agent is waited for by a step of its own
 	CommandPortsOn  = "ports-on"  // every port up, in the VLAN of Ports; confirmed
 	CommandPortsOff = "ports-off" // every port shut; confirmed
+	CommandCopy     = "copy"      // what customers have on the server, to Params.To: a person does it
 )
 
 // Acts of the controller: steps without a command.
@@ -45,6 +48,7 @@ const (
 	ActStopRunning     = "stop-running"     // the operation that this one replaces (rule B35)
 	ActRemoveAddresses = "remove-addresses" // rule B36
 	ActRemoveOwner     = "remove-owner"     // rule B37
+	ActMovePlacements  = "move-placements"  // those of the server become those of Params.To, some in each commit
 )
 
 // States of an operation. Held waits for a person: retry, skip with a reason, or cancel.
@@ -72,7 +76,7 @@ const (
 // Operation is the record.
 type Operation struct {
 	ID          string        `json:"id"`
-	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,rescue,delete,inspect"`
+	Kind        string        `json:"kind" enum:"diagnose,erase,install,power,stop,resume,rescue,delete,inspect,move-content"`
 	Server      string        `json:"server"`
 	Epoch       uint64        `json:"epoch"`
 	State       string        `json:"state" enum:"running,held,done,failed,canceled"`
@@ -121,6 +125,8 @@ type Params struct {
 	Action   string             `json:"action,omitempty"`    // power: PowerOn, PowerOff, PowerHardOff, PowerCycle
 	Cause    string             `json:"cause,omitempty"`     // power: the rule that asked for it, "" a person
 	FromDisk bool               `json:"from_disk,omitempty"` // resume: start from the disk, whatever runs now
+	To       string             `json:"to,omitempty"`        // move-content: id of the server that gets it
+	Reason   string             `json:"reason,omitempty"`    // move-content: why, for the person who copies
 	Capable  bool               `json:"-"`                   // recipe: the agent is connected, and may erase and install
 	Virtual  bool               `json:"-"`                   // recipe: simulated or a sandbox: there is no system to start from a disk
 	Driver   string             `json:"-"`                   // recipe: how the server is switched

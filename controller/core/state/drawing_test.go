@@ -179,6 +179,7 @@ var recipes = []recipeOf{
 	{"rescue", operation.Rescue, operation.Params{}},
 	{"delete", operation.Delete, operation.Params{}},
 	{"inspect", operation.Inspect, operation.Params{}},
+	{"move-content", operation.MoveContent, operation.Params{}},
 }
 
 // rules that a step is for, by kind and name, or by name.
@@ -188,10 +189,12 @@ var rules = map[string]string{
 	"erase": "B45", "diagnose": "B46", "image": "B43", "confirm": "B1, B43", "boot-disk": "B43", "await-system": "B1, B43", "ports-service": "B43", "ports-on": "A10", "power-on": "B44", "power power-on": "B28",
 	"power-off": "B29", "reboot": "A17", "stop ports-off": "B31, B32", "resume ports-on": "B32a", "resume power-on": "B32a",
 	"resume boot-disk": "B32a", "rescue": "B43", "inspect": "S9",
+	"copy": "H6", "move-content confirm": "H6",
 }
 
 var hands = map[string]string{
 	operation.HandAgent: "agent", operation.HandPower: "management controller", operation.HandPorts: "switches", operation.HandController: "controller",
+	operation.HandPerson: "a person",
 }
 
 func recipe(b *strings.Builder, title string, list []operation.Step) {
@@ -225,7 +228,7 @@ func ways(kind string, s operation.Step) string {
 	if kind == operation.Diagnose || kind == operation.Power || kind == operation.Inspect {
 		return "ask for it again"
 	}
-	s.State = operation.StepFailed
+	s.State, s.StartedAt = operation.StepFailed, time.Unix(1, 0)
 	op := operation.Operation{Kind: kind, State: operation.Held, Steps: []operation.Step{s}}
 	ask := operation.Ask{Reason: "because", Actor: "somebody"}
 	list := []string{}
