@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ type client struct {
 	t          *testing.T
 	URL, Token string
 	CA         string // file; "" over plain HTTP
+	from       net.IP // address of ours that requests come from; nil: any
 }
 
 type answer struct {
@@ -47,7 +49,13 @@ func (c *client) http() *http.Client {
 		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
-		h.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+		dial := &net.Dialer{}
+		if c.from != nil {
+			dial.LocalAddr = &net.TCPAddr{IP: c.from}
+		}
+		h.Transport = &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true, DialContext: dial.DialContext,
+		}
 	}
 	return h
 }

@@ -1,6 +1,6 @@
 """A mail server for the tests: aiosmtpd, with receivers that misbehave by name.
 
-usage: smtpd.py ADDRESS starttls|tls CERTIFICATE KEY
+usage: smtpd.py ADDRESS starttls|tls CERTIFICATE KEY [FILE WITH THE PASSWORD]
 Prints its port, then each mail that it took as one line of JSON.
 grey@… is refused once with 451, gone@… always with 550, cut@… loses its connection in the middle of
 its first mail, spam@… is refused with 554 after the mail.
@@ -47,7 +47,7 @@ class Handler:
 
 
 def authenticate(server, session, envelope, mechanism, data):
-    ok = isinstance(data, LoginPassword) and data.login == b"steelyard" and data.password == b"mail-password"
+    ok = isinstance(data, LoginPassword) and data.login == b"steelyard" and data.password == password
     return AuthResult(success=ok, handled=False, auth_data=data)
 
 
@@ -61,6 +61,10 @@ async def main():
     await server.serve_forever()
 
 
+password = b"mail-password"
+if len(sys.argv) > 5:
+    with open(sys.argv[5], "rb") as file:
+        password = file.read()
 implicit = sys.argv[2] == "tls"
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[3], sys.argv[4])
