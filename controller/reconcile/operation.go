@@ -102,7 +102,7 @@ func (t *turn) read(opID string) (found bool, err error) {
 func (t *turn) input() operation.Input {
 	in := operation.Input{
 		Connected: t.r.stock.Connected(t.op.Server), Ports: t.ways.ports(), Driver: t.ways.driver(),
-		Asked: t.asked != nil && t.asked.State == task.Open,
+		Asked: t.asked != nil && t.asked.State == task.Open, Awaited: t.r.awaited(t.op.Server),
 	}
 	boot := ""
 	if p, ok := store.Presences.View(t.r.store, t.op.Server); ok && in.Connected {
@@ -202,7 +202,7 @@ func (t *turn) apply(d operation.Decision) error {
 	case operation.Oust:
 		return t.oust(d.Op)
 	}
-	if err := cmp.Or(t.absorb(), t.clear()); err != nil {
+	if err := cmp.Or(t.absorb(), t.clear(d.Op.Message)); err != nil {
 		return err
 	}
 	switch d.Verb {
@@ -220,7 +220,7 @@ func (t *turn) apply(d operation.Decision) error {
 }
 
 // clear removes the command, its result and what a person was asked: whatever comes later is too late.
-func (t *turn) clear() error {
+func (t *turn) clear(why string) error {
 	if t.key == "" {
 		return nil
 	}
@@ -232,7 +232,7 @@ func (t *turn) clear() error {
 		errs = append(errs, store.Results.Delete(t.tx, t.key))
 	}
 	if t.asked != nil && t.asked.State == task.Open {
-		errs = append(errs, intake.CloseTask(t.tx, t.asked.DedupeKey, access.System.Name, "it is not waited for any more", t.now))
+		errs = append(errs, intake.CloseTask(t.tx, t.asked.DedupeKey, access.System.Name, "it is not waited for any more: "+why, t.now))
 	}
 	return cmp.Or(errs...)
 }

@@ -22,6 +22,11 @@ const workers = 64
 // retryAfter is how long a look that could not be finished waits.
 const retryAfter = 2 * time.Second
 
+// agentsBack is how long agents have to come back before a person is asked for what they would do. A leader that is new in
+// office may see none of them, because the state was out of reach: presences that ran out are written again within seconds, and an agent
+// whose replica ended tries another one within the half minute of its back-off.
+const agentsBack = time.Minute
+
 // Observer is told what happened, for metrics.
 type Observer interface {
 	Matched(found, exact bool, took time.Duration)
@@ -46,6 +51,7 @@ type Reconciler struct {
 	queued  *waitlist
 	paced   *pacer
 	fence   store.Fence
+	since   time.Time // when it began to lead
 	remotes Remotes // nil: remote modules offer nothing
 }
 
@@ -56,7 +62,7 @@ func New(s *store.Store, k *stock.Stock, signer Signer, log *slog.Logger, now fu
 
 // Run works until ctx ends, which it does when leadership is lost.
 func (r *Reconciler) Run(ctx context.Context, fence store.Fence) error {
-	r.queue, r.queued, r.fence = newQueue(), newWaitlist(), fence
+	r.queue, r.queued, r.fence, r.since = newQueue(), newWaitlist(), fence, r.now()
 	stop := r.stock.Listen(r.noticed)
 	defer stop()
 	if r.remotes != nil {
@@ -137,6 +143,16 @@ func (r *Reconciler) waitingOn(server string) {
 	if s, ok := store.Servers.View(r.store, server); ok && s.Operation != "" {
 		r.queue.add(store.Operations.Name() + "/" + s.Operation)
 	}
+}
+
+// awaited is until when the agent of a server that is not connected may come back by itself: after this replica began to
+// lead, and after the agent was lost.
+func (r *Reconciler) awaited(server string) time.Time {
+	from := r.since
+	if lost := r.stock.Index.Lost(server); lost.After(from) {
+		from = lost
+	}
+	return from.Add(agentsBack)
 }
 
 // about looks at what may wait for a task.

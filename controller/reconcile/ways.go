@@ -107,7 +107,7 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 	op.Steps[op.Current].BootID = cmd.BootID
 	switch s.Hand {
 	case operation.HandPower:
-		cmd.Hand = t.powerHand(s)
+		cmd.Hand = operation.PowerHand(s.Command, t.ways.driver(), t.r.stock.Connected(op.Server))
 	case operation.HandPorts:
 		if manual := len(t.ways.byHand()); manual == t.ways.ports() {
 			cmd.Hand = operation.HandPerson
@@ -121,22 +121,11 @@ func (t *turn) choose(cmd *operation.Command, op operation.Operation) (operation
 	if s.Hand == operation.HandPower && cmd.Hand != operation.HandPerson {
 		if cmd.Hand == operation.HandAgent && s.Command != operation.CommandPowerOff {
 			cmd.Kind, cmd.Boot, cmd.Into = protocol.CommandReboot, cmd.BootID, s.Power.Boot
-			cmd.Firmware = (s.Attempt == 1) != t.server.NetbootedAt.IsZero() // what led nowhere once is not tried first again
+			cmd.Firmware = (s.Tries() == 1) != t.server.NetbootedAt.IsZero() // what led nowhere once is not tried first again
 		}
 		return op, nil
 	}
 	return t.askPerson(cmd, op)
-}
-
-func (t *turn) powerHand(s operation.Step) string {
-	connected := t.r.stock.Connected(t.op.Server)
-	switch driver := t.ways.driver(); {
-	case outofband.Switched(driver), driver == outofband.DriverWOL && s.Command == operation.CommandPowerOn && !connected:
-		return operation.HandPower
-	case driver != outofband.DriverManual && connected:
-		return operation.HandAgent
-	}
-	return operation.HandPerson
 }
 
 // askPerson files the task by which a person does what no hand can.

@@ -94,6 +94,16 @@ func (x *Index) Connected(id string) bool {
 	return e != nil && e.connected
 }
 
+// Lost is when the last session of a server's agent was seen to end; zero: it was not.
+func (x *Index) Lost(id string) time.Time {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if e := x.servers[id]; e != nil {
+		return e.lost
+	}
+	return time.Time{}
+}
+
 // Count is the number of available servers.
 func (x *Index) Count() int {
 	x.mu.RLock()

@@ -25,7 +25,7 @@ func Cancel(op Operation, ask Ask) (Operation, error) {
 func Retry(op Operation, ask Ask) (Operation, error) {
 	return release(op, ask, func(s *Step) {
 		// attempts are numbered on: an agent answers a command id that it knows with the old result
-		s.State, s.NotBefore, s.StartedAt, s.Retries = StepPending, time.Time{}, time.Time{}, s.Attempt+retriesAfterAsk
+		s.State, s.NotBefore, s.StartedAt, s.Retries = StepPending, time.Time{}, time.Time{}, s.Tries()+retriesAfterAsk
 	})
 }
 

@@ -50,6 +50,7 @@ type Input struct {
 	Off         bool      // since the current step began the server was seen to be off, and its agent is not connected
 	Doubt       string    // since the current step began, and while the agent is away, doubts came up whether this is the machine; "" none
 	Free        bool      // the server is nobody's: it may be started in the RAM environment at any time
+	Awaited     time.Time // until then an agent that is not connected may come back by itself; zero: it is away
 }
 
 // Capable reports whether an agent of the environment may erase and install.
@@ -84,6 +85,9 @@ func Next(op Operation, in Input, now time.Time) Decision {
 		if op.ReplacedBy != "" && in.Asked { // a person need not do it any more
 			op.Steps[op.Current].State = StepPending
 			return say(op, Advance, "operation "+op.ReplacedBy+" takes the server", now)
+		}
+		if d, ok := relieve(op, in, now); ok {
+			return d
 		}
 		return answered(op, in, now)
 	}
@@ -246,7 +250,7 @@ func ledBack(op Operation, in Input, now time.Time) (Decision, bool) {
 			before = b
 		}
 	}
-	if before.Attempt != 1 { // it was tried before
+	if before.Tries() != 1 { // it was tried before
 		return Decision{}, false
 	}
 	on := power("power-on", CommandPowerOn, &PowerAct{Boot: BootRAM})
@@ -318,6 +322,8 @@ func start(op Operation, in Input, now time.Time) Decision {
 		return late(op, in, overdue(op, in), now)
 	case now.Before(s.NotBefore):
 		return Decision{Verb: None, Op: op, Until: earlier(s.NotBefore, op.Deadline)}
+	case now.Before(in.Awaited) && agentWould(s, in):
+		return awaitBack(op, in, now)
 	}
 	s.Attempt++
 	s.State, s.StartedAt, s.Progress, s.ProgressAt = StepSent, now, nil, time.Time{}
@@ -404,7 +410,7 @@ func finished(s *Step, in Input) bool {
 func failed(op Operation, f *fault.Fault, now time.Time) Decision {
 	s := &op.Steps[op.Current]
 	s.Fault = f
-	if s.Attempt <= s.Retries && retryable(f) {
+	if s.Tries() <= s.Retries && retryable(f) {
 		s.State, s.NotBefore, s.StartedAt = StepPending, now.Add(backoff(s.Attempt)), time.Time{}
 		return say(op, Advance, fmt.Sprintf("step %s failed and is tried again: %s", s.Name, f.Message), now)
 	}

@@ -153,6 +153,7 @@ type Step struct {
 	Retries    int                `json:"retries"` // attempts after the first
 	State      string             `json:"state"`
 	Attempt    int                `json:"attempt"`
+	Relieved   int                `json:"relieved,omitempty"` // attempts for which a person was asked who was not needed after all
 	CommandID  string             `json:"command_id,omitempty"`
 	BootID     string             `json:"boot_id,omitempty"`   // of the agent when the command was made; the command goes when it is answered
 	NotBefore  time.Time          `json:"not_before,omitzero"` // back-off of a retry
