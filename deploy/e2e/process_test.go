@@ -43,7 +43,13 @@ type process struct {
 // launch starts a program; it is gone when the test ends, whatever happened.
 func launch(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...), ended: make(chan struct{})}
+	return begin(t, exec.Command(filepath.Join(bin, name), args...), env)
+}
+
+// begin starts a command in the same way.
+func begin(t *testing.T, cmd *exec.Cmd, env []string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.Env = append(environment(), env...)
 	if err := p.cmd.Start(); err != nil {
@@ -56,7 +62,7 @@ func launch(t *testing.T, name string, env []string, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s %v said:\n%s", name, args, p.out.tail(4000))
+			t.Logf("%v said:\n%s", cmd.Args, p.out.tail(4000))
 		}
 	})
 	return p
