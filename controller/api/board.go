@@ -258,7 +258,7 @@ func (b *board) takeRecord(d delta, tell bool) {
 		}
 		return
 	}
-	r := &row{id: d.id, rev: d.rev, state: d.rev, created: d.created, value: d.value, search: searchRecord(d.id, d.value), render: renderRecord}
+	r := &row{id: d.id, rev: d.rev, state: d.rev, created: d.created, value: d.value, search: searchRecord(d.id, d.value), render: renderRecord, narrow: narrowRecord}
 	switch {
 	case old != nil && reborn(old, d.value):
 		r.created = d.rev

@@ -57,6 +57,9 @@ func only(c column) column { c.sort = nil; return c }
 // hiding leaves rows with a value out of lists that do not ask for it.
 func hiding(c column, value string) column { c.hidden = value; return c }
 
+// inside makes a column one of the provider alone: an order or a choice by it would tell what narrow hides.
+func inside(c column) column { c.inside = true; return c }
+
 // many makes a column whose text is several values with commas.
 func many(c column) column { c.many = true; return c }
 
@@ -92,17 +95,17 @@ func serverSheet() *sheet {
 		path("reseller", func(m *machine) string { return m.server.Claim.Owner }),
 		many(text("label", func(m *machine) string { return m.labels() }, labelNames()...)),
 		many(text("service", func(m *machine) string { return m.services() }, reselling.ServiceTypes...)),
-		many(text("pool", func(m *machine) string { return strings.Join(m.inPools, ",") })),
+		inside(many(text("pool", func(m *machine) string { return strings.Join(m.inPools, ",") }))),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),
 		text("available", func(m *machine) string { return strconv.FormatBool(m.available) }, yesNo...),
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),
 		text("maintenance", func(m *machine) string { return strconv.FormatBool(m.server.Maintenance != nil) }, yesNo...),
 		text("quarantine", func(m *machine) string { return strconv.FormatBool(m.server.Quarantine != nil) }, yesNo...),
 		text("power", func(m *machine) string { return m.power().State }, outofband.On, outofband.Off, outofband.Unknown),
-		moment("created_at", func(m *machine) time.Time { return m.server.CreatedAt }),
-		moment("free_since", func(m *machine) time.Time { return m.server.FreeSince }),
-		number("traffic_in", func(m *machine) int64 { return carried(m).in }),
-		number("traffic_out", func(m *machine) int64 { return carried(m).out }),
+		inside(moment("created_at", func(m *machine) time.Time { return m.server.CreatedAt })),
+		inside(moment("free_since", func(m *machine) time.Time { return m.server.FreeSince })),
+		inside(number("traffic_in", func(m *machine) int64 { return carried(m).in })),
+		inside(number("traffic_out", func(m *machine) int64 { return carried(m).out })),
 	)
 }
 
@@ -164,8 +167,8 @@ func orderSheet() *sheet {
 			order.New, order.Waiting, order.Held, order.Preparing, order.Fulfilled, order.Failed, order.Canceled),
 		text("customer", func(o *order.Order) string { return o.Customer }),
 		text("tariff", func(o *order.Order) string { return o.Tariff }),
-		text("module", func(o *order.Order) string { return o.Module }),
-		text("server", func(o *order.Order) string { return o.Server }),
+		inside(text("module", func(o *order.Order) string { return o.Module })),
+		inside(text("server", func(o *order.Order) string { return o.Server })),
 		text("reference", func(o *order.Order) string { return o.Reference }),
 		moment("placed_at", func(o *order.Order) time.Time { return o.PlacedAt }),
 		moment("changed_at", func(o *order.Order) time.Time { return o.ChangedAt }),
@@ -180,7 +183,7 @@ func serviceSheet() *sheet {
 			order.ServiceRescuing, order.ServiceRescue, order.ServiceDeleting, order.ServiceDeleted, order.ServiceNeedsAttention, order.ServiceCanceled),
 		text("customer", func(s *order.Service) string { return s.Customer }),
 		text("order", func(s *order.Service) string { return s.Order }),
-		text("server", func(s *order.Service) string { return s.Server }),
+		inside(text("server", func(s *order.Service) string { return s.Server })),
 		label("hostname", func(s *order.Service) string { return s.Hostname }),
 		moment("created_at", func(s *order.Service) time.Time { return s.CreatedAt }),
 		moment("changed_at", func(s *order.Service) time.Time { return s.ChangedAt }),

@@ -91,11 +91,10 @@ func (a *API) list(c *call, s *sheet) (reply, error) {
 
 // listed is list with a query that was read.
 func (a *API) listed(c *call, s *sheet, values url.Values) (reply, error) {
-	q, err := s.queryOf(values)
+	q, err := s.queryOf(values, access.ScopeOf(c.actor(), s.name))
 	if err != nil {
 		return reply{}, err
 	}
-	q.scope = access.ScopeOf(c.actor(), s.name)
 	etag := `W/"` + strconv.FormatInt(s.revision(), 10) + `"`
 	if matchesNone(c.r.Header.Get("If-None-Match"), etag) {
 		return reply{etag: etag}, nil
@@ -158,7 +157,7 @@ func (s *sheet) documentParams() []*huma.Param {
 		param("limit", "Records of a page; 100 unless given.", &huma.Schema{Type: huma.TypeInteger, Minimum: &one, Maximum: &most}),
 		param("all", "Everything at once, as a stream.", &huma.Schema{Type: huma.TypeBoolean}),
 		param("cursor", "The field next of the page before.", text0),
-		param("sort", "Fields to sort by, with - in front for descending: "+join(s.sortable())+".", text0),
+		param("sort", "Fields to sort by, with - in front for descending: "+join(s.sortable(access.Scope{}))+".", text0),
 		param("q", "Part of a name, id or serial number, without regard to case.", text0),
 	}
 	for i := range s.columns {

@@ -284,11 +284,10 @@ func FuzzListParameters(f *testing.F) {
 		if err != nil {
 			return
 		}
-		q, err := s.queryOf(values)
+		q, err := s.queryOf(values, access.Scope{})
 		if err != nil {
 			return
 		}
-		q.scope = access.Scope{}
 		p := s.pick(q)
 		if len(p.rows) > p.total || q.limit > 0 && len(p.rows) > q.limit {
 			t.Errorf("%q: %d rows of %d", raw, len(p.rows), p.total)

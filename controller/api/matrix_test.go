@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
+	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/reselling"
@@ -120,7 +122,7 @@ func newMatrix(t *testing.T) *matrix {
 	c.foreign = map[string][]string{
 		"orders": {"ord-lower", "ord-" + stranger}, "services": {"svc-lower", "svc-" + stranger}, "addresses": {"192.0.2.2", "192.0.2.3"}, "customers": {theirs, lower},
 	}
-	c.secret = []string{stranger, "ord-lower", "svc-lower", "192.0.2.2", theirs, lower}
+	c.secret = []string{stranger, hush, "ord-lower", "svc-lower", "192.0.2.2", theirs, lower}
 	c = m.caller(access.RoleDepartment)
 	c.actor.Department = "dc-ops"
 	c.own, c.foreign = map[string][]string{"tasks": {"tsk-mine"}, "departments": {"dc-ops"}}, map[string][]string{"tasks": {"tsk-" + stranger}, "departments": {"billing"}, "users": {bob, stranger + "2@example.org"}}
@@ -165,9 +167,11 @@ func (m *matrix) things(of map[string][3]string) func(tx *store.Tx) error {
 				store.Observations.Put(tx, server, outofband.Observation{Server: server, Power: outofband.On, PowerError: hush}),
 				store.Diagnoses.Put(tx, server, fleet.Diagnoses{Server: server, Past: []fleet.PastDiagnosis{before}, Series: []fleet.Series{{Check: hush, Values: []*float64{new(float64)}}}}),
 				store.Placements.Put(tx, "plc-"+name, hosting.Placement{ID: "plc-" + name, Server: server, Kind: hosting.Account, Name: name + ".example", Reseller: path, Customer: customer, State: hosting.There}),
-				store.Orders.Put(tx, "ord-"+name, order.Order{ID: "ord-" + name, Customer: customer, Hostname: name, State: order.New, Service: "svc-" + name, PlacedAt: m.now()}),
-				store.Services.Put(tx, "svc-"+name, order.Service{ID: "svc-" + name, Order: "ord-" + name, Customer: customer, Hostname: name, State: order.ServiceOrdered, CreatedAt: m.now()}),
-				store.Addresses.Put(tx, ip, address.Address{ID: ip, Address: ip, Prefix: ip + "/32", State: address.Used, Customer: customer, Service: "svc-" + name}),
+				store.Orders.Put(tx, "ord-"+name, order.Order{ID: "ord-" + name, Customer: customer, Hostname: name, State: order.New, Service: "svc-" + name, PlacedAt: m.now(),
+					PlacedBy: hush, Message: hush, Module: hush, Modules: []string{hush}, Task: hush, Parts: []match.Change{{Text: hush}}, Remote: order.RemoteOrder{Module: hush}}),
+				store.Services.Put(tx, "svc-"+name, order.Service{ID: "svc-" + name, Order: "ord-" + name, Customer: customer, Hostname: name, State: order.ServiceOrdered, CreatedAt: m.now(),
+					Message: hush, Remote: order.RemoteService{Server: hush, Reason: hush}}),
+				store.Addresses.Put(tx, ip, address.Address{ID: ip, Address: ip, Prefix: ip + "/32", State: address.Used, Customer: customer, Service: "svc-" + name, Pool: hush, Server: hush}),
 				store.Tasks.Put(tx, "tsk-"+name, task.New("tsk-"+name, dept, task.Manual, "asked/"+strconv.Itoa(i), name, name, m.now())),
 			} {
 				if err != nil {
@@ -555,6 +559,66 @@ func TestX7_AResellerSeesHisServerAsHis(t *testing.T) {
 	m.ask(c.name, "GET", "/v1/servers/"+id+"/diagnoses", "").json(t, &d)
 	if len(d.Past) != 1 || d.Past[0].Profile != "quick" || len(d.Series) != 1 || len(d.Series[0].Values) != 1 || *d.Series[0].Values[0] != 1 {
 		t.Errorf("his diagnoses: %+v", d)
+	}
+}
+
+// TestX7_ACustomerSeesHisOrderAsHis shows what is left of an order, a service and an address for their customer.
+func TestX7_ACustomerSeesHisOrderAsHis(t *testing.T) {
+	m := newMatrix(t)
+	c := m.caller(access.RoleCustomer)
+	m.change(func(tx *store.Tx) error {
+		o, err := store.Orders.Get(tx, c.own["orders"][0])
+		if err != nil {
+			return err
+		}
+		svc, err := store.Services.Get(tx, c.own["services"][0])
+		if err != nil {
+			return err
+		}
+		o.Server, o.Operation, svc.Server, svc.Operation = hush, hush, hush, hush
+		return cmp.Or(store.Orders.Put(tx, o.ID, o), store.Services.Put(tx, svc.ID, svc))
+	})
+	for table, told := range map[string]string{"orders": "a server is looked for", "services": "ordered", "addresses": "svc-mine"} {
+		path := "/v1/" + table + "/" + c.own[table][0]
+		a, all := m.ask(c.name, "GET", path, ""), m.must(200, "GET", path, "")
+		if a.status != 200 || !strings.Contains(string(all.body), hush) || strings.Contains(string(a.body), hush) || !strings.Contains(string(a.body), told) {
+			t.Errorf("%s: he reads %d %s; the provider %s", path, a.status, a.body, all.body)
+		}
+	}
+	for state, messages := range map[string]map[string]string{"an order": toldOfOrder, "a service": toldOfService} {
+		table := orderSheet()
+		if state == "a service" {
+			table = serviceSheet()
+		}
+		for _, v := range table.column("state").values {
+			if messages[v] == "" && v != order.ServiceRescue {
+				t.Errorf("%s that is %s tells its customer nothing", state, v)
+			}
+		}
+	}
+}
+
+// TestX7_WhatIsHiddenIsNotToldByOrderOrChoice asks lists by columns that a narrowed caller is not shown: an answer would tell their values.
+func TestX7_WhatIsHiddenIsNotToldByOrderOrChoice(t *testing.T) {
+	m := newMatrix(t)
+	for role, queries := range map[access.Role][]string{
+		access.RoleReseller: {"servers?pool=x", "servers?sort=created_at", "servers?sort=-free_since", "servers?sort=traffic_in", "servers?sort=traffic_out", "sales?sort=server_name"},
+		access.RoleCustomer: {"orders?server=" + hush, "orders?module=x", "orders?sort=server", "services?server=" + hush, "services?sort=server", "addresses?server=" + hush, "addresses?pool=x"},
+	} {
+		c := m.caller(role)
+		for _, q := range queries {
+			m.must(200, "GET", "/v1/"+q, "")
+			table, ask, _ := strings.Cut(q, "?")
+			name, value, _ := strings.Cut(ask, "=")
+			a := m.ask(c.name, "GET", "/v1/"+q, "")
+			if p := a.problem(t); a.status != 422 || !p.names("query."+name) {
+				t.Errorf("%s asks %s: %d %s", role, q, a.status, a.body)
+			}
+			unknown := m.ask(c.name, "GET", "/v1/"+table+"?"+strings.Replace(ask, cmp.Or(map[string]string{"sort": strings.TrimPrefix(value, "-")}[name], name), "zz", 1), "")
+			if unknown.status != 422 || strings.Contains(string(unknown.body), "traffic") || strings.Contains(string(unknown.body), "module") {
+				t.Errorf("%s asks %s by a column that is not there: %d %s", role, table, unknown.status, unknown.body)
+			}
+		}
 	}
 }
 

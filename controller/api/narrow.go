@@ -4,12 +4,15 @@ import (
 	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/pkg/hardware"
 )
 
-// What somebody sees of a record that he may see only because it is his (rule X7): of a server, a reseller sees the machine, that it is his
+// What somebody sees of a record that he may see only because it is his (rule X7). Of a server, a reseller sees the machine, that it is his
 // and since when, and how it is. He does not see what was before him, what the provider's people wrote about it, how the fleet works
 // inside, nor ids of records that he may not read. What is not named here stays hidden, also when a server gets new fields.
 
@@ -138,4 +141,59 @@ func (v Sale) narrow() Sale {
 	}
 	out.LeftOvers = s.LeftOvers
 	return out
+}
+
+// narrowRecord is what its customer sees of an order, a service or an address. Other records are the same for everybody who sees them.
+func narrowRecord(r *row) []byte {
+	switch v := r.value.(type) {
+	case *order.Order:
+		return render(&Order{narrowOrder(v), r.rev})
+	case *order.Service:
+		return render(&Service{narrowService(v), r.rev})
+	case *address.Address:
+		return render(&Address{narrowAddress(v), r.rev})
+	}
+	return r.bytes()
+}
+
+// toldOfOrder and toldOfService are what a customer is told of a state. What is waited for inside, and what went wrong at which device, is
+// for those who can do something about it.
+var (
+	toldOfOrder = map[string]string{
+		order.New: "a server is looked for", order.Waiting: "waiting for a server", order.Held: "a server is made ready",
+		order.Preparing: "the server is prepared", order.Fulfilled: "the service is active",
+		order.Failed: "it could not be fulfilled; ask the provider, or order again", order.Canceled: "canceled",
+	}
+	toldOfService = map[string]string{
+		order.ServiceOrdered: "ordered", order.ServicePreparing: "the server is prepared", order.ServiceActive: "active",
+		order.ServiceStopping: "it is being stopped", order.ServiceStopped: "stopped: it is cut off from the network", order.ServiceResuming: "it is being resumed",
+		order.ServiceRescuing: "the rescue system starts", order.ServiceDeleting: "it is being deleted", order.ServiceDeleted: "deleted",
+		order.ServiceNeedsAttention: "something did not work; the provider is told, and looks at it", order.ServiceCanceled: "canceled",
+	}
+)
+
+func narrowOrder(o *order.Order) order.Order {
+	return order.Order{
+		ID: o.ID, Tariff: o.Tariff, TariffRevision: o.TariffRevision, ServerType: o.ServerType, Configuration: o.Configuration,
+		Modules: []string{}, Parts: []match.Change{}, Customer: o.Customer, Image: o.Image, Hostname: o.Hostname, SSHKeys: o.SSHKeys,
+		State: o.State, Message: toldOfOrder[o.State], Service: o.Service, Reference: o.Reference, PlacedAt: o.PlacedAt, ChangedAt: o.ChangedAt,
+	}
+}
+
+func narrowService(s *order.Service) order.Service {
+	out := order.Service{
+		ID: s.ID, Order: s.Order, Customer: s.Customer, Image: s.Image, Hostname: s.Hostname, State: s.State, Message: toldOfService[s.State],
+		PowerOff: s.PowerOff, Reference: s.Reference, CreatedAt: s.CreatedAt, ActiveAt: s.ActiveAt, ChangedAt: s.ChangedAt,
+	}
+	if s.State == order.ServiceRescue {
+		out.Message = s.Message // how he gets in
+	}
+	return out
+}
+
+func narrowAddress(a *address.Address) address.Address {
+	return address.Address{
+		ID: a.ID, Family: a.Family, Prefix: a.Prefix, Address: a.Address, State: a.State, Service: a.Service, Customer: a.Customer, RDNS: a.RDNS,
+		Since: a.Since, Until: a.Until,
+	}
 }

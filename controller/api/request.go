@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -19,11 +20,11 @@ const (
 	maxValues = 50
 )
 
-// queryOf reads the parameters of a list request. All that is wrong is named at
-// once, an unknown parameter too.
-func (s *sheet) queryOf(values url.Values) (query, error) {
+// queryOf reads the parameters of a list request of somebody with this scope. All that is wrong is named at
+// once, an unknown parameter too; a column that is not shown to him is unknown to him.
+func (s *sheet) queryOf(values url.Values, scope access.Scope) (query, error) {
 	var c fault.Check
-	q := query{limit: defaultLimit}
+	q := query{limit: defaultLimit, scope: scope}
 	for name, list := range values {
 		s.parameter(&q, &c, name, list[len(list)-1], list)
 	}
@@ -61,8 +62,8 @@ func (s *sheet) readSort(q *query, c *fault.Check, value string) {
 	for _, name := range strings.Split(value, ",") {
 		bare := strings.TrimPrefix(name, "-")
 		col := s.column(bare)
-		if col == nil || col.sort == nil {
-			c.Add("query.sort", "names %q; %s can be sorted by %s", clip(bare), s.name, strings.Join(s.sortable(), ", "))
+		if col == nil || col.sort == nil || !col.shown(q.scope) {
+			c.Add("query.sort", "names %q; %s can be sorted by %s", clip(bare), s.name, strings.Join(s.sortable(q.scope), ", "))
 			return
 		}
 		if slices.ContainsFunc(q.sort, func(o sortKey) bool { return o.column == col }) {
@@ -78,8 +79,8 @@ func (s *sheet) readSort(q *query, c *fault.Check, value string) {
 
 func (s *sheet) readFilter(q *query, c *fault.Check, name string, all []string) {
 	col := s.column(name)
-	if col == nil || col.text == nil {
-		c.Add("query."+clip(name), "is not known; %s can be filtered by %s", s.name, strings.Join(s.filterable(), ", "))
+	if col == nil || col.text == nil || !col.shown(q.scope) {
+		c.Add("query."+clip(name), "is not known; %s can be filtered by %s", s.name, strings.Join(s.filterable(q.scope), ", "))
 		return
 	}
 	f := filter{column: col}
@@ -99,18 +100,21 @@ func (s *sheet) readFilter(q *query, c *fault.Check, name string, all []string) 
 	q.filters = append(q.filters, f)
 }
 
-func (s *sheet) sortable() (names []string) {
+// shown reports whether somebody with this scope may order and choose rows by the column.
+func (c *column) shown(scope access.Scope) bool { return !c.inside || scope.Field == "" }
+
+func (s *sheet) sortable(scope access.Scope) (names []string) {
 	for _, c := range s.columns {
-		if c.sort != nil {
+		if c.sort != nil && c.shown(scope) {
 			names = append(names, c.name)
 		}
 	}
 	return names
 }
 
-func (s *sheet) filterable() (names []string) {
+func (s *sheet) filterable(scope access.Scope) (names []string) {
 	for _, c := range s.columns {
-		if c.text != nil {
+		if c.text != nil && c.shown(scope) {
 			names = append(names, c.name)
 		}
 	}

@@ -199,7 +199,7 @@ func saleSheet() *sheet {
 		path("reseller", func(s *sold) string { return s.sale.Path }),
 		text("server", func(s *sold) string { return s.sale.Server }),
 		label("reseller_name", func(s *sold) string { return s.reseller }),
-		label("server_name", func(s *sold) string { return s.server }),
+		inside(label("server_name", func(s *sold) string { return s.server })), // of a revoked sale it is the next owner's business
 		moment("sold_at", func(s *sold) time.Time { return s.sale.SoldAt }),
 		moment("changed_at", func(s *sold) time.Time { return s.sale.ChangedAt }),
 	)

@@ -35,6 +35,7 @@ type column struct {
 	path   bool             // the value is a path, of which a filter may name the last part alone
 	many   bool             // the text is several values with commas; a filter finds each of them
 	hidden string           // rows with this value are listed only when a filter names it; "" none
+	inside bool             // whoever sees only what is his is not shown it, and so can neither filter nor sort by it
 }
 
 // row is one record as the API shows it. Rows never change: a changed record is
