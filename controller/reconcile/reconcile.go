@@ -52,7 +52,7 @@ type Reconciler struct {
 	paced   *pacer
 	fence   store.Fence
 	since   time.Time // when it began to lead
-	remotes Remotes // nil: remote modules offer nothing
+	remotes Remotes   // nil: remote modules offer nothing
 }
 
 // New makes a reconciler. It starts nothing.

@@ -187,6 +187,39 @@ func TestH2_H8_H9_H11_WhoSignsUpTakesAnAssignedServer(t *testing.T) {
 	})
 }
 
+// Each gets one, of his plan and nobody else's: what is assigned to another plan is not for him, however long he waits.
+func TestH2_EachWhoSignsUpGetsOneServerOfHisPlan(t *testing.T) {
+	inShop(t, func(s *shop) {
+		silver, _, err := s.intake.CreatePlan(context.Background(), ann, intake.PlanDraft{Name: "silver", AllocatedServer: true})
+		s.ok(err)
+		gold := []string{s.machine(), s.machine(), s.machine()}
+		s.assigned(gold...)
+		waits, _, err := s.intake.SignUp(context.Background(), ann, intake.SignUpDraft{Plan: silver.ID, Reseller: s.reseller("delta", 5)})
+		s.ok(err)
+		s.is(waits.ID, reselling.SignUpModeration, "")
+		var got []string
+		for _, name := range []string{"acme", "beta"} {
+			reseller := s.reseller(name, 5)
+			su := s.got(s.signUp(reseller))
+			if r, _ := store.Resellers.View(s.store, reseller); r.Servers != 1 || s.server(su.Server).Claim.Ref != reseller {
+				t.Errorf("%s has %d servers; %s is %+v", name, r.Servers, su.Server, s.server(su.Server).Claim)
+			}
+			got = append(got, su.Server)
+		}
+		if !slices.Contains(gold, got[0]) || !slices.Contains(gold, got[1]) || got[0] == got[1] {
+			t.Errorf("they got %v of %v", got, gold)
+		}
+		s.is(waits.ID, reselling.SignUpModeration, "") // one of the other plan is there still
+		own := s.machine()
+		a, _, err := s.intake.AssignAll(context.Background(), ann, silver.ID, []string{own})
+		s.ok(err)
+		if a.Servers[0].Outcome != "assigned" {
+			t.Fatalf("%+v", a)
+		}
+		s.is(waits.ID, reselling.SignUpActive, own)
+	})
+}
+
 func TestH10_OnlyPlansWithAnAllocatedServerHandOneOut(t *testing.T) {
 	inShop(t, func(s *shop) {
 		server, acme := s.machine(), s.reseller("acme", 0)
