@@ -167,10 +167,14 @@ func (m *matrix) things(of map[string][3]string) func(tx *store.Tx) error {
 				store.Observations.Put(tx, server, outofband.Observation{Server: server, Power: outofband.On, PowerError: hush}),
 				store.Diagnoses.Put(tx, server, fleet.Diagnoses{Server: server, Past: []fleet.PastDiagnosis{before}, Series: []fleet.Series{{Check: hush, Values: []*float64{new(float64)}}}}),
 				store.Placements.Put(tx, "plc-"+name, hosting.Placement{ID: "plc-" + name, Server: server, Kind: hosting.Account, Name: name + ".example", Reseller: path, Customer: customer, State: hosting.There}),
-				store.Orders.Put(tx, "ord-"+name, order.Order{ID: "ord-" + name, Customer: customer, Hostname: name, State: order.New, Service: "svc-" + name, PlacedAt: m.now(),
-					PlacedBy: hush, Message: hush, Module: hush, Modules: []string{hush}, Task: hush, Parts: []match.Change{{Text: hush}}, Remote: order.RemoteOrder{Module: hush}}),
-				store.Services.Put(tx, "svc-"+name, order.Service{ID: "svc-" + name, Order: "ord-" + name, Customer: customer, Hostname: name, State: order.ServiceOrdered, CreatedAt: m.now(),
-					Message: hush, Remote: order.RemoteService{Server: hush, Reason: hush}}),
+				store.Orders.Put(tx, "ord-"+name, order.Order{
+					ID: "ord-" + name, Customer: customer, Hostname: name, State: order.New, Service: "svc-" + name, PlacedAt: m.now(),
+					PlacedBy: hush, Message: hush, Module: hush, Modules: []string{hush}, Task: hush, Parts: []match.Change{{Text: hush}}, Remote: order.RemoteOrder{Module: hush},
+				}),
+				store.Services.Put(tx, "svc-"+name, order.Service{
+					ID: "svc-" + name, Order: "ord-" + name, Customer: customer, Hostname: name, State: order.ServiceOrdered, CreatedAt: m.now(),
+					Message: hush, Remote: order.RemoteService{Server: hush, Reason: hush},
+				}),
 				store.Addresses.Put(tx, ip, address.Address{ID: ip, Address: ip, Prefix: ip + "/32", State: address.Used, Customer: customer, Service: "svc-" + name, Pool: hush, Server: hush}),
 				store.Tasks.Put(tx, "tsk-"+name, task.New("tsk-"+name, dept, task.Manual, "asked/"+strconv.Itoa(i), name, name, m.now())),
 			} {
