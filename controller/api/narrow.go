@@ -131,15 +131,21 @@ func (v Sale) narrow() Sale {
 	s := v.Sale
 	out := Sale{
 		Sale: reselling.Sale{
-			ID: s.ID, Reseller: s.Reseller, Path: s.Path, Server: s.Server, State: s.State, SoldAt: s.SoldAt, ChangedAt: s.ChangedAt, RevokedAt: s.RevokedAt,
+			ID: s.ID, Reseller: s.Reseller, Path: s.Path, Seller: s.Seller, Server: s.Server, State: s.State, SoldAt: s.SoldAt, ChangedAt: s.ChangedAt, RevokedAt: s.RevokedAt,
 		},
-		ResellerName: v.ResellerName, ServerName: v.ServerName, Revocable: v.Revocable, WhyNot: v.WhyNot, Rev: v.Rev,
+		ResellerName: v.ResellerName, SellerName: v.SellerName, SoldOnTo: v.SoldOnTo, ServerName: v.ServerName, Revocable: v.Revocable, WhyNot: v.WhyNot, Rev: v.Rev,
+	}
+	if s.Under == "" {
+		out.Revocable, out.WhyNot = false, "the provider decides about it"
 	}
 	if s.State == reselling.Revoked {
 		out.ServerName = ""
 		return out
 	}
 	out.LeftOvers = s.LeftOvers
+	if s.Under != "" && s.State == reselling.Asking { // the seller has to decide, and is told why
+		out.Message = s.Message
+	}
 	return out
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/intake"
-	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -20,6 +19,8 @@ type (
 	Sale struct {
 		reselling.Sale
 		ResellerName string `json:"reseller_name"`
+		SellerName   string `json:"seller_name,omitempty" doc:"The reseller who sold it onward to the one below him; none is the provider."`
+		SoldOnTo     string `json:"sold_on_to,omitempty" doc:"Name of the reseller to whom this one sold it onward."`
 		ServerName   string `json:"server_name"`
 		Revocable    bool   `json:"revocable" doc:"The server could be taken back now (S7)."`
 		WhyNot       string `json:"why_not,omitempty" doc:"Why it could not: offer no such action."`
@@ -31,9 +32,8 @@ type (
 	}
 )
 
-func (b *saleBody) check(c *fault.Check, _ intake.Lookup, st *state) {
-	_, known := store.Resellers.View(st.call.api.opt.Store, b.Reseller)
-	c.Require(known, "reseller", "%.80q does not exist; see: steelyard reseller list", b.Reseller)
+func (b *saleBody) check(c *fault.Check, look intake.Lookup, st *state) {
+	intake.CheckBuyer(c, look, st.actor, b.Reseller)
 	c.Require(len(b.Servers) > 0, "servers", "is empty; name at least one server")
 	c.Require(len(b.Servers) <= reselling.MaxSold, "servers", "has %d entries; at most %d may be sold with one request", len(b.Servers), reselling.MaxSold)
 	for i, id := range b.Servers[:min(len(b.Servers), reselling.MaxSold)] {
@@ -49,7 +49,8 @@ func (a *API) registerSales() {
 	withBody(a, "POST /v1/sales", about{
 		summary: "Sell free servers to a reseller (S2)", tag: "sales", answer: intake.SaleAnswer{}, creates: true,
 		detail: "Each server is sold by itself, and the answer tells of each what became of it (S5): sold, already his, refused (with whose it is, or what is wrong with it), or " +
-			"unknown when the state did not answer; ask again then. To sell a reseller what he has by sale already changes nothing.",
+			"unknown when the state did not answer; ask again then. To sell a reseller what he has by sale already changes nothing. A reseller sells onward, to one directly below " +
+			"him, what he was sold himself; when that is taken back it is his again.",
 	}, a.sell)
 	deciding(a, "revoke", "Take a sold server back (S7, S8)", a.in.Revoke)
 	deciding(a, "continue", "Release a server that is being taken back in spite of what is left on it (S9)", a.in.ContinueRevoke)
@@ -78,14 +79,18 @@ type sold struct {
 	rev, created int64
 	reseller     string // name
 	server       string // name
+	seller       string // name; "" is the provider
+	onward       string // name of who has it from the reseller
 	placements   uint64
 }
 
 func (s *sold) view() Sale {
-	v := Sale{Sale: *s.sale, ResellerName: s.reseller, ServerName: s.server, Rev: s.rev}
+	v := Sale{Sale: *s.sale, ResellerName: s.reseller, ServerName: s.server, SellerName: s.seller, SoldOnTo: s.onward, Rev: s.rev}
 	switch {
 	case v.State != reselling.Sold:
 		v.WhyNot = "it is " + v.State
+	case s.onward != "":
+		v.WhyNot = "it was sold on to " + s.onward
 	case s.placements > 0:
 		v.WhyNot = fmt.Sprintf("customers have %d things on it", s.placements)
 	default:
@@ -112,7 +117,26 @@ func (b *board) takeSale(d delta, tell bool) {
 	}
 	if tell {
 		b.putSale(d.id, d.rev, true)
+		b.putSeller(s, d.rev)
 	}
+}
+
+// putSeller shows the sale again by which the seller of an onward one has the server: it says to whom it went.
+func (b *board) putSeller(s *sold, rev int64) {
+	if s.sale == nil || b.sales[s.sale.Under] == nil {
+		return
+	}
+	b.putSale(s.sale.Under, rev, false)
+}
+
+// soldOn is the name of the reseller who has a server by a sale under this one.
+func (b *board) soldOn(id string, s *sold) string {
+	for _, other := range b.salesOn[s.sale.Server] {
+		if o := b.sales[other]; o != nil && o.sale != nil && o.sale.Under == id && o.sale.State != reselling.Revoked {
+			return b.sellers[o.sale.Reseller]
+		}
+	}
+	return ""
 }
 
 // putSale shows a sale as it is now; news of its server or reseller alone is no event.
@@ -125,7 +149,7 @@ func (b *board) putSale(id string, rev int64, tell bool) {
 		}
 		return
 	}
-	s.reseller = b.sellers[s.sale.Reseller]
+	s.reseller, s.seller, s.onward = b.sellers[s.sale.Reseller], b.sellers[s.sale.Seller], b.soldOn(id, s)
 	if m := b.machines[s.sale.Server]; m != nil && m.server != nil {
 		s.server, s.placements = m.server.Name, m.placements()
 	}
@@ -170,8 +194,9 @@ func (b *board) takeSeller(d delta, tell bool) {
 		return
 	}
 	for id, s := range b.sales {
-		if s.sale != nil && s.sale.Reseller == d.id {
+		if s.sale != nil && (s.sale.Reseller == d.id || s.sale.Seller == d.id) {
 			b.putSale(id, d.rev, false)
+			b.putSeller(s, d.rev)
 		}
 	}
 	for id, m := range b.machines {

@@ -87,7 +87,7 @@ var nouns = []noun{
 			{"ID", "id", ""},
 			{"CONFIGURATION", "configuration_text", ""},
 		},
-		filters: []string{"location", "rack", "server_type", "environment", "approval", "label", "service", "pool", "claim", "cleanliness", "available", "connected", "maintenance", "quarantine", "power"},
+		filters: []string{"location", "rack", "server_type", "environment", "approval", "label", "service", "pool", "claim", "cleanliness", "available", "sellable", "connected", "maintenance", "quarantine", "power"},
 		refs:    map[string]string{"location": "location", "pool": "server-pool"},
 		fields: []field{
 			{name: "name", usage: "what people call it"},

@@ -19,7 +19,7 @@ func (p *program) saleActions() []*cobra.Command {
 	return []*cobra.Command{
 		p.saleMake(),
 		p.deed(n, deed{
-			use: "revoke", short: "Take a sold server back", below: "/revoke", verb: "is being taken back", fields: []field{reason(true)},
+			use: "revoke", short: "Take a sold server back, or give one back", below: "/revoke", verb: "is being taken back", fields: []field{reason(true)},
 			long: "Names the sale, or its server. Only while customers have nothing on it. Nothing new is placed on it from then on; a hosting node is looked at before it is free. When something is left\n" +
 				"of the reseller's, or it cannot be looked at, the sale asks: steelyard sale continue, or cancel; revoke looks again. A bare server has to be erased before anybody gets it.",
 		}),
@@ -33,25 +33,40 @@ func (p *program) saleActions() []*cobra.Command {
 
 // choice is which free servers are sold, when they are not named.
 type choice struct {
-	location string
-	count    int
+	location, service, pool, label string
+	count                          int
 }
+
+// filtered reports whether a filter is given that asks for more than an empty machine somewhere.
+func (c choice) filtered() bool { return c.service != "" || c.pool != "" || c.label != "" }
 
 func (p *program) saleMake() *cobra.Command {
 	var from choice
 	c := &cobra.Command{
 		Use: "make RESELLER [SERVER]...", Aliases: []string{"create", "add"}, Short: "Sell servers to a reseller",
-		Long: "Sells the servers that are named, or --count free ones out of those that the filters leave, longest free first.\n" +
+		Long: "Sells the servers that are named, or --count free ones out of those that the filters leave, longest free first: bare machines, and with --service, --pool or\n" +
+			"--label hosting nodes too. A reseller sells onward, to one directly below him, what he was sold himself.\n" +
 			"Each is sold by itself, and a line tells what became of it. The exit status is 1 when one of them was not sold.",
-		Example: "  steelyard sale make acme web1 web2\n  steelyard sale make acme --count 2 --location Frankfurt",
+		Example: "  steelyard sale make acme web1 web2\n  steelyard sale make acme --count 2 --location Frankfurt\n  steelyard sale make acme --count 1 --service mail --pool front",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: p.completeSale,
 	}
 	c.Flags().StringVar(&from.location, "location", "", "out of the free servers of this data centre")
+	c.Flags().StringVar(&from.service, "service", "", "out of the free servers that carry a logical server of this type: "+strings.Join(reselling.ServiceTypes, ", "))
+	c.Flags().StringVar(&from.pool, "pool", "", "out of the free servers of this server pool")
+	c.Flags().StringVar(&from.label, "label", "", "out of the servers that are this for resellers: free, or unassigned")
 	c.Flags().IntVar(&from.count, "count", 0, "so many free servers, instead of named ones")
-	_ = c.RegisterFlagCompletionFunc("location", p.completeNoun("location")) // the flag exists
+	for flag, f := range map[string]completion{
+		"location": p.completeNoun("location"), "pool": p.completeNoun("server-pool"), "service": fixed(reselling.ServiceTypes...),
+		"label": fixed(string(fleet.LabelFree), string(fleet.LabelUnassigned)),
+	} {
+		_ = c.RegisterFlagCompletionFunc(flag, f) // the flag exists
+	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (len(args) > 1) == (from.count > 0) {
 			return usage(c, "name the servers, or say how many free ones with --count: one of the two")
+		}
+		if len(args) > 1 && (from.filtered() || from.location != "") {
+			return usage(c, "the filters choose servers for --count; you named them")
 		}
 		if from.count > reselling.MaxSold {
 			return usage(c, "--count is %d; %d are the most", from.count, reselling.MaxSold)
@@ -95,15 +110,60 @@ func (p *program) toSell(ctx context.Context, names []string, from choice) (list
 	return p.free(ctx, from)
 }
 
-// free are the first free servers that the filters leave (rules S3, S4).
-func (p *program) free(ctx context.Context, from choice) (list []offer, err error) {
-	query := url.Values{"claim": {fleet.ClaimNone}, "available": {"true"}, "sort": {"free_since"}, "limit": {strconv.Itoa(from.count)}}
-	if from.location != "" {
-		id, err := p.resolve(ctx, "location", from.location)
+// filters are what the list of servers is asked with. Who asks for a service, a pool or a label means hosting nodes too.
+func (p *program) filters(ctx context.Context, from choice) (url.Values, error) {
+	query := url.Values{"sort": {"free_since"}, "limit": {strconv.Itoa(from.count)}}
+	seller, err := p.ownReseller(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case seller != "":
+		query["reseller"], query["claim"], query["sellable"] = []string{seller}, []string{fleet.ClaimReseller}, []string{"true"}
+	case from.filtered():
+		query["claim"], query["sellable"] = []string{fleet.ClaimNone}, []string{"true"}
+	default:
+		query["claim"], query["available"] = []string{fleet.ClaimNone}, []string{"true"}
+	}
+	for name, value := range map[string]string{"service": from.service, "label": from.label} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	for name, f := range map[string]struct{ of, value string }{"location": {"location", from.location}, "pool": {"server-pool", from.pool}} {
+		if f.value == "" {
+			continue
+		}
+		id, err := p.resolve(ctx, f.of, f.value)
 		if err != nil {
 			return nil, err
 		}
-		query.Set("location", id)
+		query.Set(name, id)
+	}
+	return query, nil
+}
+
+// ownReseller is the path of the reseller who asks, or for whom somebody acts; "" for the provider's people.
+func (p *program) ownReseller(ctx context.Context) (string, error) {
+	api, err := p.api()
+	if err != nil {
+		return "", err
+	}
+	a, err := api.Get(ctx, "/v1/whoami", nil)
+	if err != nil {
+		return "", err
+	}
+	r, err := decode(a.Body)
+	if err != nil {
+		return "", err
+	}
+	return r.text("reseller.path"), nil
+}
+
+// free are the first free servers that the filters leave (rules S3, S4).
+func (p *program) free(ctx context.Context, from choice) (list []offer, err error) {
+	query, err := p.filters(ctx, from)
+	if err != nil {
+		return nil, err
 	}
 	api, err := p.api()
 	if err != nil {
@@ -163,7 +223,7 @@ func (p *program) sell(ctx context.Context, reseller string, servers []offer) er
 	return nil
 }
 
-// saleOf is the sale that a server is in, by the server's name or id.
+// saleOf is the sale that a server is in, by the server's name or id: the last one, when it was sold onward.
 func (p *program) saleOf(ctx context.Context, server string) (string, error) {
 	id, err := p.resolve(ctx, "server", server)
 	if err != nil {
@@ -173,7 +233,9 @@ func (p *program) saleOf(ctx context.Context, server string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := api.Get(ctx, find("sale").path(), url.Values{"server": {id}, "state": {strings.Join([]string{reselling.Sold, reselling.Revoking, reselling.Asking}, ",")}})
+	a, err := api.Get(ctx, find("sale").path(), url.Values{
+		"server": {id}, "state": {strings.Join([]string{reselling.Sold, reselling.Revoking, reselling.Asking}, ",")}, "sort": {"-sold_at"}, "limit": {"1"},
+	})
 	if err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ func TestS5_ALineTellsOfEachServerWhatBecameOfIt(t *testing.T) {
 
 func TestS4_FreeServersAreChosenByFilter(t *testing.T) {
 	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage)).
-		on("POST /v1/sales", ok(`{"reseller":"`+rsl+`","sold":1,"failed":0,"results":[{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to acme"}]}`))
+		on("GET /v1/whoami", ok(`{"role":"operations"}`)).on("POST /v1/sales", ok(`{"reseller":"`+rsl+`","sold":1,"failed":0,"results":[{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to acme"}]}`))
 	f.steelyard(t, "sale", "make", rsl, "--count", "1", "--location", "frankfurt").contains(t, done, "web1\tsold", "")
 	if got := f.requests("GET /v1/servers"); len(got) != 1 || got[0].query != "available=true&claim=none&limit=1&location="+loc+"&sort=free_since" {
 		t.Errorf("requests %+v", got)
@@ -38,11 +38,42 @@ func TestS4_FreeServersAreChosenByFilter(t *testing.T) {
 	}
 }
 
+// TestS4_AFilterOfHostingSellsNodesToo: what is sold then need not be what orders get.
+func TestS4_AFilterOfHostingSellsNodesToo(t *testing.T) {
+	const pool = "spl-0000000000000001"
+	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/locations", ok(locationPage)).
+		on("GET /v1/server-pools", ok(`{"items":[{"id":"`+pool+`","name":"front"}],"next":"","total":1}`)).
+		on("GET /v1/whoami", ok(`{"role":"operations"}`)).on("POST /v1/sales", ok(`{"reseller":"`+rsl+`","sold":1,"failed":0,"results":[{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to acme"}]}`))
+	for want, args := range map[string][]string{
+		"claim=none&limit=1&sellable=true&service=mail&sort=free_since":                          {"--service", "mail"},
+		"claim=none&limit=1&pool=" + pool + "&sellable=true&sort=free_since":                     {"--pool", "front"},
+		"claim=none&label=unassigned&limit=1&location=" + loc + "&sellable=true&sort=free_since": {"--label", "unassigned", "--location", "frankfurt"},
+		"available=true&claim=none&limit=1&sort=free_since":                                      nil,
+	} {
+		before := len(f.requests("GET /v1/servers"))
+		f.steelyard(t, append([]string{"sale", "make", rsl, "--count", "1"}, args...)...).contains(t, done, "web1\tsold", "")
+		if got := f.requests("GET /v1/servers"); len(got) != before+1 || got[before].query != want {
+			t.Errorf("%v asks %+v, not %s", args, got[before:], want)
+		}
+	}
+	f.steelyard(t, "sale", "make", rsl, "web1", "--service", "mail").contains(t, misused, "", "you named them")
+}
+
+// TestS4_AResellerChoosesOutOfWhatHeWasSold when he sells onward.
+func TestS4_AResellerChoosesOutOfWhatHeWasSold(t *testing.T) {
+	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/whoami", ok(`{"role":"reseller","reseller":{"id":"`+rsl+`","name":"acme","path":"`+rsl+`"}}`)).
+		on("POST /v1/sales", ok(`{"reseller":"rsl-0000000000000002","sold":1,"failed":0,"results":[{"server":"`+srv+`","outcome":"sold","sale":"`+sal+`","message":"sold to small"}]}`))
+	f.steelyard(t, "sale", "make", "rsl-0000000000000002", "--count", "1").contains(t, done, "web1\tsold", "")
+	if got := f.requests("GET /v1/servers"); len(got) != 1 || got[0].query != "claim=reseller&limit=1&reseller="+rsl+"&sellable=true&sort=free_since" {
+		t.Errorf("requests %+v", got)
+	}
+}
+
 func TestS7_ASaleIsCalledByItsServer(t *testing.T) {
 	f := newFake(t).on("GET /v1/servers", ok(serverPage)).on("GET /v1/sales", ok(salesPage), ok(`{"items":[],"next":"","total":0}`)).
 		on("POST /v1/sales/"+sal+"/revoke", ok(`{"id":"`+sal+`","state":"revoking","message":"it is looked at"}`))
 	f.steelyard(t, "sale", "revoke", "web1", "--reason", "unpaid").contains(t, done, "is being taken back", "")
-	if got := f.requests("GET /v1/sales"); len(got) != 1 || got[0].query != "server="+srv+"&state=sold%2Crevoking%2Casking" {
+	if got := f.requests("GET /v1/sales"); len(got) != 1 || got[0].query != "limit=1&server="+srv+"&sort=-sold_at&state=sold%2Crevoking%2Casking" {
 		t.Errorf("requests %+v", got)
 	}
 	if got := f.requests("POST /v1/sales/" + sal + "/revoke"); len(got) != 1 || got[0].body != `{"reason":"unpaid"}` {

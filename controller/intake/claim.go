@@ -76,8 +76,13 @@ func (in *Intake) claim(tx *store.Tx, actor access.Actor, action, serverID strin
 	if err != nil {
 		return free.server, err
 	}
+	return give(tx, actor, action, free, to, now)
+}
+
+// give stores that a server that was found free is somebody's.
+func give(tx *store.Tx, actor access.Actor, action string, free Free, to fleet.Claim, now time.Time) (fleet.Server, error) {
 	s := free.To(to, now)
-	return s, cmp.Or(store.Servers.Put(tx, serverID, s), audit(tx, actor, action, "servers/"+serverID, free.server, s, "", now))
+	return s, cmp.Or(store.Servers.Put(tx, s.ID, s), audit(tx, actor, action, "servers/"+s.ID, free.server, s, "", now))
 }
 
 // Release ends the claim of a reseller or a plan: the counterpart of claim. A reseller has one server less then. What was his is nobody's before

@@ -31,13 +31,15 @@ type bazaar struct {
 
 	mu        sync.Mutex
 	resellers []string
+	below     map[string][]string // reseller → those directly below him
+	paths     map[string]string
 	sales     []string
 	told      map[string]int // deeds that were done, and that were refused
 }
 
 func openBazaar(t *testing.T, replicas int, open func() kv.KV) *bazaar {
 	t.Helper()
-	b := &bazaar{T: t, told: map[string]int{}}
+	b := &bazaar{T: t, below: map[string][]string{}, paths: map[string]string{}, told: map[string]int{}}
 	for range replicas {
 		b.replicas = append(b.replicas, openGateOver(t, open()).Intake)
 	}
@@ -45,12 +47,30 @@ func openBazaar(t *testing.T, replicas int, open func() kv.KV) *bazaar {
 		b.servers = append(b.servers, fmt.Sprintf("srv-%016d", i))
 		b.change(0, func(tx *store.Tx) error { return putSellable(tx, b.servers[i], i) })
 	}
-	top, _, err := b.replicas[0].CreateReseller(b.Context(), ann, draftFor("top", "", 40))
+	top, _, err := b.replicas[0].CreateReseller(b.Context(), ann, draftFor("top", "", 60))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.resellers = []string{top.ID}
+	b.born(top)
 	return b
+}
+
+// born notes a new reseller.
+func (b *bazaar) born(r reselling.Reseller) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.resellers, b.paths[r.ID] = append(b.resellers, r.ID), r.Path
+	b.below[r.Parent] = append(b.below[r.Parent], r.ID)
+}
+
+// heir is somebody to whom the buyer of a sale may sell its server on, and who that buyer is.
+func (b *bazaar) heir(rng *rand.Rand, sale reselling.Sale) (to string, seller access.Actor) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if list := b.below[sale.Reseller]; len(list) > 0 {
+		to = list[rng.IntN(len(list))]
+	}
+	return to, access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: sale.Path}
 }
 
 // putSellable stores a hosting node that nothing keeps from being sold, again and again.
@@ -84,17 +104,14 @@ func (b *bazaar) one(rng *rand.Rand, of *[]string) string {
 	return (*of)[rng.IntN(len(*of))]
 }
 
-// note counts what became of a deed, and keeps the id of what it made. Only refusals that a person may meet are taken.
-func (b *bazaar) note(deed, made string, into *[]string, err error) {
+// note counts what became of a deed. Only refusals that a person may meet are taken.
+func (b *bazaar) note(deed string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case err == nil:
 		b.told[deed]++
-		if into != nil && made != "" {
-			*into = append(*into, made)
-		}
-	case fault.Is(err, fault.KindInvalid), fault.Is(err, fault.KindRefused):
+	case fault.Is(err, fault.KindInvalid), fault.Is(err, fault.KindRefused), deed == "sell on" && fault.Is(err, fault.KindNotFound): // it is another's by now
 		b.told["no "+deed]++
 	default:
 		b.Errorf("%s: %v", deed, err)
@@ -115,39 +132,60 @@ func (b *bazaar) deed(in *Intake, rng *rand.Rand, name string) {
 	ctx, who := b.Context(), b.one(rng, &b.resellers)
 	edit := func(deed string, change func(*ResellerDraft)) {
 		_, _, err := in.EditReseller(ctx, ann, who, AnyRevision, func(d ResellerDraft) (ResellerDraft, error) { change(&d); return d, nil })
-		b.note(deed, "", nil, err)
+		b.note(deed, err)
 	}
-	switch n := rng.IntN(16); {
+	switch n := rng.IntN(20); {
 	case n < 4:
 		d := draftFor(name, who, 1)
 		d.Limits, d.Oversell = anyLimits(rng, 14), rng.IntN(6) == 0
 		r, _, err := in.CreateReseller(ctx, ann, d)
-		b.note("create", r.ID, &b.resellers, err)
+		if b.note("create", err); err == nil {
+			b.born(r)
+		}
 	case n < 8:
 		edit("limits", func(d *ResellerDraft) { d.Limits = anyLimits(rng, 30) })
 	case n < 10:
 		on := rng.IntN(2) == 0
 		edit(fmt.Sprint("oversell ", on), func(d *ResellerDraft) { d.Oversell = on })
 	case n < 11:
-		state := []string{reselling.Active, reselling.Active, reselling.Active, reselling.Disabled, reselling.Suspended}[rng.IntN(5)]
+		state := reselling.Active // most work most of the time
+		if r, known := store.Resellers.View(in.store, who); known && r.State == reselling.Active && r.Parent != "" {
+			state = []string{reselling.Disabled, reselling.Suspended}[rng.IntN(2)]
+		}
 		_, _, err := in.SetResellerState(ctx, ann, who, state, "because")
-		b.note(state, "", nil, err)
+		b.note(state, err)
 	case n < 14:
-		sale, fresh, _, err := in.Sell(ctx, ann, who, b.servers[rng.IntN(len(b.servers))])
-		if err == nil && !fresh {
+		b.sell(in, "sell", ann, who, b.servers[rng.IntN(len(b.servers))])
+	case n < 18:
+		sale, known := store.Sales.View(in.store, b.one(rng, &b.sales))
+		if !known {
 			return
 		}
-		b.note("sell", sale.ID, &b.sales, err)
+		if to, seller := b.heir(rng, *sale); to != "" {
+			b.sell(in, "sell on", seller, to, sale.Server)
+		}
 	default:
 		one := b.one(rng, &b.sales)
 		if one == "" {
 			return
 		}
 		sale, _, err := in.Revoke(ctx, ann, one, "unpaid")
-		b.note("revoke", "", nil, err)
+		b.note("revoke", err)
 		if err == nil {
-			b.note("release", "", nil, letGo(ctx, in, sale.ID))
+			b.note("release", letGo(ctx, in, sale.ID))
 		}
+	}
+}
+
+func (b *bazaar) sell(in *Intake, deed string, seller access.Actor, to, server string) {
+	sale, fresh, _, err := in.Sell(b.Context(), seller, to, server)
+	if err == nil && !fresh {
+		return
+	}
+	if b.note(deed, err); err == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.sales = append(b.sales, sale.ID)
 	}
 }
 
@@ -162,14 +200,19 @@ func letGo(ctx context.Context, in *Intake, saleID string) error {
 		if err != nil {
 			return err
 		}
-		_, err = Release(tx, access.System, "server.release", s, sale.Reason, in.now())
-		return cmp.Or(err, store.SalesOf.Delete(tx, s.ID), store.Sales.Put(tx, sale.ID, sale.Moved(reselling.Revoked, "it is free", in.now())))
+		if sale.Under != "" {
+			_, _, err = HandBack(tx, access.System, sale, s, sale.Reason, in.now())
+		} else {
+			_, err = Release(tx, access.System, "server.release", s, sale.Reason, in.now())
+			err = cmp.Or(err, store.SalesOf.Delete(tx, s.ID))
+		}
+		return cmp.Or(err, store.Sales.Put(tx, sale.ID, sale.Moved(reselling.Revoked, "it is free", in.now())))
 	})
 }
 
-// TestX12_S12_LimitsOfChildrenNeverExceedTheParents at any revision unless he oversells, whoever makes, changes, disables, sells and takes back at
-// once, at one replica or several.
-func TestX12_S12_LimitsOfChildrenNeverExceedTheParents(t *testing.T) {
+// TestX12_S2_S7_S12_LimitsOfChildrenNeverExceedTheParents at any revision unless he oversells, whoever makes, changes, disables, sells, sells onward and
+// takes back at once, at one replica or several; and each server is with who bought it last.
+func TestX12_S2_S7_S12_LimitsOfChildrenNeverExceedTheParents(t *testing.T) {
 	for replicas := 1; replicas <= 3; replicas++ {
 		t.Run(fmt.Sprint("memkv, ", replicas, " replicas"), func(t *testing.T) {
 			one := memkv.New(memkv.Options{})
@@ -188,7 +231,7 @@ func bargain(t *testing.T, replicas int, open func() kv.KV) {
 	for worker := range 9 {
 		in, rng := b.replicas[worker%replicas], rand.New(rand.NewPCG(12, uint64(worker)))
 		crowd.Go(func() {
-			for i := range 60 {
+			for i := range 150 {
 				b.deed(in, rng, fmt.Sprint("reseller ", worker, " ", i))
 			}
 		})
@@ -198,18 +241,18 @@ func bargain(t *testing.T, replicas int, open func() kv.KV) {
 		return store.Resellers.Create(tx, theEnd, reselling.Reseller{ID: theEnd})
 	})
 	tl := everyRevision(t, open())
-	for _, deed := range []string{"create", "limits", "oversell true", "oversell false", reselling.Active, reselling.Disabled, reselling.Suspended, "sell", "revoke", "release"} {
+	for _, deed := range []string{"create", "limits", "oversell true", "oversell false", reselling.Active, reselling.Disabled, reselling.Suspended, "sell", "sell on", "revoke", "release"} {
 		if b.told[deed] == 0 {
 			t.Errorf("nobody did: %s; %v", deed, b.told)
 		}
 	}
-	for _, deed := range []string{"create", "limits", "oversell false", "sell"} {
+	for _, deed := range []string{"create", "limits", "oversell false", "sell", "sell on", "revoke"} {
 		if b.told["no "+deed] == 0 {
 			t.Errorf("nobody was refused: %s; %v", deed, b.told)
 		}
 	}
-	if tl.deepest != reselling.MaxDepth || tl.revisions < 100 {
-		t.Errorf("%d levels, %d revisions: too little was tried", tl.deepest, tl.revisions)
+	if tl.deepest != reselling.MaxDepth || tl.revisions < 100 || tl.longest < 2 {
+		t.Errorf("%d levels, %d revisions, %d owners in a row: too little was tried", tl.deepest, tl.revisions, tl.longest)
 	}
 }
 
@@ -223,15 +266,16 @@ type tally struct {
 	resellers map[string]reselling.Reseller
 	sales     map[string]reselling.Sale
 	servers   map[string]fleet.Server
-	fresh     []string // sales that are new with this revision
+	last      map[string]store.SaleOf // by server
+	fresh     []string                // sales that are new with this revision
 
-	revisions, deepest int
+	revisions, deepest, longest int
 }
 
 // everyRevision reads the state from its first revision to the last one, and holds each against the rules.
 func everyRevision(t *testing.T, backend kv.KV) *tally {
 	t.Helper()
-	tl := &tally{T: t, resellers: map[string]reselling.Reseller{}, sales: map[string]reselling.Sale{}, servers: map[string]fleet.Server{}}
+	tl := &tally{T: t, resellers: map[string]reselling.Reseller{}, sales: map[string]reselling.Sale{}, servers: map[string]fleet.Server{}, last: map[string]store.SaleOf{}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	batches, err := backend.Watch(ctx, "", 1)
@@ -264,6 +308,10 @@ func (tl *tally) take(e kv.Event) {
 		decodeInto(tl.T, tl.resellers, id, e)
 	case "servers":
 		decodeInto(tl.T, tl.servers, id, e)
+	case "sale-of":
+		if delete(tl.last, id); !e.Deleted {
+			decodeInto(tl.T, tl.last, id, e)
+		}
 	case "sales":
 		if _, before := tl.sales[id]; !before {
 			tl.fresh = append(tl.fresh, id)
@@ -308,6 +356,38 @@ func (tl *tally) check() {
 	}
 	for _, id := range tl.fresh {
 		tl.lawful(tl.sales[id])
+	}
+	tl.chains()
+}
+
+// chains follows each server from the provider to who has it: each sale is under the one before, of whom it was bought, and the last one says whose it is.
+func (tl *tally) chains() {
+	next, length := map[string]string{}, map[string]int{}
+	for id, s := range tl.sales {
+		if s.State == reselling.Revoked {
+			continue
+		}
+		from := cmp.Or(s.Under, s.Server)
+		if other := next[from]; other != "" {
+			tl.Errorf("revision %d: sales %s and %s are both under %s", tl.rev, id, other, from)
+		}
+		next[from] = id
+		length[s.Server]++
+	}
+	for server, s := range tl.servers {
+		at, path, n := server, "", 0
+		for ; next[at] != ""; n++ {
+			at = next[at]
+			sale := tl.sales[at]
+			if sale.Server != server || sale.Under != "" && (sale.SellerPath() != path || sale.Seller != reselling.Own(path)) {
+				tl.Errorf("revision %d: server %s went from %s by %+v", tl.rev, server, path, sale)
+			}
+			path = sale.Path
+		}
+		if n != length[server] || s.Claim.Owner != path || n > 0 && tl.last[server].Sale != at || n == 0 && tl.last[server].Sale != "" {
+			tl.Errorf("revision %d: server %s is of %q, its %d of %d sales lead to %q, the last is %q", tl.rev, server, s.Claim.Owner, n, length[server], path, tl.last[server].Sale)
+		}
+		tl.longest = max(tl.longest, n)
 	}
 }
 

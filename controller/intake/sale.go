@@ -16,7 +16,7 @@ import (
 	"github.com/steelyard/steelyard/pkg/id"
 )
 
-// Sell gives a reseller the exclusive right to a server (rules S1 to S5). One that is his by sale already stays so, and the answer is that
+// Sell gives a reseller the exclusive right to a server (rules S1 to S5): one that is free, or, when a reseller sells onward, one that he was sold himself. One that is his by sale already stays so, and the answer is that
 // sale, with fresh false: who lost the first answer asks again. Faults: not_found; refused when the server is not free, with whose it is, or
 // when the reseller may have no more.
 func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serverID string) (sale reselling.Sale, fresh bool, rev int64, err error) {
@@ -26,18 +26,22 @@ func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serv
 		if err != nil {
 			return err
 		}
-		if there && before.Reseller == resellerID && before.State == reselling.Sold {
+		if there && before.Reseller == resellerID && before.State == reselling.Sold && access.ScopeOf(actor, "sales").Sees(before.Path) {
 			sale, fresh = before, false
 			return nil
 		}
-		r, err := working(tx, resellerID)
+		r, err := store.Resellers.Get(tx, resellerID)
+		if err == nil && !access.ScopeOf(actor, "resellers").Sees(r.Path) {
+			err = fault.NotFound("reseller %.80s does not exist", resellerID)
+		}
+		if err := cmp.Or(err, may(r, ResellersIn(tx))); err != nil {
+			return err
+		}
+		free, under, err := in.offered(tx, actor, r, serverID, before, there)
 		if err != nil {
 			return err
 		}
-		if err := unsold(tx, serverID, before, there); err != nil {
-			return err
-		}
-		s, err := in.claim(tx, actor, "server.sell", serverID, fleet.Claim{Kind: fleet.ClaimReseller, Ref: resellerID, Via: fleet.ViaSale, Owner: r.Path}, now)
+		s, err := give(tx, actor, "server.sell", free, fleet.Claim{Kind: fleet.ClaimReseller, Ref: resellerID, Via: fleet.ViaSale, Owner: r.Path}, now)
 		if err != nil {
 			return err
 		}
@@ -45,6 +49,9 @@ func (in *Intake) Sell(ctx context.Context, actor access.Actor, resellerID, serv
 		sale = reselling.Sale{
 			ID: saleID, Reseller: resellerID, Path: r.Path, Server: serverID, State: reselling.Sold, Message: "sold to " + r.Name,
 			SoldAt: now, SoldBy: actor.Name, ChangedAt: now,
+		}
+		if under != "" {
+			sale.Under, sale.Seller = under, reselling.Own(actor.Reseller)
 		}
 		return cmp.Or(count(tx, s.Claim, 1), store.Sales.Create(tx, sale.ID, sale), store.SalesOf.Put(tx, s.ID, store.SaleOf{Sale: sale.ID}),
 			audit(tx, actor, "sale.make", "sales/"+sale.ID, nil, sale, "", now))
@@ -145,19 +152,26 @@ func (a *SaleAnswer) add(serverID string, sale reselling.Sale, fresh bool, err e
 	a.Results = append(a.Results, r)
 }
 
-// Revoke begins to take a sold server back (rules S7, S8). Nothing new is placed on it from now on; reconcile looks at it and releases it. One
-// that asks is looked at again. Faults: not_found; refused when something of the reseller's is on it, with what that is.
+// Revoke begins to take a sold server back (rules S7, S8), or to give one back that was sold onward. Nothing new is placed on it from now on; reconcile looks at it and releases it. One
+// that asks is looked at again. Faults: not_found; refused when something of the reseller's is on it, with what that is, or when he
+// sold it onward, with to whom.
 func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason string) (sale reselling.Sale, rev int64, err error) {
 	now := in.now()
 	if err := needReason(reason, "the reseller will ask"); err != nil {
 		return sale, 0, err
 	}
 	return in.changeSale(ctx, actor, "sale.revoke", saleID, reason, func(tx *store.Tx, sale *reselling.Sale) error {
+		if err := decides(actor, *sale, true); err != nil {
+			return err
+		}
 		switch sale.State {
 		case reselling.Revoking:
 			return nil
 		case reselling.Revoked:
 			return revoked(sale)
+		}
+		if err := heldOn(tx, *sale); err != nil {
+			return err
 		}
 		if err := CloseTask(tx, SaleKey(sale.ID), actor.Name, "it is looked at again", now); err != nil {
 			return err
@@ -165,6 +179,9 @@ func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason
 		s, err := store.Servers.Get(tx, sale.Server)
 		if err != nil {
 			return err
+		}
+		if s.ContentMove != "" && narrowed(actor) { // which operation it is, is the provider's business
+			return fault.Refused("content is moved from or to server %s; wait for it", s.Name)
 		}
 		if s.ContentMove != "" {
 			return moving(&s)
@@ -235,6 +252,9 @@ func (in *Intake) ContinueRevoke(ctx context.Context, actor access.Actor, saleID
 	}
 	now := in.now()
 	return in.changeSale(ctx, actor, "sale.continue", saleID, reason, func(tx *store.Tx, sale *reselling.Sale) error {
+		if err := decides(actor, *sale, false); err != nil {
+			return err
+		}
 		switch {
 		case sale.State == reselling.Revoking && sale.Accepted != nil:
 			return nil
@@ -253,6 +273,9 @@ func (in *Intake) ContinueRevoke(ctx context.Context, actor access.Actor, saleID
 func (in *Intake) CancelRevoke(ctx context.Context, actor access.Actor, saleID, reason string) (reselling.Sale, int64, error) {
 	now := in.now()
 	return in.changeSale(ctx, actor, "sale.cancel", saleID, reason, func(tx *store.Tx, sale *reselling.Sale) error {
+		if err := decides(actor, *sale, false); err != nil {
+			return err
+		}
 		switch {
 		case sale.State == reselling.Sold:
 			return nil

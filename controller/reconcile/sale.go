@@ -138,11 +138,14 @@ func (v *revocation) ask(why string, left []string) error {
 	}
 	k := task.New(id.At("tsk", v.now), "operations", task.Approval, intake.SaleKey(to.ID), "Server "+v.server.Name+" is taken back: continue or cancel?", body, v.now)
 	k.Server, k.Operation = v.server.ID, to.Operation
-	return cmp.Or(v.put("sale.ask", to), intake.FileTask(v.tx, k))
+	return cmp.Or(v.put("sale.ask", to), intake.FileTask(v.tx, k), intake.AskSeller(v.tx, to, v.server.Name, body, v.now))
 }
 
 // release ends the sale: the server is the provider's again (rules S9, S10). Nothing is erased here.
 func (v *revocation) release() error {
+	if v.sale.Under != "" {
+		return v.handBack()
+	}
 	s, err := intake.Release(v.tx, access.System, "server.release", v.server, "sale "+v.sale.ID+" was revoked by "+v.sale.RevokedBy+": "+v.sale.Reason, v.now)
 	if err != nil {
 		return err
@@ -151,6 +154,35 @@ func (v *revocation) release() error {
 	to := v.sale.Moved(reselling.Revoked, message, v.now)
 	to.RevokedAt, to.Operation = v.now, ""
 	return cmp.Or(store.Servers.Put(v.tx, s.ID, after), store.SalesOf.Delete(v.tx, s.ID), v.put("sale.revoked", to))
+}
+
+// handBack ends a sale that a reseller made: the server is his again. What is left on it keeps it from being sold on, not from him.
+func (v *revocation) handBack() error {
+	s, seller, err := intake.HandBack(v.tx, access.System, v.sale, v.server, "sale "+v.sale.ID+" was revoked by "+v.sale.RevokedBy+": "+v.sale.Reason, v.now)
+	if err != nil {
+		return err
+	}
+	message := "it is " + seller + "'s again; "
+	switch {
+	case s.Node == nil:
+		message += "its disks are not erased, and it is sold on to nobody before the provider has it again"
+	case v.sale.Accepted == nil:
+		message += "nothing is left on it"
+	default:
+		s = v.unseen(s)
+		message += "it is sold on to nobody before an inspection finds nothing"
+	}
+	to := v.sale.Moved(reselling.Revoked, message, v.now)
+	to.RevokedAt, to.Operation = v.now, ""
+	return cmp.Or(store.Servers.Put(v.tx, s.ID, s), v.put("sale.revoked", to))
+}
+
+// unseen is a server of which a person said that what is left does no harm: where nobody could look, everything may be.
+func (v *revocation) unseen(s fleet.Server) fleet.Server {
+	if s.LeftOvers == nil {
+		s.LeftOvers = &fleet.LeftOvers{Unseen: len(protocol.InspectKinds), Since: v.now, At: v.now}
+	}
+	return s
 }
 
 // after is the released server, and what is told of it. A bare one is out of service until a person has it erased: its reseller may have
@@ -164,8 +196,7 @@ func (v *revocation) after(s fleet.Server) (fleet.Server, string) {
 		return s, "taken back; its disks are not erased yet, and it is out of service: steelyard server commission " + s.Name + " erases them and puts it into service"
 	case v.sale.Accepted == nil:
 		return s, "taken back; nothing is left on it, it is free"
-	case s.LeftOvers == nil: // nobody could look
-		s.LeftOvers = &fleet.LeftOvers{Unseen: len(protocol.InspectKinds), Since: v.now, At: v.now}
 	}
+	s = v.unseen(s)
 	return s, "taken back; cleanup required: nobody gets it before an inspection finds nothing (steelyard server inspect " + s.Name + "), or an operator clears it with a reason"
 }

@@ -435,3 +435,124 @@ func (r *roaming) node(dirty bool) {
 	r.ready()
 	r.change(func(tx *store.Tx) error { return makeNode(tx, r.id, dirty) })
 }
+
+const bolt = "rsl-0000000000000002"
+
+// soldOn is a server that acme was sold and has sold on to bolt, who is below him: both sales.
+func (w *world) soldOn(server string) (first, second string) {
+	w.t.Helper()
+	first = w.sold(server)
+	seller := access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: acme}
+	w.change(func(tx *store.Tx) error {
+		up, err := store.Resellers.Get(tx, acme)
+		if err != nil {
+			return err
+		}
+		up.Email = "boss@example.org"
+		if err := store.Resellers.Put(tx, acme, up); err != nil {
+			return err
+		}
+		return store.Resellers.Put(tx, bolt, reselling.Reseller{
+			ID: bolt, Name: "bolt", Parent: acme, Path: up.Path + "/" + bolt, State: reselling.Active, Limits: reselling.Limits{reselling.Servers: reselling.AtMost(1)},
+		})
+	})
+	sale, _, _, err := w.intake.Sell(context.Background(), seller, bolt, server)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+	return first, sale.ID
+}
+
+// has is how many servers a reseller has by his record.
+func (w *world) has(reseller string) uint64 {
+	r, _ := store.Resellers.View(w.store, reseller)
+	return r.Servers
+}
+
+// TestS7_S10_WhatWasSoldOnGoesBackToTheSeller, and to the provider when he takes it back from the seller: not before.
+func TestS7_S10_WhatWasSoldOnGoesBackToTheSeller(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 1, 1))
+		w.node(id)
+		first, second := w.soldOn(id)
+		if c := w.server(id).Claim; c.Ref != bolt || w.has(acme) != 1 || w.has(bolt) != 1 || w.label(id) != fleet.LabelSold {
+			t.Fatalf("it is %+v; acme has %d, bolt %d", c, w.has(acme), w.has(bolt))
+		}
+		if _, _, err := w.intake.Revoke(context.Background(), ann, first, "unpaid"); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "sold on to bolt") || !strings.Contains(err.Error(), second) {
+			t.Errorf("taken back from acme: %v", err)
+		}
+		epoch := w.server(id).Epoch
+		w.says(w.revoke, second)
+		v, s := w.sale(second), w.server(id)
+		if v.State != reselling.Revoked || !strings.Contains(v.Message, "acme's again") || s.Claim.Ref != acme || s.Claim.Owner != acme || s.Epoch <= epoch || w.label(id) != fleet.LabelSold {
+			t.Errorf("the sale is %+v, the server %+v", v, s.Claim)
+		}
+		if w.has(acme) != 1 || w.has(bolt) != 0 || w.sale(first).State != reselling.Sold {
+			t.Errorf("acme has %d, bolt %d; the first sale is %+v", w.has(acme), w.has(bolt), w.sale(first))
+		}
+		w.says(w.revoke, first)
+		if w.label(id) != fleet.LabelFree || w.has(acme) != 0 || len(w.openTasks()) != 0 {
+			t.Errorf("at the end it is %s, acme has %d; tasks %v", w.label(id), w.has(acme), w.openTasks())
+		}
+	})
+}
+
+// TestS9_TheSellerIsAskedWhatIsLeft of a server that he sold on; when he continues it is his, and sold on to nobody before it is clean.
+func TestS9_TheSellerIsAskedWhatIsLeft(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 1, 1))
+		w.node(id)
+		_, second := w.soldOn(id)
+		w.obey(w.finding("", "bob"))
+		w.says(w.revoke, second)
+		if v := w.sale(second); v.State != reselling.Asking || !slices.Equal(v.LeftOvers, []string{"account bob"}) {
+			t.Fatalf("the sale is %+v", v)
+		}
+		var letters []string
+		for d := range store.Deliveries.Items(w.store.Snapshot()) {
+			if l, ok := store.Letters.View(w.store, d.ID); ok && strings.Contains(l.Body, "account bob") {
+				letters = append(letters, d.Value.To)
+			}
+		}
+		if !slices.Equal(letters, []string{"boss@example.org"}) || w.openTasks()[intake.SaleKey(second)] == "" {
+			t.Errorf("letters to %v, tasks %v", letters, w.openTasks())
+		}
+		boss, below := access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: acme}, access.Actor{Name: "kid", Role: access.RoleReseller, Reseller: acme + "/" + bolt}
+		if _, _, err := w.intake.ContinueRevoke(context.Background(), below, second, "let me go"); !fault.Is(err, fault.KindRefused) {
+			t.Errorf("the buyer decides: %v", err)
+		}
+		w.says(func(ctx context.Context, sale string) error {
+			_, _, err := w.intake.ContinueRevoke(ctx, boss, sale, "they are old")
+			return err
+		}, second)
+		s := w.server(id)
+		if v := w.sale(second); v.State != reselling.Revoked || s.Claim.Ref != acme || s.LeftOvers == nil || s.LeftOvers.Count != 1 || len(w.openTasks()) != 0 {
+			t.Errorf("continued: %+v, the server %+v, %v", v, s, w.openTasks())
+		}
+		if _, _, _, err := w.intake.Sell(context.Background(), boss, bolt, id); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "former owner") {
+			t.Errorf("sold on again: %v", err)
+		}
+	})
+}
+
+// TestS8_ABareServerThatWasSoldOnIsDirty when it comes back: the seller keeps it, and nobody else gets it before the provider has had it erased.
+func TestS8_ABareServerThatWasSoldOnIsDirty(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.enrol(machine(1, 1, 1))
+		first, second := w.soldOn(id)
+		w.says(w.revoke, second)
+		boss := access.Actor{Name: "boss", Role: access.RoleReseller, Reseller: acme}
+		s := w.server(id)
+		if v := w.sale(second); v.State != reselling.Revoked || s.Claim.Ref != acme || s.Cleanliness != fleet.Dirty || !s.InService {
+			t.Fatalf("the sale is %+v, the server %+v", v, s)
+		}
+		if _, _, _, err := w.intake.Sell(context.Background(), boss, bolt, id); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "not proven clean") {
+			t.Errorf("sold on again: %v", err)
+		}
+		w.says(w.revoke, first)
+		if w.label(id) != fleet.LabelCleanup {
+			t.Errorf("it is %s", w.label(id))
+		}
+	})
+}

@@ -59,7 +59,7 @@ func TestX7_MarketingChangesNothing(t *testing.T) {
 
 func TestX7_CustomersAndResellersSeeNothingOfTheFleet(t *testing.T) {
 	for _, r := range []Role{RoleCustomer, RoleReseller} {
-		for _, p := range []Permission{ServerWrite, OperationRead, ErasureRead, HandsRead, TaskRead, AuditRead, MatchAsk, SetupRead, SaleMake, UserManage} {
+		for _, p := range []Permission{ServerWrite, OperationRead, ErasureRead, HandsRead, TaskRead, AuditRead, MatchAsk, SetupRead, UserManage} {
 			if Allowed(r, p) {
 				t.Errorf("%s has %s", r, p)
 			}
@@ -90,9 +90,10 @@ func TestX7_AResellerSeesWhatIsHisAndWhatIsBelowHim(t *testing.T) {
 	}
 }
 
+// TestS1_OnlySystemsAndOperationsSell what is the provider's; what a reseller may sell is a matter of what he was sold.
 func TestS1_OnlySystemsAndOperationsSell(t *testing.T) {
 	for _, r := range Roles() {
-		if got, want := Allowed(r, SaleMake), r == RoleAdmin || r == RoleSystems || r == RoleOperations; got != want {
+		if got, want := Allowed(r, SaleMake), r == RoleAdmin || r == RoleSystems || r == RoleOperations || r == RoleReseller; got != want {
 			t.Errorf("Allowed(%s, %s) = %v, want %v", r, SaleMake, got, want)
 		}
 	}

@@ -47,7 +47,7 @@ const (
 	CustomerRead   Permission = "customer.read"   // organizations; his own, for a reseller
 	CustomerManage Permission = "customer.manage" // his own, for a reseller
 	SaleRead       Permission = "sale.read"       // his own, for a reseller
-	SaleMake       Permission = "sale.make"       // sell and take back (S1)
+	SaleMake       Permission = "sale.make"       // sell and take back (S1); what he was sold, to those below him, for a reseller
 	PlanRead       Permission = "plan.read"       // reseller plans, and who signed up for them
 	PlanManage     Permission = "plan.manage"     // make plans, assign servers to them (H9)
 	SignUpMake     Permission = "signup.make"     // sign a reseller up for a plan: what a billing program does
@@ -83,7 +83,7 @@ var granted = map[Role][]Permission{
 	},
 	RoleDepartment: {Self, ServerRead, ErasureRead, OperationRead, TaskRead, TaskWork, EventRead},
 	RoleReseller: {
-		Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, PlacementRead,
+		Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake, PlacementRead,
 		PeopleManage, PeopleAct,
 	},
 	RoleCustomer: {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead},

@@ -1,6 +1,7 @@
 package reselling
 
 import (
+	"strings"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -25,7 +26,9 @@ const MaxSold = 100
 type Sale struct {
 	ID        string      `json:"id"`
 	Reseller  string      `json:"reseller"`
-	Path      string      `json:"path"` // of the reseller
+	Path      string      `json:"path"`             // of the reseller
+	Seller    string      `json:"seller,omitempty"` // id of the reseller above who sold it onward; "" is the provider
+	Under     string      `json:"under,omitempty"`  // the sale by which the seller has the server
 	Server    string      `json:"server"`
 	State     string      `json:"state" enum:"sold,revoking,asking,revoked"`
 	Message   string      `json:"message"`
@@ -38,6 +41,14 @@ type Sale struct {
 	RevokedAt time.Time   `json:"revoked_at,omitzero"` // when it was released
 	RevokedBy string      `json:"revoked_by,omitempty"`
 	Reason    string      `json:"reason,omitempty"` // of the revocation
+}
+
+// SellerPath is that of the reseller who sold the server onward; "" is the provider.
+func (s *Sale) SellerPath() string {
+	if s.Under == "" {
+		return ""
+	}
+	return s.Path[:max(strings.LastIndexByte(s.Path, '/'), 0)]
 }
 
 // Moved is s in a state, since now, with a message for a person.
@@ -69,7 +80,7 @@ var Sales = state.Table{
 			Name: Asking, Means: "something of the reseller's is left, or could not be looked at (S9)", Owner: "operations, by a task",
 			Until: "a person decides; the task stays open", Out: "steelyard sale continue, cancel; revoke looks again",
 		},
-		{Name: Revoked, Rests: true, Means: "the server is the provider's again; the sale is history"},
+		{Name: Revoked, Rests: true, Means: "the server is the seller's again, the provider's or a reseller's; the sale is history"},
 	},
 	Moves: []state.Move{
 		{From: []string{Sold}, To: []string{Revoking}, By: "an operator takes the server back; nothing is on it (S7)"},
