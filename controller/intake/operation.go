@@ -95,6 +95,11 @@ func Begin(tx *store.Tx, s *fleet.Server, opID, kind string, p operation.Params,
 	if !known && (kind == operation.Erase || kind == operation.Install) {
 		return operation.Operation{}, fault.Refused("server %s never reported its hardware", s.ID)
 	}
+	if kind == operation.Erase || kind == operation.Install {
+		if err := unused(tx, s); err != nil {
+			return operation.Operation{}, err
+		}
+	}
 	bmc, _, err := store.BMCs.Find(tx, s.ID)
 	if err != nil {
 		return operation.Operation{}, err

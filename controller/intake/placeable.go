@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -24,6 +25,9 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 	case s.ContentMove != "":
 		return s, moving(&s)
 	}
+	if err := overwritten(tx, &s); err != nil {
+		return s, err
+	}
 	if err := KeptForPlan(tx, &s, "nothing is placed on it before a reseller has it"); err != nil {
 		return s, err
 	}
@@ -31,6 +35,15 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 		return s, fault.Refused("server %s %s, and takes nothing of others", s.Name, ownedBy(s.Claim))
 	}
 	return s, notTakenBack(tx, &s, "nothing new is placed on it")
+}
+
+// overwritten refuses a server whose disks an operation erases or writes now: what is placed on it would be lost.
+func overwritten(tx *store.Tx, s *fleet.Server) error {
+	op, running, err := store.Operations.Find(tx, s.Operation)
+	if err == nil && running && (op.Kind == operation.Erase || op.Kind == operation.Install || op.Kind == operation.Delete) {
+		err = fault.Refused("the disks of server %s are being written (%s, operation %s); wait until that has ended", s.Name, op.Kind, op.ID)
+	}
+	return err
 }
 
 // notTakenBack refuses a server whose sale is being revoked (rule S8). what is the deed: "nothing new is placed on it".

@@ -11,6 +11,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
+	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
@@ -35,6 +36,11 @@ type ledger struct {
 	saleOf   map[string]store.SaleOf // server → the sale that it is in
 	sellers  map[string]reselling.Reseller
 	loads    map[string]hosting.Load
+
+	signUps map[string]reselling.SignUp
+	plans   map[string]reselling.Allotment
+	letters map[string][]string // address → subjects of what was posted to it, in order
+	applied []string            // sign-ups of this revision
 
 	placements map[string]hosting.Placement
 	commands   map[string]operation.Command
@@ -81,7 +87,7 @@ func newLedger() *ledger {
 		running: map[string]map[string]bool{}, written: map[string]int64{}, proof: map[string]proof{}, moved: map[string]bool{},
 		present: map[string]bool{}, lives: newLives(),
 		sales: map[string]reselling.Sale{}, saleOf: map[string]store.SaleOf{}, sellers: map[string]reselling.Reseller{}, loads: map[string]hosting.Load{},
-		placements: map[string]hosting.Placement{},
+		placements: map[string]hosting.Placement{}, signUps: map[string]reselling.SignUp{}, plans: map[string]reselling.Allotment{}, letters: map[string][]string{},
 	}
 }
 
@@ -115,7 +121,7 @@ func (l *ledger) take(events []kv.Event) {
 }
 
 func (l *ledger) revision(events []kv.Event) {
-	l.rev, l.audit, l.changed, l.traded = events[0].ModRev, nil, nil, nil
+	l.rev, l.audit, l.changed, l.traded, l.applied = events[0].ModRev, nil, nil, nil, nil
 	clear(l.moved)
 	touched, loaded := map[string]bool{}, map[string]bool{} // servers and orders; servers that something came to or went from
 	for _, e := range events {
@@ -155,6 +161,14 @@ func (l *ledger) revision(events []kv.Event) {
 		case "sale-of":
 			record(l.saleOf, id, e)
 			touched[id] = true
+		case "signups":
+			record(l.signUps, id, e)
+			l.applied = append(l.applied, id)
+			touched[l.signUps[id].Server] = true
+		case "allotments":
+			record(l.plans, id, e)
+		case "deliveries":
+			l.posted(e)
 		case "resellers":
 			record(l.sellers, id, e)
 		case "loads":
@@ -187,6 +201,18 @@ func (l *ledger) revision(events []kv.Event) {
 		l.weighed(id)
 	}
 	l.lived(touched)
+}
+
+// posted notes a letter when it is new.
+func (l *ledger) posted(e kv.Event) {
+	if e.Deleted || e.CreateRev != e.ModRev {
+		return
+	}
+	var d notify.Delivery
+	must(json.Unmarshal(e.Value, &d))
+	if d.To != "" {
+		l.letters[d.To] = append(l.letters[d.To], d.Event.Data.Subject)
+	}
 }
 
 // runsOn are the servers that an operation runs on (rule X4): a content move on two (H6).
@@ -334,9 +360,14 @@ func (l *ledger) claimed(s fleet.Server) {
 		if o := l.orders[s.Claim.Ref]; o.State != order.Held || o.Server != s.ID {
 			l.fault("X2: server %s is held for order %s, which is %s on %q", s.ID, s.Claim.Ref, o.State, o.Server)
 		}
+	case fleet.ClaimPlan:
+		if !slices.Contains(l.plans[s.Claim.Ref].Available, s.ID) {
+			l.fault("X2, H8: server %s is assigned to plan %s, which has %v", s.ID, s.Claim.Ref, l.plans[s.Claim.Ref].Available)
+		}
 	case fleet.ClaimReseller:
 		if s.Claim.Via == fleet.ViaPlan {
-			break // TestH11 and the melee hold it against the sign-up
+			l.byPlan(s)
+			break
 		}
 		if sale := l.sales[l.saleOf[s.ID].Sale]; sale.Server != s.ID || sale.Reseller != s.Claim.Ref || sale.State == reselling.Revoked {
 			l.fault("X2, S2: server %s is %s's, by a sale of %s to %s that is %s", s.ID, s.Claim.Ref, sale.Server, sale.Reseller, sale.State)
@@ -363,6 +394,19 @@ func (l *ledger) claimed(s fleet.Server) {
 	}
 	if l.moved[s.ID] && !slices.ContainsFunc(l.audit, func(a access.Audit) bool { return tells(a, s) }) {
 		l.fault("X2, X8: the claim of server %s became %s %s without an audit line", s.ID, s.Claim.Kind, s.Claim.Ref)
+	}
+}
+
+// byPlan: a server that a reseller has by plan is that of one active sign-up of his, and taken from the plan (rules H8, H11).
+func (l *ledger) byPlan(s fleet.Server) {
+	n := 0
+	for _, su := range l.signUps {
+		if su.Server == s.ID && su.Plan == s.Claim.Plan && su.Reseller == s.Claim.Ref && su.State == reselling.SignUpActive {
+			n++
+		}
+	}
+	if has := l.plans[s.Claim.Plan]; n != 1 || slices.Contains(has.Available, s.ID) || !slices.Contains(has.Taken, s.ID) {
+		l.fault("X2, H11: server %s is %s's by plan %s, by %d sign-ups; the plan has %+v", s.ID, s.Claim.Ref, s.Claim.Plan, n, has)
 	}
 }
 

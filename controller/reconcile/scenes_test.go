@@ -593,6 +593,42 @@ var scenes = map[string]func(r *roaming){
 		_, _, err = r.intake.CancelRevoke(ctx, ann, sale, "paid")
 		r.do(err)
 	},
+	"assigned, and unassigned":                                 assigned(func(*roaming) {}),
+	"assigned, and unassigned with a new key":                  assigned(func(r *roaming) { r.do(r.anew(r.is())) }),
+	"assigned, and unassigned when nobody knows it":            assigned((*roaming).doubt),
+	"assigned, and unassigned in maintenance":                  assigned((*roaming).maintain),
+	"assigned while it is parked, and unassigned":              func(r *roaming) { r.ready(); r.park(); r.assign(); r.unassign() },
+	"a node is assigned, and unassigned":                       func(r *roaming) { r.node(false); r.assign(); r.unassign() },
+	"a node on disks with a system is assigned, and taken out": func(r *roaming) { r.node(true); r.assign(); r.unassign() },
+	"assigned, and signed up for": func(r *roaming) {
+		r.ready()
+		r.assign()
+		r.signUp()
+		r.settled(fleet.StateResellers)
+	},
+	"signed up before a server is assigned": func(r *roaming) {
+		r.ready()
+		r.assign()
+		r.unassign()
+		r.signUp()
+		r.assign()
+		r.settled(fleet.StateResellers)
+	},
+	"signed up, held, and refused or canceled": func(r *roaming) {
+		r.ready()
+		r.assign()
+		r.unassign()
+		r.rules(r.intake.RefuseSignUp)
+		r.rules(r.intake.CancelSignUp)
+	},
+	"signed up, and refused or canceled while nobody looks": func(r *roaming) {
+		r.ready()
+		r.assign()
+		r.stop()
+		synctest.Wait()
+		r.rules(r.intake.RefuseSignUp)
+		r.rules(r.intake.CancelSignUp)
+	},
 	"ordered and canceled while nobody looks": func(r *roaming) {
 		r.stop()
 		synctest.Wait()
@@ -656,7 +692,7 @@ func TestX4_B41_AWalkStaysInTheTables(t *testing.T) {
 		seen.take(t, fmt.Sprint("walk ", seed), roam(t, seed, 250, done))
 	}
 	for _, table := range tables {
-		if n := len(seen[table.Noun]); n < len(table.States) && table != &reselling.Sales { // nobody sells in it; the scenes do
+		if n := len(seen[table.Noun]); n < len(table.States) && table != &reselling.Sales && table != &reselling.SignUps { // nobody sells or signs up in it; the scenes do
 			t.Errorf("the walk has seen %d moves of %ss only", n, table.Noun)
 		}
 	}

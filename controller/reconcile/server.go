@@ -41,7 +41,7 @@ func (r *Reconciler) server(ctx context.Context, serverID string) (time.Time, er
 		return at, err
 	}
 	f, _ := store.Facts.View(r.store, serverID)
-	kind, at := needed(s, f, r.stock.Connected(serverID) || r.wakeable(s))
+	kind, at := needed(s, f, r.stock.Connected(serverID) || r.wakeable(s), r.load(serverID) > 0)
 	if kind == "" || at.After(r.now()) {
 		return at, nil
 	}
@@ -74,13 +74,13 @@ func (r *Reconciler) wakeable(s *fleet.Server) bool {
 }
 
 // needed tells which operation a server needs, and from when on. reachable is one whose agent is
-// connected, or that can be turned on.
-func needed(s *fleet.Server, f *fleet.Facts, reachable bool) (kind string, at time.Time) {
+// connected, or that can be turned on; one that customers have something on is never erased.
+func needed(s *fleet.Server, f *fleet.Facts, reachable, used bool) (kind string, at time.Time) {
 	if s.Approval != fleet.Approved || s.Operation != "" || s.Unsettled() != "" || s.Maintenance != nil || !reachable || f == nil {
 		return "", at
 	}
 	owned := s.Claim.Owned()
-	if !owned && s.Node == nil && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled && s.Environment != protocol.EnvRescue {
+	if !owned && !used && s.Node == nil && s.InService && s.Cleanliness != fleet.Clean && s.Environment != protocol.EnvInstalled && s.Environment != protocol.EnvRescue {
 		if l := s.Last; l != nil && l.Kind == operation.Erase && l.State != operation.Done {
 			return "", at
 		}
@@ -106,7 +106,11 @@ func (r *Reconciler) begin(ctx context.Context, serverID, kind string) error {
 		if err != nil || !known {
 			return err
 		}
-		if k, at := needed(&s, &f, true); k != kind || at.After(now) {
+		load, _, err := store.Loads.Find(tx, serverID)
+		if err != nil {
+			return err
+		}
+		if k, at := needed(&s, &f, true, load.Placements > 0); k != kind || at.After(now) {
 			return nil
 		}
 		before := s

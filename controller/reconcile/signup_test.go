@@ -129,7 +129,7 @@ func (s *shop) is(id, state, server string) {
 func (s *shop) letters(to string) (subjects []string) {
 	for i := range store.Deliveries.Items(s.store.Snapshot()) {
 		if i.Value.To == to {
-			subjects = append(subjects, i.Value.Event.Data.Message)
+			subjects = append(subjects, i.Value.Event.Data.Subject)
 		}
 	}
 	return subjects

@@ -30,7 +30,7 @@ func (l *lives) plant(id, now string) {
 }
 
 // tables are all that there are.
-var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales}
+var tables = []*state.Table{&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps}
 
 // lived notes what this revision did to the states of everything that changed.
 func (l *ledger) lived(touched map[string]bool) {
@@ -48,6 +48,9 @@ func (l *ledger) lived(touched map[string]bool) {
 	for _, id := range l.traded {
 		l.became(&reselling.Sales, id, l.sales[id].State)
 	}
+	for _, id := range l.applied {
+		l.became(&reselling.SignUps, id, l.signUps[id].State)
+	}
 	for _, id := range l.changed {
 		if op, ok := l.ops[id]; ok {
 			l.became(&operation.Operations, id, op.State)
@@ -64,11 +67,6 @@ func (l *ledger) server(s fleet.Server) {
 	in := fleet.Surroundings{Connected: l.present[s.ID]}
 	if known {
 		in.Facts = &f
-	}
-	if s.Claim.Kind == fleet.ClaimPlan || s.Claim.Via == fleet.ViaPlan {
-		l.gone(&fleet.Servers, s.ID) // it is the story of a sale or a plan; see TestH8 and TestS8
-		l.lives.clean[s.ID] = s.Cleanliness == fleet.Clean
-		return
 	}
 	was := l.lives.states[fleet.Servers.Noun][s.ID]
 	now := fleet.StateOf(&s, l.ops[s.Operation].Kind, fleet.Available(fleet.Unavailable(&s, in)))

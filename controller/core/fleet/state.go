@@ -21,6 +21,7 @@ const (
 	StateTaken       = "taken"
 	StateLeaving     = "leaving"
 	StateCleaning    = "cleaning"
+	StateAssigned    = "assigned"
 	StateResellers   = "reseller's"
 )
 
@@ -36,6 +37,8 @@ func StateOf(s *Server, operation string, available bool) string {
 		return idle(s, available)
 	case ClaimHeld:
 		return StateHeld
+	case ClaimPlan:
+		return StateAssigned
 	case ClaimReseller:
 		return StateResellers
 	}

@@ -46,6 +46,9 @@ var Servers = state.Table{
 		{Part: custom, From: []string{StateCleaning}, To: append([]string{StateParked}, ended...), By: "the delete ended (B41)"},
 
 		// A reseller's time
+		{Part: resold, From: []string{StateDirty, StateUnavailable, StateAvailable, StateParked}, To: []string{StateAssigned}, By: "it is assigned to a plan (H8); one that is dirty or unavailable is a hosting node"},
+		{Part: resold, From: []string{StateAssigned}, To: []string{StateResellers}, By: "who signs up takes it (H11)"},
+		{Part: resold, From: []string{StateAssigned}, To: append([]string{StateParked}, ended...), By: "it is unassigned (H15)"},
 		{Part: resold, From: []string{StateDirty, StateUnavailable, StateAvailable, StateParked}, To: []string{StateResellers}, By: "it is sold (S2); one that is dirty or unavailable is a hosting node"},
 		{Part: resold, From: []string{StateResellers}, To: []string{StatePending, StateQuarantined, StateDirty, StateUnavailable}, By: "it is taken back (S8): unavailable is a hosting node"},
 	},
@@ -103,6 +106,7 @@ var serverStates = []state.State{
 	dirty(running(StatePreparing, "a customer's system is being installed", retryOrSkip)),
 	{Name: StateTaken, Rests: true, Disks: state.Dirty, Means: "it is a customer's, with his data", Out: "steelyard service delete; order cancel when it was never active"},
 	dirty(running(StateLeaving, "it is being taken back, and is still the customer's (B33 to B36)", retryOrSkip)),
+	{Name: StateAssigned, Rests: true, Means: "it waits in a plan for who signs up (H8)", Out: "steelyard reseller-plan unassign"},
 	{Name: StateResellers, Rests: true, Means: "it is a reseller's, by sale or by plan", Out: "steelyard sale revoke"},
 	running(StateCleaning, "it is nobody's, and is being erased, tested and switched off (B38 to B40)", retryOrSkip),
 }
