@@ -136,6 +136,14 @@ func (h *house) furnish(faults string) {
 		args = append(args, "--controller", r.agents)
 	}
 	h.agents = launch(h.t, "steelyard-agent", []string{"STEELYARD_JOIN=" + token.Secret}, args...)
+	h.t.Cleanup(func() {
+		for _, r := range h.replicas {
+			if h.t.Failed() && !r.over() {
+				got, _ := r.try("GET", "/v1/servers?all=true", "")
+				h.t.Logf("%s says of the servers: %s", r.URL, got.body)
+			}
+		}
+	})
 	eventually(h.t, "six servers are available", func() bool { return len(h.available(c)) == 6 })
 	for i, s := range h.available(c) {
 		body, _ := json.Marshal(map[string]any{"name": fmt.Sprint("kind ", i), "configuration": s.Configuration, "modules": []string{module.ID}})
