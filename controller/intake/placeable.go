@@ -24,6 +24,8 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 		return s, fault.Refused("server %s is in quarantine: %s", s.Name, s.Quarantine.Reason)
 	case s.ContentMove != "":
 		return s, moving(&s)
+	case leftBehind(&s):
+		return s, fault.Refused("server %s was taken back and is not clean yet; nothing is placed on it before it is: %s", s.Name, cleaning(&s))
 	}
 	if err := overwritten(tx, &s); err != nil {
 		return s, err
@@ -35,6 +37,20 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 		return s, fault.Refused("server %s %s, and takes nothing of others", s.Name, ownedBy(s.Claim))
 	}
 	return s, notTakenBack(tx, &s, "nothing new is placed on it")
+}
+
+// leftBehind reports whether something of a former owner may be on a server of nobody: on a node what an inspection found, on a bare one, which is
+// out of service then, its disks.
+func leftBehind(s *fleet.Server) bool {
+	return s.Claim.Kind == fleet.ClaimNone && !s.IsClean() && (s.Node != nil || !s.InService)
+}
+
+// cleaning is what a person does about it.
+func cleaning(s *fleet.Server) string {
+	if s.Node != nil {
+		return "steelyard server inspect " + s.Name + ", or clear-left-overs"
+	}
+	return "steelyard server commission " + s.Name + " erases it"
 }
 
 // overwritten refuses a server whose disks an operation erases or writes now: what is placed on it would be lost.

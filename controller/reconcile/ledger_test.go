@@ -41,6 +41,7 @@ type ledger struct {
 	plans   map[string]reselling.Allotment
 	letters map[string][]string // address → subjects of what was posted to it, in order
 	applied []string            // sign-ups of this revision
+	placed  []string            // placements that came to a server in this revision
 
 	placements map[string]hosting.Placement
 	commands   map[string]operation.Command
@@ -121,7 +122,7 @@ func (l *ledger) take(events []kv.Event) {
 }
 
 func (l *ledger) revision(events []kv.Event) {
-	l.rev, l.audit, l.changed, l.traded, l.applied = events[0].ModRev, nil, nil, nil, nil
+	l.rev, l.audit, l.changed, l.traded, l.applied, l.placed = events[0].ModRev, nil, nil, nil, nil, nil
 	clear(l.moved)
 	touched, loaded := map[string]bool{}, map[string]bool{} // servers and orders; servers that something came to or went from
 	for _, e := range events {
@@ -175,9 +176,12 @@ func (l *ledger) revision(events []kv.Event) {
 			record(l.loads, id, e)
 			loaded[id] = true
 		case "placements":
-			loaded[l.placements[id].Server] = true
+			before := l.placements[id].Server
 			record(l.placements, id, e)
-			loaded[l.placements[id].Server] = true
+			loaded[before], loaded[l.placements[id].Server] = true, true
+			if !e.Deleted && l.placements[id].Server != before {
+				l.placed = append(l.placed, id)
+			}
 		case "leaders":
 			var who store.Leader
 			if !e.Deleted {
@@ -200,6 +204,9 @@ func (l *ledger) revision(events []kv.Event) {
 	for id := range loaded {
 		l.weighed(id)
 	}
+	for _, id := range l.placed {
+		l.settledOn(l.placements[id])
+	}
 	l.lived(touched)
 }
 
@@ -221,6 +228,17 @@ func runsOn(op operation.Operation) []string {
 		return []string{op.Server, op.Params.To}
 	}
 	return []string{op.Server}
+}
+
+// settledOn: nothing comes to a server that is being taken back, or that was and is not clean yet (rule S8).
+func (l *ledger) settledOn(p hosting.Placement) {
+	s := l.servers[p.Server]
+	if sale := l.sales[l.saleOf[p.Server].Sale]; sale.TakingBack() {
+		l.fault("S8: placement %s came to server %s, whose sale %s is %s", p.ID, s.ID, sale.ID, sale.State)
+	}
+	if s.Claim.Kind == fleet.ClaimNone && !s.IsClean() {
+		l.fault("S8: placement %s came to server %s, which is nobody's and not clean", p.ID, s.ID)
+	}
 }
 
 // weighed: at every revision a server's load is the sum of what is placed on it (rules H5, S7).
