@@ -111,6 +111,7 @@ var examples = map[string]string{
 	"POST /v1/second-factor":                    ``,
 	"POST /v1/second-factor/confirm":            `{"code":"000000"}`,
 	"POST /v1/second-factor/disable":            `{"code":"000000"}`,
+	"POST /v1/second-factor/recovery-codes":     `{"code":"000000"}`,
 	"GET /v1/secrets":                           ``,
 	"POST /v1/secrets/rotate":                   ``,
 	"GET /v1/server-groups":                     ``,

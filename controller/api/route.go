@@ -34,6 +34,7 @@ var permissions = map[string]access.Permission{
 	"POST /v1/second-factor":                    access.Self,
 	"POST /v1/second-factor/confirm":            access.Self,
 	"POST /v1/second-factor/disable":            access.Self,
+	"POST /v1/second-factor/recovery-codes":     access.Self,
 	"POST /v1/users/{id}/second-factor/disable": access.UserManage,
 
 	"GET /v1/about": access.Public,

@@ -86,6 +86,16 @@ func (a *API) registerSecondFactor() {
 			_, err = a.settle(c.ctx(), "users", u.ID)
 			return a.factorOf(u.ID), err
 		})
+	withBody(a, "POST /v1/second-factor/recovery-codes", about{
+		summary: "Make new recovery codes, with password and code; they are shown once, and the old ones end", tag: "access", answer: RecoveryCodes{},
+	}, func(c *call, b *endFactorBody) (reply, error) {
+		u, err := c.userWith(b.Password)
+		if err != nil {
+			return reply{}, err
+		}
+		codes, err := a.in.RenewRecoveryCodes(c.ctx(), u.ID, b.Code)
+		return reply{body: render(&RecoveryCodes{codes})}, err
+	})
 	withBody(a, "POST /v1/users/{id}/second-factor/disable", about{summary: "End the second factor of a user who lost it", tag: "users", answer: User{}},
 		func(c *call, b *whyFactorBody) (reply, error) {
 			r, err := a.find(c, "users")

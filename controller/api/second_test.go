@@ -106,6 +106,36 @@ func TestX7_LoginWithASecondFactor(t *testing.T) {
 	}
 }
 
+// TestX7_X9_RecoveryCodesAreMadeAnew with password and code; the old ones get nobody in any more.
+func TestX7_X9_RecoveryCodesAreMadeAnew(t *testing.T) {
+	f := newFactor(t)
+	h := f.h
+	renew := func(password, code string) answer {
+		h.pass(time.Minute)
+		return h.asUser(f.token, "POST", "/v1/second-factor/recovery-codes", `{"password":"`+password+`","code":"`+code+`"}`)
+	}
+	renew("not mine at all", f.code()).want(t, 403)
+	renew(kimPassword, f.wrong()).want(t, 403)
+	var fresh RecoveryCodes
+	h.pass(time.Minute)
+	renew(kimPassword, f.recovery[0]).want(t, 200).json(t, &fresh)
+	if len(fresh.Codes) != access.RecoveryCodes {
+		t.Fatalf("%d codes", len(fresh.Codes))
+	}
+	if a := h.loginWith(f.recovery[1]); a.status != 401 {
+		t.Errorf("an old recovery code: %d", a.status)
+	}
+	if a := h.loginWith(fresh.Codes[0]); a.status != 200 {
+		t.Errorf("a new one: %d %s", a.status, a.body)
+	}
+	kept, _ := store.SecondFactors.View(h.store, f.id)
+	for _, code := range fresh.Codes {
+		if strings.Contains(h.log.String(), code) || strings.Contains(strings.Join(kept.Recovery, " "), code) {
+			t.Errorf("a code is kept or logged")
+		}
+	}
+}
+
 // Ten wrong codes keep codes waiting, not the user out: a recovery code gets in at once, and codes do after a while.
 func TestX7_WrongCodesDoNotShutOutForGood(t *testing.T) {
 	f := newFactor(t)

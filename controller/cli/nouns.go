@@ -229,7 +229,7 @@ var nouns = []noun{
 			{"KIND", "kind", ""},
 			{"STATE", "state", ""},
 			{"SERVER", "server", "server"},
-			{"RESELLER", "reseller", ""},
+			{"RESELLER", "reseller", "reseller"},
 			{"CUSTOMER", "customer", ""},
 			{"DISK MIB", "disk_mib", ""},
 			{"SINCE", "created_at", ""},
@@ -411,7 +411,7 @@ var nouns = []noun{
 	},
 	{
 		name: "user", plural: "users", group: setupGroup, aliases: []string{"users"}, short: "People who log in",
-		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"RESELLER", "reseller", ""}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
+		columns: []column{{"NAME", "name", ""}, {"ROLE", "role", ""}, {"DEPARTMENT", "department", ""}, {"CUSTOMER", "customer", ""}, {"RESELLER", "reseller", "reseller"}, {"DISABLED", "disabled", ""}, {"ID", "id", ""}},
 		filters: []string{"role", "customer", "reseller", "disabled"},
 		fields: []field{
 			{name: "email", usage: "where letters go, such as a link for a new password"},
@@ -422,7 +422,7 @@ var nouns = []noun{
 	},
 	{
 		name: "customer", plural: "customers", group: setupGroup, aliases: []string{"customers"}, short: "Organizations that have something at the provider, or at a reseller",
-		columns: []column{{"NAME", "name", ""}, {"STATE", "state", ""}, {"RESELLER", "reseller", ""}, {"REFERENCE", "reference", ""}, {"EMAIL", "email", ""}, {"ID", "id", ""}},
+		columns: []column{{"NAME", "name", ""}, {"STATE", "state", ""}, {"RESELLER", "reseller", "reseller"}, {"REFERENCE", "reference", ""}, {"EMAIL", "email", ""}, {"ID", "id", ""}},
 		filters: []string{"reseller", "reference", "state"},
 		fields: []field{
 			{name: "name", usage: "shown to people; unique among the customers of one reseller", required: true},

@@ -513,7 +513,11 @@ func (r *real) secondFactor() {
 	if out := r.self("", "user second-factor show").out; !strings.Contains(out, "9") {
 		r.t.Errorf("user second-factor show: %s", out)
 	}
-	r.self(password+recovery[1]+"\n", "user second-factor disable")
+	recovery = strings.Fields(r.self(password+recovery[1]+"\n", "user second-factor recovery-codes").out)
+	if len(recovery) != access.RecoveryCodes {
+		r.t.Errorf("user second-factor recovery-codes: %q", recovery)
+	}
+	r.self(password+recovery[2]+"\n", "user second-factor disable")
 	r.do("", "user second-factor disable bob --reason lost")
 }
 

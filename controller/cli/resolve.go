@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard/steelyard/controller/cli/client"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
@@ -50,6 +51,9 @@ func (p *program) resolve(ctx context.Context, of, name string) (string, error) 
 func (p *program) nameOf(ctx context.Context, of, id string) string {
 	if id == "" {
 		return ""
+	}
+	if of == "reseller" { // whose something is, is told by his path
+		id = reselling.Own(id)
 	}
 	if p.names == nil {
 		p.names = map[string]map[string]string{}

@@ -81,3 +81,16 @@ func TestS7_ASaleIsCalledByItsServer(t *testing.T) {
 	}
 	f.steelyard(t, "sale", "revoke", "web1", "--reason", "unpaid").contains(t, failed, "", `server "web1" is not sold`)
 }
+
+// TestS6_ListsNameTheReseller whose something is, not the ids on his path.
+func TestS6_ListsNameTheReseller(t *testing.T) {
+	const small = "rsl-0000000000000002"
+	f := newFake(t).on("GET /v1/resellers", ok(`{"items":[{"id":"`+rsl+`","name":"acme"},{"id":"`+small+`","name":"small"}],"next":"","total":2}`)).
+		on("GET /v1/users", ok(`{"items":[{"id":"usr-1","name":"kim","role":"reseller","reseller":"`+rsl+"/"+small+`"}],"next":"","total":1}`)).
+		on("GET /v1/customers", ok(`{"items":[{"id":"cus-1","name":"toys","reseller":"`+rsl+`"}],"next":"","total":1}`)).
+		on("GET /v1/servers", ok(serverPage)).
+		on("GET /v1/placements", ok(`{"items":[{"id":"plc-1","name":"shop","kind":"database","server":"`+srv+`","reseller":"`+rsl+"/"+small+`"}],"next":"","total":1}`))
+	for noun, want := range map[string]string{"user": "small", "customer": "acme", "placement": "small"} {
+		f.steelyard(t, noun, "list").contains(t, done, "\t"+want+"\t", "")
+	}
+}

@@ -26,7 +26,7 @@ func (p *program) secondFactorCommand(n *noun) *cobra.Command {
 		}
 		return outline(p.out, a.Body, p.now())
 	}}
-	c.AddCommand(show, p.secondFactorEnrol(), p.secondFactorConfirm(), p.secondFactorDisable(n))
+	c.AddCommand(show, p.secondFactorEnrol(), p.secondFactorConfirm(), p.secondFactorRecovery(), p.secondFactorDisable(n))
 	return c
 }
 
@@ -66,14 +66,48 @@ func (p *program) secondFactorConfirm() *cobra.Command {
 			if err != nil || p.json() {
 				return p.rawUnless(err, a)
 			}
-			fmt.Fprintln(p.err, "logins ask for a code from now on; each of these gets you in once without your authenticator, keep them:")
-			codes, _ := r.at("recovery_codes").([]any)
-			for _, one := range codes {
-				fmt.Fprintln(p.out, clean(fmt.Sprint(one)))
-			}
+			p.recoveryCodes("logins ask for a code from now on; each of these gets you in once without your authenticator, keep them:", r)
 			return nil
 		},
 	}
+}
+
+func (p *program) recoveryCodes(words string, r record) {
+	fmt.Fprintln(p.err, words)
+	codes, _ := r.at("recovery_codes").([]any)
+	for _, one := range codes {
+		fmt.Fprintln(p.out, clean(fmt.Sprint(one)))
+	}
+}
+
+func (p *program) secondFactorRecovery() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "recovery-codes", Short: "Make new recovery codes, with password and code; the old ones end, the new ones are shown once", Args: exactly(),
+	}
+	c.Flags().StringVar(&file, "password-file", "", "file that holds your password")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		a, r, err := p.proven(c, file, "/v1/second-factor/recovery-codes")
+		if err != nil || p.json() {
+			return p.rawUnless(err, a)
+		}
+		p.recoveryCodes("the old ones are void; each of these gets you in once without your authenticator, keep them:", r)
+		return nil
+	}
+	return c
+}
+
+// proven posts password and code, which are asked for.
+func (p *program) proven(c *cobra.Command, file, path string) (client.Answer, record, error) {
+	password, err := p.password(file, "Your password: ", false)
+	if err != nil {
+		return client.Answer{}, record{}, err
+	}
+	code, err := p.password("", "Code, or a recovery code: ", false)
+	if err != nil {
+		return client.Answer{}, record{}, err
+	}
+	return p.factor(c, path, map[string]any{"password": string(password), "code": string(code)})
 }
 
 // factor posts what concerns one's own second factor.
@@ -111,15 +145,7 @@ func (p *program) secondFactorDisable(n *noun) *cobra.Command {
 				return api.Post(c.Context(), n.path()+"/"+url.PathEscape(id)+"/second-factor/disable", map[string]any{"reason": why})
 			})
 		}
-		password, err := p.password(file, "Your password: ", false)
-		if err != nil {
-			return err
-		}
-		code, err := p.password("", "Code, or a recovery code: ", false)
-		if err != nil {
-			return err
-		}
-		a, _, err := p.factor(c, "/v1/second-factor/disable", map[string]any{"password": string(password), "code": string(code)})
+		a, _, err := p.proven(c, file, "/v1/second-factor/disable")
 		if err != nil || p.json() {
 			return p.rawUnless(err, a)
 		}

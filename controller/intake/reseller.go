@@ -62,7 +62,7 @@ func (d ResellerDraft) checkName(c *fault.Check, look Lookup, self string) {
 // name is what no other reseller with the same parent has.
 func (d ResellerDraft) name() string { return d.Parent + "/" + d.Name }
 
-// CreateReseller adds a reseller.
+// CreateReseller adds a reseller. Faults: invalid; refused when the one above is disabled or suspended.
 func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d ResellerDraft) (r reselling.Reseller, rev int64, err error) {
 	now, fresh := in.now(), id.New("rsl")
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
@@ -79,6 +79,9 @@ func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d Rese
 			parent.Below = parent.Below.Change(nil, r.Limits)
 			parent.CheckBelow(c, parent.Below)
 		})
+		if err == nil && d.Parent != "" { // nothing new is made for who is kept out
+			_, err = working(tx, d.Parent)
+		}
 		return cmp.Or(err, store.Resellers.Create(tx, r.ID, r), rename(tx, "resellers", "", d.name(), r.ID),
 			audit(tx, actor, "reseller.create", "resellers/"+r.ID, nil, r, "", now), remember(tx, "resellers", r.ID, r, now))
 	})
@@ -108,6 +111,7 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 			c.Require(d.Parent == before.Parent, "parent", "cannot be changed; what the reseller has is counted there")
 			r.CheckBelow(c, r.Below)
 			c.Require(r.Limits[reselling.Servers].Allows(r.Servers), "limits."+reselling.Servers, "is %s; the reseller has %d", r.Limits[reselling.Servers], r.Servers)
+			c.Require(r.Limits[reselling.Customers].Allows(r.Customers), "limits."+reselling.Customers, "is %s; the reseller has %d", r.Limits[reselling.Customers], r.Customers)
 			if parent != nil {
 				parent.Below = parent.Below.Change(before.Limits, r.Limits)
 				parent.CheckBelow(c, parent.Below)

@@ -70,3 +70,70 @@ func TestX7_AResellerDecidesAboutThoseBelowHimOnly(t *testing.T) {
 		t.Errorf("the name of somebody he does not know: %v", err)
 	}
 }
+
+// TestX12_ALimitIsNotLoweredBelowWhatIsUsed: all limits at once, each naming its field.
+func TestX12_ALimitIsNotLoweredBelowWhatIsUsed(t *testing.T) {
+	g := openGate(t)
+	d := draftFor("acme", "", 10)
+	d.Limits[reselling.Customers] = reselling.AtMost(5)
+	acme := g.resold(d)
+	for _, name := range []string{"toys", "books"} {
+		if _, _, err := g.CreateCustomer(context.Background(), ann, CustomerDraft{Name: name, Email: "a@example.org", Reseller: acme.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.resold(draftFor("child", acme.ID, 4))
+	lower := func(customers, servers uint64) error {
+		_, _, err := g.EditReseller(context.Background(), ann, acme.ID, AnyRevision, func(d ResellerDraft) (ResellerDraft, error) {
+			d.Limits = reselling.Limits{reselling.Customers: reselling.AtMost(customers), reselling.Servers: reselling.AtMost(servers), reselling.Disk: reselling.AtMost(100)}
+			return d, nil
+		})
+		return err
+	}
+	f := fault.From(lower(1, 3))
+	if f == nil || f.Kind != fault.KindInvalid || len(f.Fields) != 2 {
+		t.Fatalf("%+v", f)
+	}
+	for _, field := range f.Fields {
+		if field.Name != "limits.customers" && field.Name != "limits.servers" || field.Name == "limits.customers" && field.Message != "is 1; the reseller has 2" {
+			t.Errorf("%+v", field)
+		}
+	}
+	if err := lower(2, 4); err != nil {
+		t.Errorf("to what is used: %v", err)
+	}
+}
+
+// TestX7_NothingNewIsMadeForWhoIsKeptOut: no user and no reseller below, with the reason.
+func TestX7_NothingNewIsMadeForWhoIsKeptOut(t *testing.T) {
+	g := openGate(t)
+	acme := g.resold(draftFor("acme", "", 10))
+	child := g.resold(draftFor("child", acme.ID, 1))
+	user := func(name, of string) error {
+		_, _, err := g.CreateUser(context.Background(), ann, UserDraft{Name: name, Role: access.RoleReseller, Reseller: of, Password: "correct horse battery"})
+		return err
+	}
+	if err := user("kim", child.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		state string
+		of    []string
+	}{{reselling.Suspended, []string{acme.ID, child.ID}}, {reselling.Disabled, []string{acme.ID}}} {
+		state, of := c.state, c.of
+		if _, _, err := g.SetResellerState(context.Background(), ann, acme.ID, state, "unpaid"); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range of {
+			_, _, below := g.CreateReseller(context.Background(), ann, draftFor("new "+state, id, 1))
+			for _, err := range []error{user("lee "+state, id), below} {
+				if !fault.Is(err, fault.KindRefused) || err.Error() != "reseller acme is "+state+": unpaid" {
+					t.Errorf("%s: %v", state, err)
+				}
+			}
+		}
+	}
+	if err := user("pat", child.ID); err != nil {
+		t.Errorf("below one who is disabled only: %v", err)
+	}
+}

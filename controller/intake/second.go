@@ -47,10 +47,7 @@ func (in *Intake) ConfirmSecondFactor(ctx context.Context, userID, code string) 
 		if u.SecondFactor {
 			return fault.Refused("the second factor is in use already")
 		}
-		f.Confirmed, f.Recovery = now, nil
-		for _, r := range recovery {
-			f.Recovery = append(f.Recovery, access.RecoveryDigest(r))
-		}
+		f.Confirmed, f.Recovery = now, digests(recovery)
 		before := u
 		u.SecondFactor = true
 		return cmp.Or(store.SecondFactors.Put(tx, userID, f), store.Users.Put(tx, userID, u),
@@ -60,6 +57,31 @@ func (in *Intake) ConfirmSecondFactor(ctx context.Context, userID, code string) 
 		return nil, cmp.Or[error](err, wrongCode())
 	}
 	return recovery, nil
+}
+
+// RenewRecoveryCodes makes new ones with a code of the second factor, or one of those that are left: all former ones end.
+func (in *Intake) RenewRecoveryCodes(ctx context.Context, userID, code string) (recovery []string, err error) {
+	now := in.now()
+	recovery = recoveryCodes()
+	ok, err := in.tryCode(ctx, userID, code, now, func(tx *store.Tx, u access.User, f access.SecondFactor) error {
+		if !u.SecondFactor {
+			return fault.Refused("the second factor is not in use yet; show its first code: steelyard user second-factor confirm")
+		}
+		f.Recovery = digests(recovery)
+		return cmp.Or(store.SecondFactors.Put(tx, userID, f), audit(tx, u.Actor(), "user.recovery_codes", "users/"+userID, nil, nil, "all former ones ended", now))
+	})
+	if err != nil || !ok {
+		return nil, cmp.Or[error](err, wrongCode())
+	}
+	return recovery, nil
+}
+
+// digests are what is kept of recovery codes.
+func digests(codes []string) (list []string) {
+	for _, c := range codes {
+		list = append(list, access.RecoveryDigest(c))
+	}
+	return list
 }
 
 func wrongCode() error {

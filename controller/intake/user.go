@@ -7,6 +7,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/order"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
@@ -37,7 +38,7 @@ func (d UserDraft) Check(c *fault.Check, look Lookup, actor access.Actor) {
 	c.Require(!taken, "name", "%q is taken; names differ by more than case", d.Name)
 }
 
-// CreateUser adds a user.
+// CreateUser adds a user. Faults: invalid; refused when the reseller he belongs to is disabled, or he or one above him is suspended: nobody could log in.
 func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraft) (u access.User, rev int64, err error) {
 	now, fresh := in.now(), id.New("usr")
 	hash, err := hashOf(d.Password)
@@ -54,6 +55,11 @@ func (in *Intake) CreateUser(ctx context.Context, actor access.Actor, d UserDraf
 			u.Customer, u.Reseller = d.belonging().settled(look, actor)
 		}); err != nil {
 			return err
+		}
+		if u.Reseller != "" {
+			if _, err := working(tx, reselling.Own(u.Reseller)); err != nil {
+				return err
+			}
 		}
 		return cmp.Or(store.Users.Create(tx, u.ID, u), rename(tx, "users", "", u.Name, u.ID),
 			audit(tx, actor, "user.create", "users/"+u.ID, nil, u, "", now),
