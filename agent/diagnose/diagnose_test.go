@@ -500,3 +500,21 @@ func TestB46_ThisMachine(t *testing.T) {
 		t.Logf("%+v", c)
 	}
 }
+
+// TestB46_ASimulatedDiskIsAsFastAsItIs, whatever else the machine that simulates it has to do: fleets in memory are judged by their hardware.
+func TestB46_ASimulatedDiskIsAsFastAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := run(t, func(m *fake.Machine, _ *hardware.Inventory) {
+			m.Disk(0).BytesPerSec = 500e6
+			m.Disk(0).Fault = func(fake.Op, int64, int64) error { time.Sleep(2 * time.Second); return nil } // it has a lot to do
+		})
+		if c := find(t, d, "disk sda read"); c.Verdict != protocol.VerdictOK || !strings.HasPrefix(c.Value, "500 MB/s") {
+			t.Errorf("%+v", c)
+		}
+		for _, name := range []string{"disk sda random", "disk sda surface"} {
+			if c := find(t, d, name); c.Verdict != protocol.VerdictOK {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}

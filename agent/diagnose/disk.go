@@ -135,16 +135,32 @@ func (d *diagnosing) stepUnless(again bool, note string, f func()) {
 // speed reads the start of the disk in a row.
 func (d *diagnosing) speed(ctx context.Context, dev driver.Disk, k *disk, l limits) protocol.Check {
 	c := protocol.Check{Name: k.name("read"), Part: k.part(), Limit: fmt.Sprintf("≥ %.0f MB/s", l.rate), Detail: join("serial "+k.ref.Serial, l.class+link(k.before.Link))}
-	start := time.Now()
+	took := watch(dev)
 	done, err := inARow(ctx, dev, min(d.profile.ReadBytes, int64(k.ref.SizeBytes)), d.profile.Read, l.readers)
 	if err != nil {
 		return unreadable(c, err)
 	}
-	rate := float64(done) / max(time.Since(start).Seconds(), 1e-6) / 1e6
+	rate := float64(done) / max(took().Seconds(), 1e-6) / 1e6
 	c.Value = fmt.Sprintf("%.0f MB/s", rate)
 	c.Verdict = verdict(done == 0, rate < l.rate)
 	c.Figures = []protocol.Figure{against("rate", rate, "MB/s", l.rate)}
 	return c
+}
+
+// watch tells how long a disk works from now on: by its own clock when it has one that goes, else by that of the machine.
+func watch(dev driver.Disk) func() time.Duration {
+	start := time.Now()
+	timed, ok := dev.(driver.Timed)
+	if !ok {
+		return func() time.Duration { return time.Since(start) }
+	}
+	before := timed.Worked()
+	return func() time.Duration {
+		if worked := timed.Worked() - before; worked > 0 {
+			return worked
+		}
+		return time.Since(start)
+	}
 }
 
 func link(l driver.Link) string {
@@ -192,16 +208,16 @@ func (d *diagnosing) random(ctx context.Context, dev driver.Disk, k *disk, l lim
 	}
 	buf := driver.Buffer(smallPiece)
 	places := max(int64(k.ref.SizeBytes)/smallPiece, 1)
-	start := time.Now()
+	start, took := time.Now(), watch(dev)
 	var times []time.Duration
 	for len(times) < d.profile.Randoms && (len(times) == 0 || time.Since(start) < d.profile.Random && ctx.Err() == nil) {
-		at := time.Now()
+		one := watch(dev)
 		if err := read(dev, buf[:min(smallPiece, int64(k.ref.SizeBytes))], rand.Int64N(places)*smallPiece); err != nil {
 			return unreadable(c, err)
 		}
-		times = append(times, time.Since(at))
+		times = append(times, one())
 	}
-	rate := float64(len(times)) / max(time.Since(start).Seconds(), 1e-6)
+	rate := float64(len(times)) / max(took().Seconds(), 1e-6)
 	slices.Sort(times)
 	median, worst := times[len(times)/2], times[len(times)-1]
 	c.Value = fmt.Sprintf("%.0f reads/s, median %s, slowest %s", rate, short(median), short(worst))
@@ -236,11 +252,11 @@ func (d *diagnosing) surface(ctx context.Context, dev driver.Disk, k *disk, l li
 		if done > 0 && (time.Since(start) > d.profile.Surface || ctx.Err() != nil) {
 			break
 		}
-		began := time.Now()
+		one := watch(dev)
 		if err := read(dev, buf, at); err != nil {
 			return unreadable(c, err)
 		}
-		worst = max(worst, time.Since(began))
+		worst = max(worst, one())
 		done++
 	}
 	c.Value = fmt.Sprintf("%d of %d samples of %d KiB read, slowest %s", done, d.profile.Samples, samplePiece>>10, short(worst))

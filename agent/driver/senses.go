@@ -93,6 +93,12 @@ type DIMM struct {
 	Corrected, Uncorrected uint64
 }
 
+// Timed is an open disk that has a clock of its own: a simulated one, whose speed must not depend on what else its machine has to do.
+type Timed interface {
+	// Worked is how long the disk was at work since it was made.
+	Worked() time.Duration
+}
+
 // Kinds of drives, by which their speed is judged.
 const (
 	KindHDD     = "hdd"

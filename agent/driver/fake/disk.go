@@ -51,6 +51,7 @@ type Disk struct {
 	pages map[int64]*page // by index; absent is zero
 	open  bool            // for writing
 	busy  time.Time       // when the last access is over
+	spent time.Duration   // of all accesses together
 }
 
 // NewDisk makes an empty disk whose content is kept in store.
@@ -164,7 +165,8 @@ func (d *Disk) charge(op Op, n int64) time.Duration {
 	if d.busy.Before(now) {
 		d.busy = now
 	}
-	d.busy = d.busy.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+	cost := time.Duration(float64(n) / float64(rate) * float64(time.Second))
+	d.busy, d.spent = d.busy.Add(cost), d.spent+cost
 	return d.busy.Sub(now)
 }
 
@@ -249,6 +251,13 @@ func (h *handle) Identify(ctx context.Context) (protocol.DiskRef, error) {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	return h.disk.Ref, nil
+}
+
+// Worked implements driver.Timed: what the accesses cost, however late their sleep ended.
+func (h *handle) Worked() time.Duration {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	return h.disk.spent
 }
 
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
