@@ -79,22 +79,22 @@ func (k *Stock) Run(ctx context.Context) error {
 // forgotten. Doing it twice changes nothing (rule B12).
 func (k *Stock) Rebuild() {
 	snap := k.store.Snapshot()
-	var known []string
-	k.Index.Each(func(s *fleet.Server, _, _ bool, _ []fleet.Reason) { known = append(known, s.ID) })
-	for _, id := range known {
-		if _, ok := store.Servers.In(snap, id); !ok {
-			k.take(store.Servers.Name(), id)
-		}
-		if k.Index.Surroundings(id).Placements > 0 {
-			k.take(store.Loads.Name(), id)
-		}
-	}
-	for _, t := range []interface {
+	tables := []interface {
 		Name() string
 		IDs(*store.Snapshot) []string
-	}{store.Presences, store.Loads, store.Facts, store.Servers} {
+	}{store.Presences, store.Loads, store.Facts, store.Servers}
+	var known []string
+	k.Index.Each(func(s *fleet.Server, _, _ bool, _ []fleet.Reason) { known = append(known, s.ID) })
+	for _, t := range tables {
+		there := map[string]bool{}
 		for _, id := range t.IDs(snap) {
+			there[id] = true
 			k.take(t.Name(), id)
+		}
+		for _, id := range known {
+			if !there[id] {
+				k.take(t.Name(), id)
+			}
 		}
 	}
 }
