@@ -36,6 +36,7 @@ import (
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv/memkv"
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/pkg/pause"
@@ -214,6 +215,20 @@ func (r *real) records() (op, work string) {
 	return op, work
 }
 
+// clean makes a server one that diagnostics and erasing have gone through.
+func (r *real) clean(name string) {
+	r.t.Helper()
+	r.change(func(tx *store.Tx) error {
+		for i := range store.Servers.Items(tx.Hint()) {
+			if s := *i.Value; s.Name == name {
+				s.Cleanliness, s.CleanSince, s.InService = fleet.Clean, time.Now(), true
+				return store.Servers.Put(tx, s.ID, s)
+			}
+		}
+		return fault.NotFound("server %s does not exist", name)
+	})
+}
+
 // hosting goes through roles, pools and placements.
 func (r *real) hosting() {
 	r.t.Helper()
@@ -224,6 +239,7 @@ func (r *real) hosting() {
 	} {
 		r.do("", command)
 	}
+	r.clean("web1")
 	placement := r.made("", "placement create --kind account --name www.example.org")
 	r.refusedByRule("server move-content web1 --to web1 --reason full")
 	for _, command := range []string{

@@ -25,7 +25,7 @@ func placeable(tx *store.Tx, serverID, path string) (fleet.Server, error) {
 	case s.ContentMove != "":
 		return s, moving(&s)
 	case leftBehind(&s):
-		return s, fault.Refused("server %s was taken back and is not clean yet; nothing is placed on it before it is: %s", s.Name, cleaning(&s))
+		return s, fault.Refused("server %s is not proven clean of who had it before; nothing is placed on it: %s", s.Name, cleaning(&s))
 	}
 	if err := overwritten(tx, &s); err != nil {
 		return s, err
@@ -50,7 +50,7 @@ func cleaning(s *fleet.Server) string {
 	if s.Node != nil {
 		return "steelyard server inspect " + s.Name + ", or clear-left-overs"
 	}
-	return "steelyard server commission " + s.Name + " erases it"
+	return "steelyard server commission " + s.Name + " erases it; steelyard server node " + s.Name + " keeps what is on it, as a hosting node"
 }
 
 // overwritten refuses a server whose disks an operation erases or writes now: what is placed on it would be lost.

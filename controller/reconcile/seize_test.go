@@ -229,7 +229,7 @@ func (z *seizure) truthful() {
 		}
 		for _, b := range z.barred {
 			taken := strings.Contains(b.said, "is being taken back (sale "+z.sales[b.server]+")")
-			after := l.sales[z.sales[b.server]].State == reselling.Revoked && strings.Contains(b.said, "is not clean")
+			after := l.sales[z.sales[b.server]].State == reselling.Revoked && strings.Contains(b.said, "is not proven clean")
 			if !taken && !after {
 				z.t.Errorf("who wanted to place on server %s was told %q; its sale is %+v", b.server, b.said, l.sales[z.sales[b.server]])
 			}
