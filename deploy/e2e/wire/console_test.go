@@ -29,42 +29,57 @@ func ram(o *link.Options) {
 	}
 }
 
+// terminal is a console, and what it showed after the text that was waited for last.
+type terminal struct {
+	*gateway.Console
+	rest string
+}
+
 // opened is a console of an agent that is connected.
-func (c *controller) opened(a *agent) *gateway.Console {
+func (c *controller) opened(a *agent) *terminal {
 	c.t.Helper()
 	con, err := c.gate.Load().Console(c.t.Context(), a.id(), "con-1", 33, 111)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(con.Close)
-	return con
+	return &terminal{Console: con}
+}
+
+// hear is what a console says next. One has no deadline of its own: people think.
+func (con *terminal) hear() ([]byte, *protocol.ConsoleExit, error) {
+	defer time.AfterFunc(patience, con.Close).Stop()
+	return con.Receive()
 }
 
 // seen reads from a console until a text was shown.
-func seen(t *testing.T, con *gateway.Console, want string) {
+func seen(t *testing.T, con *terminal, want string) {
 	t.Helper()
-	var all strings.Builder
-	for !strings.Contains(all.String(), want) {
-		out, exit, err := con.Receive()
-		if err != nil || exit != nil {
-			t.Fatalf("%v %v before %q was shown, after %q", exit, err, want, all.String())
+	for {
+		if _, after, ok := strings.Cut(con.rest, want); ok {
+			con.rest = after
+			return
 		}
-		all.Write(out)
+		out, exit, err := con.hear()
+		if err != nil || exit != nil {
+			t.Fatalf("%v %v before %q was shown, after %q", exit, err, want, con.rest)
+		}
+		con.rest += string(out)
 	}
 }
 
 // last reads until a console ends.
-func last(t *testing.T, con *gateway.Console) (*protocol.ConsoleExit, error) {
+func last(t *testing.T, con *terminal) (*protocol.ConsoleExit, error) {
 	t.Helper()
 	for {
-		_, exit, err := con.Receive()
+		_, exit, err := con.hear()
 		if exit != nil || err != nil {
 			return exit, err
 		}
 	}
 }
 
-func typed(t *testing.T, con *gateway.Console, text string) {
+func typed(t *testing.T, con *terminal, text string) {
 	t.Helper()
 	if err := con.Send([]byte(text)); err != nil {
 		t.Fatal(err)
@@ -262,7 +277,7 @@ func TestHostileFramesEndTheConsoleAndNothingElse(t *testing.T) {
 				con, err := c.gate.Load().Console(ctx, id, "con-1", 24, 80)
 				if err == nil {
 					var exit *protocol.ConsoleExit
-					if exit, err = last(t, con); exit != nil && exit.Status != 0 {
+					if exit, err = last(t, &terminal{Console: con}); exit != nil && exit.Status != 0 {
 						t.Errorf("%+v", exit)
 					}
 					con.Close()
