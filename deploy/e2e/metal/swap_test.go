@@ -26,10 +26,10 @@ func TestB44_B45_WhatIsSwappedInTheMiddleOfAnEraseIsNotErased(t *testing.T) {
 	t.Cleanup(func() { t.Log(strings.Join(append(mine.phases, hers.phases...), ", ")) })
 	mine.server.Start(machine.Network)
 	hers.server.Start(machine.Network)
-	mine.id = mine.approve(mine.server)
 	hers.known = hers.admit(hers.server)
 	hers.id = hers.known.ID
 	hers.used()
+	mine.id = mine.approve(mine.server) // not before: both fit the order exactly, and the one that is free for longer gets it (rule B8)
 	mine.known = mine.ready(mine.id)
 	mine.over("both are there")
 	r := &rackOfTwo{h: h, mine: mine, hers: hers}
