@@ -29,7 +29,7 @@ func TestB44_B45_WhatIsSwappedInTheMiddleOfAnEraseIsNotErased(t *testing.T) {
 	hers.known = hers.admit(hers.server)
 	hers.id = hers.known.ID
 	hers.used()
-	mine.id = mine.approve(mine.server) // not before: both fit the order exactly, and the one that is free for longer gets it (rule B8)
+	mine.id = mine.approve(mine.server) // not before: both fit the order exactly, and the one that is free for longer gets it (rule B28a)
 	mine.known = mine.ready(mine.id)
 	mine.over("both are there")
 	r := &rackOfTwo{h: h, mine: mine, hers: hers}
