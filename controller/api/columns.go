@@ -98,7 +98,7 @@ func serverSheet() *sheet {
 		inside(many(text("pool", func(m *machine) string { return strings.Join(m.inPools, ",") }))),
 		text("cleanliness", func(m *machine) string { return m.server.Cleanliness }, fleet.Clean, fleet.Dirty),
 		text("available", func(m *machine) string { return strconv.FormatBool(m.available) }, yesNo...),
-		text("sellable", func(m *machine) string { return strconv.FormatBool(m.sellable()) }, yesNo...),
+		text("sellable", func(m *machine) string { return strconv.FormatBool(fleet.Sellable(m.server, m.reasons)) }, yesNo...),
 		text("connected", func(m *machine) string { return strconv.FormatBool(m.presence != nil) }, yesNo...),
 		text("maintenance", func(m *machine) string { return strconv.FormatBool(m.server.Maintenance != nil) }, yesNo...),
 		text("quarantine", func(m *machine) string { return strconv.FormatBool(m.server.Quarantine != nil) }, yesNo...),

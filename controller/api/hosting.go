@@ -270,15 +270,6 @@ func (m *machine) labels() string {
 	return string(m.label)
 }
 
-// sellable reports whether nothing keeps a server from being sold by whoever has it (rule S3): by the provider what is nobody's, by a reseller what he
-// was sold. Unlike what orders get it may be a hosting node.
-func (m *machine) sellable() bool {
-	onward := m.server.Claim.Kind == fleet.ClaimReseller && m.server.Claim.Via == fleet.ViaSale
-	return !slices.ContainsFunc(m.reasons, func(r fleet.Reason) bool {
-		return !r.Waived && r.Fact != "node" && (r.Fact != "claim" || !onward)
-	})
-}
-
 // services are the types of its logical servers.
 func (m *machine) services() string {
 	var list []string

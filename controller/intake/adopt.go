@@ -85,7 +85,7 @@ func (a *adoption) away(tx *store.Tx, known, fresh *fleet.Server) error {
 	case connected:
 		return fault.Refused("the agent of server %s is connected: it is another machine than %s; switch it off first if it is to be replaced", known.ID, fresh.ID)
 	case known.Operation != "":
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", known.Operation, known.ID)
+		return running(known, known.ID)
 	}
 	return nil
 }

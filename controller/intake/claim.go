@@ -13,7 +13,7 @@ import (
 )
 
 // Free is a server that the commit has found free for somebody, having read all that this depends on: of two who want it one gets it. It is
-// the one door through which a server leaves (rule X2): only To gives one away, and only the functions of this file make a Free.
+// the one door through which a server leaves (rule X2): only To gives one away, and only the functions of this package that are named after whom it is for make a Free.
 type Free struct{ server fleet.Server }
 
 // Server is the record as it was read.

@@ -20,6 +20,14 @@ func moving(s *fleet.Server) error {
 	return fault.Refused("content is moved from or to server %s by operation %s; wait for it", s.Name, s.ContentMove)
 }
 
+// movingFor is moving as the actor is told of it: which operation it is, is the provider's business.
+func movingFor(actor access.Actor, s *fleet.Server) error {
+	if narrowed(actor) {
+		return fault.Refused("content is moved from or to server %s; wait for it", s.Name)
+	}
+	return moving(s)
+}
+
 // MoveContent begins to move all that customers have on a server to another one. The operation runs on both (rule X4): neither is given to
 // anybody, and nothing new is placed on them, before it ends. Faults: invalid without a reason; not_found; refused, with why.
 func (in *Intake) MoveContent(ctx context.Context, actor access.Actor, fromID, toID, reason string) (op operation.Operation, err error) {
@@ -66,7 +74,7 @@ func mayGive(tx *store.Tx, s *fleet.Server) error {
 	case s.Approval != fleet.Approved:
 		return fault.Refused("server %s is %s; approve it first", s.Name, s.Approval)
 	case s.Operation != "":
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.Name)
+		return running(s, s.Name)
 	case s.Claim.Kind == fleet.ClaimClient || s.Claim.Kind == fleet.ClaimHeld:
 		return fault.Refused("server %s %s; what is on it is not moved", s.Name, ownedBy(s.Claim))
 	}
@@ -76,7 +84,7 @@ func mayGive(tx *store.Tx, s *fleet.Server) error {
 // mayTake refuses a server that cannot take all that is on another one.
 func mayTake(tx *store.Tx, from, to *fleet.Server) error {
 	if to.Operation != "" {
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", to.Operation, to.Name)
+		return running(to, to.Name)
 	}
 	if err := KeptForPlan(tx, to, "no content is moved to it"); err != nil {
 		return err

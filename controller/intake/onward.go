@@ -67,7 +67,7 @@ func (in *Intake) forOnward(tx *store.Tx, actor access.Actor, to reselling.Resel
 	case sale.TakingBack():
 		return Free{}, fault.Refused("server %s is being taken back from you; it is not sold on", s.Name)
 	case s.ContentMove != "":
-		return Free{}, fault.Refused("content is moved from or to server %s; wait for it", s.Name)
+		return Free{}, movingFor(actor, &s)
 	}
 	if err := directlyBelow(actor, to); err != nil {
 		return Free{}, err

@@ -54,12 +54,17 @@ func (in *Intake) RequestOperation(ctx context.Context, actor access.Actor, w Op
 	return op, err
 }
 
+// running refuses what has to wait for the operation that runs on a server; called is how the caller names it.
+func running(s *fleet.Server, called string) error {
+	return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, called)
+}
+
 func mayOperate(s *fleet.Server, kind string) error {
 	switch {
 	case s.Approval != fleet.Approved:
 		return fault.Refused("server %s is %s; approve it first", s.ID, s.Approval)
 	case s.Operation != "":
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
+		return running(s, s.ID)
 	case kind == operation.Stop, kind == operation.Resume, kind == operation.Rescue, kind == operation.Delete:
 		return fault.Refused("a %s belongs to a service; ask for it there", kind)
 	case kind == operation.MoveContent:

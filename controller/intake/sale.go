@@ -180,11 +180,8 @@ func (in *Intake) Revoke(ctx context.Context, actor access.Actor, saleID, reason
 		if err != nil {
 			return err
 		}
-		if s.ContentMove != "" && narrowed(actor) { // which operation it is, is the provider's business
-			return fault.Refused("content is moved from or to server %s; wait for it", s.Name)
-		}
 		if s.ContentMove != "" {
-			return moving(&s)
+			return movingFor(actor, &s)
 		}
 		load, _, err := store.Loads.Find(tx, sale.Server)
 		if err != nil {

@@ -248,7 +248,7 @@ func idle(s *fleet.Server) error {
 	case s.Claim.Kind != fleet.ClaimNone && s.Claim.Kind != "":
 		return fault.Refused("server %s %s; take it back first", s.ID, taken(s.Claim))
 	case s.Operation != "":
-		return fault.Refused("operation %s is running on server %s; wait for it or cancel it", s.Operation, s.ID)
+		return running(s, s.ID)
 	}
 	return nil
 }

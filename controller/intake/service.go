@@ -260,7 +260,7 @@ func (w *wish) idle() error {
 	case ok && old.Kind == operation.Power && old.Params.Cause != "":
 		return w.replace()
 	}
-	return fault.Refused("operation %s is running on server %s; wait for it or cancel it", w.server.Operation, w.server.ID)
+	return running(&w.server, w.server.ID)
 }
 
 // deleteAgain lets a delete go on that waits for a person (rule B42).

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,13 @@ func Unsellable(s *Server, in Surroundings) []Reason {
 		r.waive()
 	}
 	return r.list
+}
+
+// Sellable reports whether reasons of [Unavailable] let whoever has a server sell it (rule S3): the provider what is nobody's, a reseller what he was
+// sold. Unlike what orders get it may be a hosting node.
+func Sellable(s *Server, list []Reason) bool {
+	onward := s.Claim.Kind == ClaimReseller && s.Claim.Via == ViaSale
+	return !slices.ContainsFunc(list, func(r Reason) bool { return !r.Waived && r.Fact != "node" && (r.Fact != "claim" || !onward) })
 }
 
 // Available reports whether no unwaived reason is left.
