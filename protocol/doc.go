@@ -47,8 +47,8 @@
 // Before a frame is decoded it is scanned. Each of these ends the session with a
 // [Goodbye] whose fault is "invalid", and nothing else:
 //
-//   - size 0, larger than [MaxFrame], or larger than its kind allows: [MaxFrame] for Report, Command and
-//     Result, [MaxEnrolFrame] for EnrolRequest, [MaxControlFrame] for all others;
+//   - size 0, larger than [MaxFrame], or larger than its kind allows: [MaxFrame] for Report, Command,
+//     Result, HostedHave, HostedSet and HostedReport, [MaxEnrolFrame] for EnrolRequest, [MaxControlFrame] for all others;
 //   - a kind that the receiver does not know, or that may not come at this point;
 //   - nesting deeper than [MaxDepth]; a length that the rest of the frame cannot hold; bytes after
 //     the map; more than [MaxEntries] entries in one map or [MaxElements] elements and entries in the frame;
@@ -81,11 +81,11 @@
 //
 // What each side may send in a session, after the handshake:
 //
-//	agent       Ping Report SampleReport Progress Result Renew Goodbye
-//	controller  Pong Want Command Cancel Ack Renewed Console Goodbye
+//	agent       Ping Report SampleReport Progress Result Renew HostedHave HostedReport Goodbye
+//	controller  Pong Want Command Cancel Ack Renewed Console HostedSet HostedAck Goodbye
 //
-// An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40; more
-// ends the session.
+// An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40, a HostedHave or a
+// HostedReport as 10; more ends the session.
 //
 // After a session, or a failed attempt, the agent waits a random time between zero and a bound: first
 // [Welcome].BackoffMaxSecs (one second before any Welcome), doubled with every failure, at most
@@ -171,6 +171,19 @@
 // could not be looked at is told as such, and a kind that is absent counts as not looked at. The command names by their keys
 // ([Found.Key]: the first 12 bytes of the SHA-256 of kind, a zero byte and identity, in base64url) what was there before any customer; that is
 // listed last.
+//
+// # Hosting
+//
+// An agent that names [CanHost] carries customers' accounts. They are no commands: for each account the controller owns one document, [HostedAccount],
+// with a version that grows, and the node makes it true, account by account, again and again, and says how far it is. First in a session the agent sends
+// [HostedHave], in as many frames as it takes: which version of which account it has. The controller answers with [HostedSet] frames: the documents
+// whose version the node does not have, and last one that is Complete and names all accounts of the node. From then on it sends each document that
+// changes. An older version than the node has is ignored. Nothing that is missing means that something shall be removed (rule X5): what shall
+// go is a document whose State is [HostedGone], and what the node has beyond the named is told in [HostedReport].Strangers and left alone.
+//
+// The agent sends [HostedReport] when something of what it tells changed, at most one that is not acknowledged yet; it is repeated every minute, and told
+// again in the next session, until [HostedAck] names its Seq. Documents are journaled by the agent before it acts on them; passwords in them are digests
+// (crypt(5), mysql_native_password), never what a person types. They travel in the session alone and are sealed where the controller keeps them.
 //
 // # Console
 //

@@ -70,6 +70,10 @@ const (
 	KindConsoleExit  Kind = 25
 	KindEnter        Kind = 26
 	KindEntry        Kind = 27
+	KindHostedHave   Kind = 28
+	KindHostedSet    Kind = 29
+	KindHostedReport Kind = 30
+	KindHostedAck    Kind = 31
 )
 
 // Environments of an agent.
@@ -89,6 +93,7 @@ const (
 	CanPower    = "power"   // shut down and reboot
 	CanConsole  = "console" // give a shell to a person; in EnvRAM only
 	CanRescue   = "rescue"  // let a customer in; in EnvRescue only
+	CanHost     = "host"    // carry customers' accounts
 	CanInspect  = "inspect" // tell what is on the system that customers may have left there
 )
 

@@ -138,12 +138,12 @@ func (d *decoder) decode(body []byte, msg any) (err error) {
 // a kind that nobody knows.
 func Limit(k protocol.Kind) int {
 	switch k {
-	case protocol.KindReport, protocol.KindCommand, protocol.KindResult:
+	case protocol.KindReport, protocol.KindCommand, protocol.KindResult, protocol.KindHostedHave, protocol.KindHostedSet, protocol.KindHostedReport:
 		return protocol.MaxFrame
 	case protocol.KindEnrolRequest:
 		return protocol.MaxEnrolFrame
 	}
-	if k >= protocol.KindHello && k <= protocol.KindEntry {
+	if k >= protocol.KindHello && k <= protocol.KindHostedAck {
 		return protocol.MaxControlFrame
 	}
 	return 0
