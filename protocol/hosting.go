@@ -47,8 +47,11 @@ type HostedAccount struct {
 	VirusScan bool            `json:"virus_scan,omitempty"`
 	Mailboxes []HostedMailbox `json:"mailboxes,omitempty"`
 	Lists     []HostedList    `json:"lists,omitempty"`
+	// MailboxesGone are addresses whose mail shall be erased. A mailbox that is named nowhere takes no mail and lets nobody in, but its mail is kept (rule X5).
+	MailboxesGone []string `json:"mailboxes_gone,omitempty"`
 
 	Databases        []string `json:"databases,omitempty"`         // names, each begins with User and "_"
+	DatabasesGone    []string `json:"databases_gone,omitempty"`    // that shall be erased. One that is named nowhere lets nobody in, but is kept (rule X5)
 	DatabasePassword string   `json:"database_password,omitempty"` // of the database user: mysql_native_password, "*" and 40 hex digits; "" nobody logs in
 	DatabasesShrink  bool     `json:"databases_shrink,omitempty"`  // over the limit: what is there can be read and deleted, nothing is added (rule P18)
 }
@@ -77,6 +80,7 @@ type HostedMailbox struct {
 type HostedList struct {
 	Address string   `json:"address"`
 	Members []string `json:"members"`
+	Owner   string   `json:"owner,omitempty"` // address that is told what could not be delivered to a member; "" nobody
 }
 
 // HostedSet tells a node what shall be of some of its accounts. After a session begins the controller sends all whose version the node did not

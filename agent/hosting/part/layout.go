@@ -11,7 +11,7 @@ import "path/filepath"
 //	Homes/USER/tmp       USER:USER     0700  sessions and uploads of PHP
 //	Logs/USER            root:USER     0750  access and error log of the sites; outside of the home, so that a full home loses no line
 //	Mail/DOMAIN/LOCAL    vmail:vmail   0700  Maildirs, of a user of their own: mail never fills the quota of the home (rule C20)
-//	State                root:root     0700  what parts remember, and the maps that daemons read (each with the group of its daemon)
+//	State                root:root     0711  below it what parts remember (root:root 0700), and the maps that daemons read (0750, with the group of its daemon)
 type Layout struct {
 	Homes string // "/srv/hosting"
 	Mail  string // "/srv/mail"
