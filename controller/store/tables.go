@@ -11,7 +11,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -92,6 +94,24 @@ var (
 	Placements = NewTable[hosting.Placement]("placements", "placement").Index(PlacementsOn, func(p *hosting.Placement) []string { return []string{p.Server} })
 	Loads      = NewTable[hosting.Load]("loads", "load of server")
 )
+
+// What resellers sell, and who bought it. OfferUses are by offer, AccountDefaults by the id of the reseller ("provider" for the provider's own).
+var (
+	Offers        = NewTable[plan.Offer]("offers", "offer")
+	OfferUses     = NewTable[OfferUse]("offer-uses", "uses of offer")
+	AccountDefaults = NewTable[plan.Defaults]("account-defaults", "account defaults of")
+	Subscriptions = NewTable[subscription.Subscription]("subscriptions", "subscription").Index(SubscriptionsTo, (*subscription.Subscription).Offers)
+	Provisions    = NewTable[plan.Provision]("provisions", "what is provided by server")
+)
+
+// SubscriptionsTo is the index of Subscriptions by offer: of the plan and of each add-on.
+const SubscriptionsTo = "to"
+
+// OfferUse is how many subscriptions have an offer (rule C7). Each commit that gives or takes one writes it, so that the last one that goes and
+// the offer's removal meet in it.
+type OfferUse struct {
+	Subscriptions uint64 `json:"subscriptions"`
+}
 
 // SaleOf names the sale that a server is in (rule S2).
 type SaleOf struct {

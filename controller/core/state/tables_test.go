@@ -13,10 +13,12 @@ import (
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/state"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 )
 
 var tables = []*state.Table{
 	&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers, &hosting.Placements,
+	&subscription.Locks, &subscription.Syncs, &subscription.Suspensions,
 }
 
 // next are the states that one move leads to.

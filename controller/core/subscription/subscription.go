@@ -1,0 +1,96 @@
+package subscription
+
+import (
+	"slices"
+	"time"
+
+	"github.com/steelyard/steelyard/controller/core/plan"
+)
+
+// Subscription is what a customer bought.
+type Subscription struct {
+	ID        string                    `json:"id"`
+	Name      string                    `json:"name"`               // usually the domain of the account
+	Reseller  string                    `json:"reseller,omitempty"` // path of whose it is; "" is the provider's own; fixed for ever
+	Customer  string                    `json:"customer,omitempty"` // id
+	Plan      *plan.Edition             `json:"plan,omitempty"`     // none: custom (P4)
+	AddOns    []plan.Edition            `json:"add_ons,omitempty"`  // each offer at most once (P2)
+	Own       map[string]Own            `json:"own,omitempty"`      // by property: what stands above the offers
+	Accepted  map[string]plan.Deviation `json:"accepted,omitempty"` // by property: less than promised, and taken (P15)
+	Values    plan.Values               `json:"values"`             // that hold now, all properties
+	Locked    bool                      `json:"locked"`             // sync leaves it alone (P8)
+	Unsynced  []plan.Deviation          `json:"unsynced,omitempty"` // promises that cannot be kept (P9); none: synced
+	Suspended []string                  `json:"suspended,omitempty" enum:"manual,expired,overuse,reseller"`
+	ExpiresAt time.Time                 `json:"expires_at,omitzero"`
+	Result    Result                    `json:"result"` // of the last sync
+	CreatedAt time.Time                 `json:"created_at"`
+	ChangedAt time.Time                 `json:"changed_at"`
+}
+
+// Own is a value that was set on one subscription.
+type Own struct {
+	Value plan.Value `json:"value"`
+	By    string     `json:"by" enum:"own,pinned,chosen"`
+}
+
+// Results of a sync.
+const (
+	Never    = ""         // none was made since it was created
+	Synced   = "synced"   // all that is promised is there
+	Unsynced = "unsynced" // something cannot be provided
+	Skipped  = "locked"   // it is left alone
+	Failed   = "failed"   // the message says why; it is tried again
+)
+
+// Result tells how the last sync of a subscription ended (rule P6).
+type Result struct {
+	Outcome string    `json:"outcome,omitempty" enum:",synced,unsynced,locked,failed"`
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+// Custom is what a subscription without a plan is called.
+const Custom = "Custom"
+
+// PlanName is that of its plan, or Custom.
+func (s *Subscription) PlanName() string {
+	if s.Plan == nil {
+		return Custom
+	}
+	return s.Plan.Name
+}
+
+// Title is the name with the plan in brackets (rule P3).
+func (s *Subscription) Title() string { return s.Name + " (" + s.PlanName() + ")" }
+
+// Offers are the ids of its plan and its add-ons, the plan first.
+func (s *Subscription) Offers() (list []string) {
+	if s.Plan != nil {
+		list = append(list, s.Plan.Offer)
+	}
+	for _, a := range s.AddOns {
+		list = append(list, a.Offer)
+	}
+	return list
+}
+
+// Version of an offer that the subscription holds; 0 when it has none of it.
+func (s *Subscription) Version(offer string) uint64 {
+	if s.Plan != nil && s.Plan.Offer == offer {
+		return s.Plan.Version
+	}
+	if i := s.addOn(offer); i >= 0 {
+		return s.AddOns[i].Version
+	}
+	return 0
+}
+
+func (s *Subscription) addOn(offer string) int {
+	return slices.IndexFunc(s.AddOns, func(e plan.Edition) bool { return e.Offer == offer })
+}
+
+// Behind reports whether a sync with this version of an offer would reach it: it has an older one, and follows.
+func (s *Subscription) Behind(o *plan.Offer) bool {
+	v := s.Version(o.ID)
+	return v > 0 && v < o.Version && !s.Locked
+}
