@@ -1,0 +1,45 @@
+package site
+
+import (
+	"testing"
+
+	"github.com/steelyard/steelyard/protocol"
+)
+
+func TestC9_TheSiteOfANewAccountIsServedUnderItsNames(t *testing.T) {
+	n := newNode(t, false)
+	a := n.account("alice", 61001, "example.de", "shop.example.de")
+	n.settle(a)
+	n.must("example.de", "/", 200, "This site is new")
+	n.must("www.example.de", "/", 200, "This site is new")
+	n.put(a, "htdocs/index.html", "hello of alice")
+	n.put(a, "sub/shop.example.de/index.html", "the shop")
+	n.must("EXAMPLE.de", "/", 200, "hello of alice")
+	n.must("shop.example.de", "/", 200, "the shop")
+	n.must("www.shop.example.de", "/", 404, "")
+	n.must("nobody.example", "/", 404, "")
+	for _, address := range n.o.Listen {
+		if got := n.ask(address, "GET / HTTP/1.0\r\nHost: example.de\r\n\r\n"); got.body != "hello of alice" {
+			t.Errorf("%s: %+v", address, got)
+		}
+	}
+}
+
+func TestC18_AForwardShowsTheSiteOrLeadsToIt(t *testing.T) {
+	n := newNode(t, false)
+	a := n.account("alice", 61001, "example.de")
+	a.Forwards = []protocol.HostedForward{{Domain: "alias.de"}, {Domain: "old.de", Redirect: true}}
+	n.settle(a)
+	n.put(a, "htdocs/index.html", "hello of alice")
+	n.must("alias.de", "/", 200, "hello of alice")
+	n.must("www.alias.de", "/?x=1", 200, "hello of alice")
+	for _, host := range []string{"old.de", "www.old.de"} {
+		got := n.get(host, "/a%20b/c?x=1&y=%0d%0aSet-Cookie:z")
+		if got.status != 301 || got.location != "http://example.de/a%20b/c?x=1&y=%0d%0aSet-Cookie:z" {
+			t.Errorf("%s: %+v", host, got)
+		}
+	}
+	a.Forwards = a.Forwards[:1]
+	n.settle(a)
+	n.must("old.de", "/", 404, "") // rule C19
+}
