@@ -1,6 +1,9 @@
 package protocol
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -88,7 +91,8 @@ type HostedList struct {
 type HostedSet struct {
 	Accounts []HostedAccount `json:"accounts"`
 	Complete bool            `json:"complete,omitempty"`
-	All      []string        `json:"all,omitempty"` // ids; only with Complete
+	All      []string        `json:"all,omitempty"`  // ids; only with Complete
+	Tell     []string        `json:"tell,omitempty"` // ids of which the controller has another result, or none, than the node said; only with Complete
 }
 
 // States of a hosted account, or of one part of it, as the node reports them.
@@ -146,10 +150,11 @@ type HostedHave struct {
 	More     bool            `json:"more,omitempty"` // another frame follows
 }
 
-// HostedVersion is a version of an account's document.
+// HostedVersion is what one side has of an account.
 type HostedVersion struct {
 	ID      string `json:"id"`
-	Version uint64 `json:"version"`
+	Version uint64 `json:"version"`          // of its document
+	Result  string `json:"result,omitempty"` // HostedResult.Digest; "" none
 }
 
 // HostedAck says that a HostedReport is stored.
@@ -165,6 +170,16 @@ const (
 	MaxLeftOvers     = 50    // of one account
 	maxHostedText    = 400   // bytes of one message
 )
+
+// Digest tells two results apart.
+func (r *HostedResult) Digest() string {
+	text, err := json.Marshal(r)
+	if err != nil { // only texts and numbers
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
 
 // Clean bounds what an agent sent.
 func (r *HostedReport) Clean() {

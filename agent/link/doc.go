@@ -49,6 +49,12 @@
 //
 // All methods may be called from any goroutine.
 //
+// # What a Host promises
+//
+// Have is called when a session begins: what the node has, and from then on Report tells everything anew that the controller may not have. Set keeps documents on disk
+// before it returns, and is called from the link's reader; an error ends the session, and the next one asks for them again. Report answers the same until
+// Told names its Seq; the link sends it once, and again when no ack came for [ResendAfter]. Changed is as that of an Executor.
+//
 // # Cost
 //
 // A connected link is four goroutines and one timer; it holds no inventory, only its digest.

@@ -29,3 +29,12 @@ type Executor interface {
 	Progress() (protocol.Progress, bool)
 	Changed() <-chan struct{}
 }
+
+// Host carries customers' accounts. See the package comment.
+type Host interface {
+	Have() []protocol.HostedVersion
+	Set(protocol.HostedSet) error
+	Report() (protocol.HostedReport, bool)
+	Told(seq uint64)
+	Changed() <-chan struct{}
+}

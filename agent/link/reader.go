@@ -30,6 +30,9 @@ var handlers = map[protocol.Kind]func(*live, session.Message) error{
 	protocol.KindAck:     (*live).onAck,
 	protocol.KindRenewed: (*live).onRenewed,
 	protocol.KindConsole: (*live).onConsole,
+
+	protocol.KindHostedSet: (*live).onHostedSet,
+	protocol.KindHostedAck: (*live).onHostedAck,
 }
 
 func (s *live) handle(m session.Message) error {

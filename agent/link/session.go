@@ -43,6 +43,8 @@ type live struct {
 	busy    bool                  // it is reading
 	full    bool                  // and the result is sent whether it changed or not
 
+	hosted hosted
+
 	seq    uint64
 	sent   map[string]time.Time // results, by command
 	newKey []byte               // that Renew was sent for
@@ -150,6 +152,7 @@ func (s *live) heartbeat() time.Duration {
 // loop does what is due until the session ends.
 func (s *live) loop(ctx context.Context) error {
 	s.push()
+	s.have()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -161,6 +164,8 @@ func (s *live) loop(ctx context.Context) error {
 			return err
 		case <-s.opt.Executor.Changed():
 			s.push()
+		case <-s.hostedChanged():
+			s.pushHosted(time.Now())
 		case <-s.want:
 			s.full = true
 			s.look(ctx)
@@ -180,7 +185,7 @@ func (s *live) loop(ctx context.Context) error {
 // next is when something is due again.
 func (s *live) next() time.Time {
 	next := s.pingAt
-	for _, at := range []time.Time{s.sampleAt, s.inventoryAt, s.renewAt, s.resendAt} {
+	for _, at := range []time.Time{s.sampleAt, s.inventoryAt, s.renewAt, s.resendAt, s.hosted.next} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -210,6 +215,9 @@ func (s *live) due(ctx context.Context, now time.Time) {
 	}
 	if !s.resendAt.IsZero() && !now.Before(s.resendAt) {
 		s.push()
+	}
+	if !s.hosted.next.IsZero() && !now.Before(s.hosted.next) {
+		s.pushHosted(now)
 	}
 }
 

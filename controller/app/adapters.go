@@ -13,9 +13,11 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/controller/image"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/netboot"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 type leads = atomic.Bool
@@ -63,7 +65,26 @@ func (c *Controller) deliver(table, id string) {
 		c.Gateway.Wake(server)
 	case store.Servers.Name():
 		c.Gateway.Wake(id)
+	case store.Hosted.Name():
+		if d, ok := store.Hosted.View(c.Store, id); ok { // one that is removed is not told: the node said that nothing is left
+			c.Gateway.Wake(d.Server)
+		}
 	}
+}
+
+// accounts is the intake as the gateway wants it for hosting nodes.
+type accounts struct{ *intake.Intake }
+
+func (a accounts) Accounts(server string) ([]protocol.HostedVersion, bool) {
+	return a.HostedAccounts(server)
+}
+
+func (a accounts) Document(server, account string) (protocol.HostedAccount, error) {
+	return a.HostedDocument(server, account)
+}
+
+func (a accounts) Report(ctx context.Context, server string, rep protocol.HostedReport) error {
+	return a.HostedReport(ctx, server, rep)
 }
 
 // uploads is the image store as the API wants it.

@@ -132,7 +132,7 @@ func (c *Controller) build(context.Context) (err error) {
 	handout := netboot.NewHandout(netboot.Options{Store: c.Store, Intake: c.Intake, JoinToken: c.Authority.JoinToken, RAM: c.opt.ramEnv()})
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
-		Presence: c.presence, Images: files{c.Images, handout}, Entries: handout, Replica: c.replica, Logger: c.log,
+		Presence: c.presence, Images: files{c.Images, handout}, Entries: handout, Hosting: accounts{c.Intake}, Replica: c.replica, Logger: c.log,
 		FleetSize: func() int { return store.Servers.Len(c.Store.Snapshot()) },
 	})
 	if err != nil {

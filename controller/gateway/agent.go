@@ -24,10 +24,11 @@ type agent struct {
 	entry wheel.Entry
 
 	server, serial, instance, environment, boot, version, remote string
-	bootBefore                                                   string // of the session that this one replaced
-	former                                                       string // id in the certificate, when it is not the server's
-	only                                                         bool   // the fleet's record names this instance, and no other
-	consoles                                                     bool   // it gives consoles
+	bootBefore                                                   string  // of the session that this one replaced
+	former                                                       string  // id in the certificate, when it is not the server's
+	only                                                         bool    // the fleet's record names this instance, and no other
+	consoles                                                     bool    // it gives consoles
+	hosted                                                       *hosted // nil: it carries no accounts
 	since                                                        time.Time
 
 	// Used by the reader alone.
@@ -73,6 +74,9 @@ func (a *agent) introduce(h protocol.Hello) error {
 	}
 	a.instance, a.environment, a.boot, a.version = h.InstanceID, h.Environment, h.BootID, h.AgentVersion
 	a.consoles = slices.Contains(h.Capabilities, protocol.CanConsole)
+	if slices.Contains(h.Capabilities, protocol.CanHost) && a.gate.opt.Hosting != nil {
+		a.hosted = &hosted{have: map[string]protocol.HostedVersion{}}
+	}
 	a.sent = make(map[string]bool, len(h.Unacked)+1)
 	for _, id := range append(h.Unacked, h.Running) {
 		a.sent[id] = false
@@ -143,12 +147,18 @@ var handlers = [...]func(*agent, session.Message) error{
 	protocol.KindProgress: (*agent).onProgress,
 	protocol.KindResult:   (*agent).onResult,
 	protocol.KindRenew:    (*agent).onRenew,
+
+	protocol.KindHostedHave:   (*agent).onHostedHave,
+	protocol.KindHostedReport: (*agent).onHostedReport,
 }
 
 func (a *agent) handle(m session.Message) error {
 	cost := float32(1)
-	if m.Kind == protocol.KindReport || m.Kind == protocol.KindResult {
+	switch m.Kind {
+	case protocol.KindReport, protocol.KindResult:
 		cost = reportCost
+	case protocol.KindHostedHave, protocol.KindHostedReport:
+		cost = hostedCost
 	}
 	if !a.allowed.take(time.Now(), cost) {
 		return session.Bad(session.ReasonFlood, "more messages than an agent should send; the session is closed to protect the others")

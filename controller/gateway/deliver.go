@@ -47,6 +47,9 @@ func (a *agent) deliver() {
 		return
 	}
 	if srv.Approval == fleet.Approved {
+		if err := a.deliverHosted(srv.Unsettled() != ""); err != nil {
+			a.gate.log.Warn("documents of accounts not sent", logging.KeyServer, a.server, logging.KeyError, err)
+		}
 		a.deliverCommands(a.gate.opt.Directory.Commands(a.server), srv.Unsettled() != "")
 	}
 }

@@ -66,3 +66,14 @@ type Entries interface {
 type Images interface {
 	Open(fileSHA256 string) (file io.ReadSeekCloser, size int64, err error)
 }
+
+// Hosting is what the fleet's records say of customers' accounts on nodes.
+type Hosting interface {
+	// Accounts are all that a server shall have, or lose, each with the version of its document and the digest of the result that is stored. It answers from
+	// memory; false while the state cannot be heard of.
+	Accounts(server string) ([]protocol.HostedVersion, bool)
+	// Document is that of one account, with its secrets. The fault is not_found when the server has it no more.
+	Document(server, account string) (protocol.HostedAccount, error)
+	// Report returns nil when all that the report tells is durable. The same report again changes nothing.
+	Report(ctx context.Context, server string, rep protocol.HostedReport) error
+}

@@ -17,6 +17,7 @@ type Options struct {
 	Presence    Presence
 	Images      Images
 	Entries     Entries // nil: no server starts the RAM environment by itself
+	Hosting     Hosting // nil: no server carries accounts
 	Replica     string  // name of this replica in presence records
 	Logger      *slog.Logger
 	FleetSize   func() int // all servers, of all replicas; nil: the sessions of this one

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/notify"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -22,5 +23,6 @@ var (
 	LetterText         = Field(store.Letters, "text", func(l *notify.Letter) *access.Sealed { return &l.Text })
 	SecondFactorSecret = Field(store.SecondFactors, "secret", func(f *access.SecondFactor) *access.Sealed { return &f.Secret })
 	ProviderSecret     = Field(store.Providers, "client_secret", func(p *access.Provider) *access.Sealed { return &p.Secret })
+	HostedSecrets      = Field(store.Hosted, "secrets", func(d *hosting.Document) *access.Sealed { return &d.Secrets })
 	MailPassword       = Field(store.MailServers, "password", func(m *notify.MailServer) *access.Sealed { return &m.Password })
 )

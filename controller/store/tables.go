@@ -97,11 +97,10 @@ var (
 
 // What resellers sell, and who bought it. OfferUses are by offer, AccountDefaults by the id of the reseller ("provider" for the provider's own).
 var (
-	Offers        = NewTable[plan.Offer]("offers", "offer")
-	OfferUses     = NewTable[OfferUse]("offer-uses", "uses of offer")
+	Offers          = NewTable[plan.Offer]("offers", "offer")
+	OfferUses       = NewTable[OfferUse]("offer-uses", "uses of offer")
 	AccountDefaults = NewTable[plan.Defaults]("account-defaults", "account defaults of")
-	Subscriptions = NewTable[subscription.Subscription]("subscriptions", "subscription").Index(SubscriptionsTo, (*subscription.Subscription).Offers)
-	Provisions    = NewTable[plan.Provision]("provisions", "what is provided by server")
+	Subscriptions   = NewTable[subscription.Subscription]("subscriptions", "subscription").Index(SubscriptionsTo, (*subscription.Subscription).Offers)
 )
 
 // SubscriptionsTo is the index of Subscriptions by offer: of the plan and of each add-on.
@@ -113,14 +112,22 @@ type OfferUse struct {
 	Subscriptions uint64 `json:"subscriptions"`
 }
 
+// What nodes are told of accounts, and what they say: Hosted and HostedResults are by account, Provisions by server.
+var (
+	Hosted        = NewTable[hosting.Document]("hosted", "document of account").Index(HostedOn, func(d *hosting.Document) []string { return []string{d.Server} })
+	HostedResults = NewTable[hosting.Outcome]("hosted-results", "result of account")
+	Provisions    = NewTable[hosting.Provision]("provisions", "provision of server")
+)
+
 // SaleOf names the sale that a server is in (rule S2).
 type SaleOf struct {
 	Sale string `json:"sale"`
 }
 
-// PlacementsOn is the index of Placements by server, ServersTaken that of Servers by the path of the reseller who has them by plan.
+// PlacementsOn and HostedOn are the indexes of Placements and Hosted by server, ServersTaken that of Servers by the path of the reseller who has them by plan.
 const (
 	PlacementsOn = "on"
+	HostedOn     = "on"
 	ServersTaken = "taken"
 )
 

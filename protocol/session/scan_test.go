@@ -57,6 +57,18 @@ func samples() map[protocol.Kind]any {
 		protocol.KindConsoleExit:  &protocol.ConsoleExit{Status: 1, Fault: fault.Unavailable("no terminal")},
 		protocol.KindEnter:        &protocol.Enter{Architecture: "amd64"},
 		protocol.KindEntry:        &protocol.Entry{Kernel: protocol.EntryFile{SHA256: "ab", Bytes: 9}, Arguments: []string{"quiet"}},
+		protocol.KindHostedHave:   &protocol.HostedHave{Accounts: []protocol.HostedVersion{{ID: "acc-1", Version: 3, Result: "ab"}}, More: true},
+		protocol.KindHostedSet: &protocol.HostedSet{Accounts: []protocol.HostedAccount{{
+			ID: "acc-1", Version: 4, State: protocol.HostedPresent, User: "example", DiskMiB: new(uint64), Forwards: []protocol.HostedForward{{Domain: "b.example"}},
+			FTPLogins: []protocol.HostedLogin{{Name: "example_a"}}, Mailboxes: []protocol.HostedMailbox{{Address: "a@b.example", QuotaMiB: new(uint64)}},
+			Lists: []protocol.HostedList{{Address: "l@b.example", Members: []string{"x@c.example"}}}, Databases: []string{"example_a"},
+		}}, Complete: true, All: []string{"acc-1"}, Tell: []string{"acc-1"}},
+		protocol.KindHostedReport: &protocol.HostedReport{
+			Seq: 1, Provided: &protocol.Provided{Components: []protocol.Component{{Part: "site", Name: "nginx"}}, Switches: map[string]bool{"web": true}, Shells: protocol.Shells},
+			Results:   []protocol.HostedResult{{ID: "acc-1", Version: 4, State: protocol.HostedDone, Steps: []protocol.HostedStep{{Part: "site", State: protocol.HostedDone}}, LeftOvers: []protocol.Found{{Name: "x"}}}},
+			Strangers: []string{"acc-0"}, Told: true,
+		},
+		protocol.KindHostedAck: &protocol.HostedAck{Seq: 1},
 	}
 }
 
@@ -73,6 +85,8 @@ func blank(k protocol.Kind) any {
 		protocol.KindSucceed: &protocol.Succeed{}, protocol.KindSucceeded: &protocol.Succeeded{},
 		protocol.KindConsole: &protocol.Console{}, protocol.KindConsoleData: &protocol.ConsoleData{}, protocol.KindConsoleSize: &protocol.ConsoleSize{}, protocol.KindConsoleExit: &protocol.ConsoleExit{},
 		protocol.KindEnter: &protocol.Enter{}, protocol.KindEntry: &protocol.Entry{},
+		protocol.KindHostedHave: &protocol.HostedHave{}, protocol.KindHostedSet: &protocol.HostedSet{},
+		protocol.KindHostedReport: &protocol.HostedReport{}, protocol.KindHostedAck: &protocol.HostedAck{},
 	}[k]
 }
 

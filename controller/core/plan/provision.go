@@ -1,5 +1,11 @@
 package plan
 
+import (
+	"slices"
+
+	"github.com/steelyard/steelyard/protocol"
+)
+
 // Provision is what a node can provide, as its agent reports it. A nil *Provision is a node of which that is not known, or no node at all:
 // nothing is held against a promise then.
 type Provision struct {
@@ -8,6 +14,39 @@ type Provision struct {
 	Most Values `json:"most"`
 	// Components are the programs that the node has, with their versions: "nginx": "1.22.1".
 	Components map[string]string `json:"components,omitempty"`
+}
+
+// carriers are the switches of protocol.Provided that say whether a node has a limit's things at all.
+var carriers = map[string]string{
+	DiskMiB: "web", Mailboxes: "mail", MailingLists: "mailing_lists", FTPLogins: "ftp", Subdomains: "web", Databases: "databases",
+	PHP: "php", VirusScan: "virus_scan", IMAP: "imap",
+}
+
+// ProvisionOf is what a node provides, from what its agent reports.
+func ProvisionOf(said *protocol.Provided) *Provision {
+	p := &Provision{Most: Values{}, Components: map[string]string{}}
+	for name, carrier := range carriers {
+		prop, _ := Find(name)
+		switch {
+		case !said.Switches[carrier]:
+		case prop.Kind == KindLimit:
+			p.Most[name] = Unlimited()
+		default:
+			p.Most[name] = Switched(true)
+		}
+	}
+	for _, shell := range Shells {
+		if slices.Contains(said.Shells, shell) {
+			p.Most[Shell] = Chosen(shell)
+		}
+	}
+	if said.Switches["disk_quota"] {
+		p.Most[Overuse] = Chosen(Block)
+	}
+	for _, c := range said.Components {
+		p.Components[c.Name] = c.Version
+	}
+	return p
 }
 
 // Deviation is a promise that cannot be kept (rule P9), and what is available instead (P14).
