@@ -6,6 +6,8 @@
 //	steelyard-agent simulate   run many simulated agents in one process
 //	steelyard-agent version    print the version
 //
+// Started by the name "shell" it is the limited shell of hosted accounts (package agent/hosting/limited).
+//
 // Every flag has a twin in the environment: --join-file is STEELYARD_JOIN_FILE. Exit status: 0 done,
 // 1 refused or failed, 2 wrong usage.
 package main
@@ -20,6 +22,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/steelyard/steelyard/agent/hosting/limited"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/version"
 )
@@ -45,6 +48,9 @@ func commands() []command {
 }
 
 func main() {
+	if limited.Called() {
+		os.Exit(limited.Run())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	status := Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
