@@ -40,6 +40,7 @@ wanted=(
   mkfs.xfs:xfsprogs          # file systems of images
   useradd:passwd             # accounts that an inspection finds
   crontab:cron               # their jobs
+  sshd:openssh-server        # their logins
   nginx:nginx-light          # their sites
   mariadbd:mariadb-server    # their databases
   mariadb:mariadb-client

@@ -30,14 +30,14 @@ func Dir(path string, o Owner) (changed bool, err error) {
 
 // dirAt gives a directory its owner before its mode: until then only root can enter it.
 func dirAt(parent int, name string, o Owner) (changed bool, err error) {
-	err = unix.Mkdirat(parent, name, 0o700)
-	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return false, err
+	fd, err := openDirAt(parent, name) // first: mkdir would lock the directory for all who look into it
+	made := errors.Is(err, unix.ENOENT)
+	if made {
+		if err := unix.Mkdirat(parent, name, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+			return false, err
+		}
+		fd, err = openDirAt(parent, name)
 	}
-	made := err == nil
-	fd, err := again(func() (int, error) {
-		return unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	})
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return false, fault.Refused("something that is no directory has the name: move it away")
 	}
@@ -52,6 +52,12 @@ func dirAt(parent int, name string, o Owner) (changed bool, err error) {
 		err = errors.Join(unix.Fsync(fd), syncDir(parent))
 	}
 	return made || changed, err
+}
+
+func openDirAt(parent int, name string) (int, error) {
+	return again(func() (int, error) {
+		return unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
 }
 
 // own gives what is open its owner and mode.
