@@ -75,22 +75,22 @@ func secede() error {
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount("tmpfs", base, "tmpfs", 0, "size=2g,mode=0755"),
 	)
-	for _, dir := range []string{"upper", "work", "root"} {
+	for _, dir := range []string{"upper", "work", "new"} {
 		failed = errors.Join(failed, os.Mkdir(filepath.Join(base, dir), 0o755))
 	}
 	if failed != nil {
 		return failed
 	}
-	if err := unix.Mount("overlay", base+"/root", "overlay", 0, "lowerdir=/,upperdir="+base+"/upper,workdir="+base+"/work"); err != nil {
+	if err := unix.Mount("overlay", base+"/new", "overlay", 0, "lowerdir=/,upperdir="+base+"/upper,workdir="+base+"/work"); err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}
 	if err := errors.Join(
-		unix.Mount("/dev", base+"/root/dev", "", unix.MS_BIND|unix.MS_REC, ""),
-		unix.Mount("/sys", base+"/root/sys", "", unix.MS_BIND|unix.MS_REC, ""),
-		unix.Mount("proc", base+"/root/proc", "proc", 0, ""),
-		unix.Mount("tmpfs", base+"/root/run", "tmpfs", 0, "mode=0755"),
-		unix.Mount("tmpfs", base+"/root/dev/shm", "tmpfs", 0, "mode=1777"),
-		unix.Chdir(base+"/root"), unix.Chroot("."),
+		unix.Mount("/dev", base+"/new/dev", "", unix.MS_BIND|unix.MS_REC, ""),
+		unix.Mount("/sys", base+"/new/sys", "", unix.MS_BIND|unix.MS_REC, ""),
+		unix.Mount("proc", base+"/new/proc", "proc", 0, ""),
+		unix.Mount("tmpfs", base+"/new/run", "tmpfs", 0, "mode=0755"),
+		unix.Mount("tmpfs", base+"/new/dev/shm", "tmpfs", 0, "mode=1777"),
+		unix.Chdir(base+"/new"), unix.Chroot("."),
 	); err != nil {
 		return err
 	}
