@@ -36,9 +36,7 @@ func (b *block) open(names []string) {
 		b.line("listen", address)
 	}
 	b.line(append([]string{"server_name"}, names...)...)
-	logs := b.o.Layout.LogsOf(b.user)
-	b.line("access_log", logs+"/access.log", "steelyard")
-	b.line("error_log", logs+"/error.log")
+	b.line("access_log", b.o.Layout.LogsOf(b.user)+"/access.log", "steelyard")
 }
 
 func (b *block) end() { b.WriteString("}\n") }
@@ -73,6 +71,7 @@ func (b *block) suspended(n names) {
 // site shows a directory. "from" leaves the directories above alone, which are root's.
 func (b *block) site(names []string, root string, php bool) {
 	b.open(names)
+	b.line("error_log", b.o.Layout.LogsOf(b.user)+"/error.log") // not in the other blocks: nginx compares each log with all others
 	b.line("root", root)
 	b.line("disable_symlinks", "if_not_owner", "from="+root)
 	b.line("client_max_body_size", strconv.Itoa(b.o.Body)+"m")

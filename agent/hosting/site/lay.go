@@ -21,9 +21,9 @@ func (p *Part) prepare() error {
 	if err := p.above(); err != nil {
 		return err
 	}
-	dirs := []string{p.o.Layout.State, p.web.dir, filepath.Join(p.web.dir, p.web.live)}
+	dirs := append([]string{p.o.Layout.State}, p.web.dirs()...)
 	if p.php != nil {
-		dirs = append(dirs, p.php.dir, filepath.Join(p.php.dir, p.php.live))
+		dirs = append(dirs, p.php.dirs()...)
 	}
 	for _, dir := range dirs {
 		if _, err := file.Dir(dir, file.Owner{Mode: 0o700}); err != nil {

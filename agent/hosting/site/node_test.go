@@ -41,7 +41,7 @@ func newNode(t testing.TB, php bool) *node {
 	n.o = Options{
 		Layout: hostingtest.Layout(t, dir), Listen: []string{loopback + ":" + port, "[::1]:" + port}, Probe: loopback + ":" + port,
 		Nginx: path, NginxConf: filepath.Join(dir, "nginx.conf"), NginxPID: filepath.Join(dir, "nginx.pid"), NginxInclude: filepath.Join(dir, "conf.d", "steelyard.conf"),
-		PHPRoot: filepath.Join(dir, "no-php"), Logrotate: filepath.Join(dir, "logrotate.d", "steelyard-hosting"), Wait: 30 * time.Second,
+		PHPRoot: filepath.Join(dir, "no-php"), Logrotate: filepath.Join(dir, "logrotate.d", "steelyard-hosting"), Wait: 2 * time.Minute,
 	}
 	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
 		n.o.Listen = n.o.Listen[:1]
@@ -119,6 +119,10 @@ func (n *node) write(name, text string) {
 // account makes the home of a customer and his document.
 func (n *node) account(user string, uid int, domain string, subs ...string) *part.Account {
 	hostingtest.Home(n.t, n.o.Layout, user, uid, n.web, subs...)
+	return n.document(user, uid, domain, subs...)
+}
+
+func (n *node) document(user string, uid int, domain string, subs ...string) *part.Account {
 	return &part.Account{
 		HostedAccount: protocol.HostedAccount{ID: "id-" + user, Version: 1, State: protocol.HostedPresent, User: user, Domain: domain, Subdomains: subs},
 		UID:           uid, GID: uid, Home: n.o.Layout.Home(user),

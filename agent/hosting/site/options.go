@@ -12,20 +12,20 @@ import (
 // Options say where things are. What is not given is where Debian has it.
 type Options struct {
 	Layout       part.Layout
-	Group        string   // of nginx's workers: "www-data"
-	Listen       []string // addresses of all sites as nginx has them: "80", and "[::]:80" where the node has IPv6
-	Probe        string   // "127.0.0.1:80": where nginx is asked what it has loaded
-	Nginx        string   // "/usr/sbin/nginx"
-	NginxConf    string   // main configuration; "" what nginx was built with
-	NginxPID     string   // "/run/nginx.pid"
-	NginxInclude string   // "/etc/nginx/conf.d/steelyard.conf"
-	PHP          *PHP     // nil: what is found in PHPRoot
-	PHPRoot      string   // "/etc/php"
-	PHPVersion   string   // "8.2"; "" the one that accounts have already, or the newest
-	PHPChildren  int      // processes of one account at once, 8
-	Logrotate    string   // "/etc/logrotate.d/steelyard-hosting"; not written where the directory is missing
-	Body         int      // MiB of a request, 64
-	Wait         time.Duration
+	Group        string        // of nginx's workers: "www-data"
+	Listen       []string      // addresses of all sites as nginx has them: "80", and "[::]:80" where the node has IPv6
+	Probe        string        // "127.0.0.1:80": where nginx is asked what it has loaded
+	Nginx        string        // "/usr/sbin/nginx"
+	NginxConf    string        // main configuration; "" what nginx was built with
+	NginxPID     string        // "/run/nginx.pid"
+	NginxInclude string        // "/etc/nginx/conf.d/steelyard.conf"
+	PHP          *PHP          // nil: what is found in PHPRoot
+	PHPRoot      string        // "/etc/php"
+	PHPVersion   string        // "8.2"; "" the one that accounts have already, or the newest
+	PHPChildren  int           // processes of one account at once, 8
+	Logrotate    string        // "/etc/logrotate.d/steelyard-hosting"; not written where the directory is missing
+	Body         int           // MiB of a request, 64
+	Wait         time.Duration // for a reload, 3 minutes: nginx takes seconds for thousands of accounts, and longer on a busy node
 }
 
 // PHP is one installed version of PHP-FPM.
@@ -57,7 +57,7 @@ func (o Options) filled() Options {
 	o.PHPChildren = cmp.Or(o.PHPChildren, 8)
 	o.Logrotate = cmp.Or(o.Logrotate, "/etc/logrotate.d/steelyard-hosting")
 	o.Body = cmp.Or(o.Body, 64)
-	o.Wait = cmp.Or(o.Wait, time.Minute)
+	o.Wait = cmp.Or(o.Wait, 3*time.Minute)
 	return o
 }
 

@@ -16,7 +16,7 @@ func (o *Options) pool(a *part.Account) string {
 	var b strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&b, "%s = %s\n", key, value) }
 	home, tmp := o.Layout.Home(a.User)+"/", o.Layout.Temporary(a.User)
-	b.WriteString("; Made by steelyard-agent. What is changed here is overwritten.\n[" + a.User + "]\n")
+	b.WriteString("; Made by steelyard-agent. What is changed here is overwritten.\n[steelyard-" + a.User + "]\n") // a user may be called "global"
 	line("user", fmt.Sprint(a.UID))
 	line("group", fmt.Sprint(a.GID))
 	line("listen", o.PHP.socket(a.User))

@@ -38,6 +38,10 @@ type side struct {
 // change is what the file of a user shall become.
 type change struct{ id, text string }
 
+func (s *side) dirs() []string {
+	return []string{s.dir, filepath.Join(s.dir, s.live), filepath.Join(s.dir, "next")}
+}
+
 func (s *side) path(user string) string { return filepath.Join(s.dir, s.live, user+".conf") }
 func (s *side) mark() string            { return filepath.Join(s.dir, "unsettled") }
 func (s *side) next(user string) string { return filepath.Join(s.dir, "next", user+".conf") }
