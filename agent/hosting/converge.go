@@ -43,6 +43,9 @@ func (n *Node) through(ctx context.Context, batch []*account, gone bool) {
 	if gone {
 		state = protocol.HostedGone
 	}
+	if gone {
+		n.identify(jobs)
+	}
 	for i, p := range n.order(state) {
 		if ctx.Err() != nil {
 			return // nothing is told: it is begun again after the next start
@@ -51,6 +54,27 @@ func (n *Node) through(ctx context.Context, batch []*account, gone bool) {
 	}
 	if ctx.Err() == nil {
 		n.finish(jobs)
+	}
+}
+
+// identify tells those that go which user they had, because the part that knows comes last.
+func (n *Node) identify(jobs []*job) {
+	for _, p := range n.opt.Parts {
+		who, ok := p.(part.Identifier)
+		if !ok {
+			continue
+		}
+		for _, j := range jobs {
+			if j.bad {
+				continue
+			}
+			if _, err := who.Identify(&j.doc); err != nil {
+				j.bad, j.failed = true, true // whose things would be removed is not known
+				for i := range j.result.Steps {
+					j.result.Steps[i].State, j.result.Steps[i].Message = protocol.HostedFailed, err.Error()
+				}
+			}
+		}
 	}
 }
 
@@ -97,6 +121,7 @@ func (n *Node) do(ctx context.Context, p part.Part, j *job) error {
 	if j.doc.State != protocol.HostedGone {
 		return p.Ensure(ctx, &j.doc)
 	}
+	j.doc.Kept = j.failed
 	left, err := p.Remove(ctx, &j.doc)
 	j.result.LeftOvers = append(j.result.LeftOvers, left...)
 	if err == nil && len(left) > 0 {

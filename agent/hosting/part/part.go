@@ -6,11 +6,19 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Account is a document with what the node itself decided of it. Home, UID and GID are set by the part "user", which comes first.
+// Account is a document with what the node itself decided of it. Home, UID and GID are set by the part "user", which comes first; on the way out, where it comes last, by its Identify.
+// They are 0 there when the account never had a user.
 type Account struct {
 	protocol.HostedAccount
 	UID, GID int
 	Home     string
+	Kept     bool // on the way out: another part could not remove all that it has, so the part "user" must keep name and number (rule X15)
+}
+
+// Identifier is what a part is that knows the numbers of accounts: the part "user".
+type Identifier interface {
+	// Identify sets Home, UID and GID of an account that has a user here, and changes nothing on the node.
+	Identify(a *Account) (known bool, err error)
 }
 
 // Provision is what a part can do on this node.

@@ -66,9 +66,9 @@ func (p *Part) Settle(context.Context) error {
 	return nil
 }
 
-// Identify gives an account its number and home from what is registered, and changes nothing; known tells whether it has a user here. Parts need them to remove what is theirs.
+// Identify gives an account its number and home from what is registered, and changes nothing; known tells whether it has a user here.
 func (p *Part) Identify(a *part.Account) (known bool, err error) {
-	u, err := p.users.find(a.ID, a.User)
+	u, err := p.registered(a)
 	if err != nil || u == nil {
 		return false, err
 	}

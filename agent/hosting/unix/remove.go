@@ -30,7 +30,11 @@ func (p *Part) Remove(ctx context.Context, a *part.Account) (left []protocol.Fou
 	if err := p.lockOut(ctx, a, u); err != nil {
 		return nil, err
 	}
-	if left, err = p.clear(ctx, u); err != nil || len(left) > 0 {
+	left, err = p.clear(ctx, u)
+	if a.Kept && err == nil && len(left) == 0 {
+		left = []protocol.Found{{Name: u.Name, Detail: "the name and the number of the user are kept until the rest of the account is removed", Owner: u.Name}}
+	}
+	if err != nil || len(left) > 0 {
 		return left, err
 	}
 	if err := p.passwd.edit(ctx, func() { p.passwd.drop(u.Name) }); err != nil {

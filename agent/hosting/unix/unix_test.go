@@ -167,6 +167,14 @@ func TestX15_NameAndNumberAreKeptWhileAnythingIsLeft(t *testing.T) {
 	}
 	must(t, unix.Unmount(mounted, 0))
 	must(t, os.Remove("/var/log/steelyard-hosting/anna"))
+	elsewhere := gone
+	elsewhere.UID, elsewhere.Kept = 0, true // another part has left something
+	if known, err := node(t).Identify(&elsewhere); !known || err != nil || elsewhere.UID != anna.UID || elsewhere.Home != anna.Home {
+		t.Errorf("identified as %+v: %v", elsewhere, err)
+	}
+	if left, err := p.Remove(t.Context(), &elsewhere); err != nil || len(left) != 1 || line(t, "passwd", "anna") == "" {
+		t.Fatal("the number was given up:", left, err)
+	}
 	if left, err := p.Remove(t.Context(), &gone); err != nil || len(left) > 0 {
 		t.Fatal(left, err)
 	}
