@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,6 +30,7 @@ type Options struct {
 	State        string   // directory of identity and journal, made when missing
 	Environment  string   // protocol.EnvInstalled, EnvRAM, EnvRescue or EnvSandbox
 	SandboxDisks []string // FILE[:SIZE], in a sandbox only
+	Hosting      bool     // carry customers' accounts; protocol.EnvInstalled only
 	Version      string
 	Logger       *slog.Logger
 }
@@ -48,6 +50,7 @@ func (o Options) check() error {
 	default:
 		c.Add("environment", "%q is none of installed, ram, rescue, sandbox", o.Environment)
 	}
+	c.Require(!o.Hosting || o.Environment == protocol.EnvInstalled, "hosting", "is for an installed system, not for one that is %s", o.Environment)
 	return c.Err("the agent cannot start")
 }
 
@@ -93,14 +96,23 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 		deeds[protocol.CommandRescue] = execute.Rescue(r)
 		defer inBackground(ctx, r.Run)()
 	}
+	node, end, err := openHosting(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer end()
 	hands := execute.New(j, tidy(deeds), o.Logger)
 	defer hands.Close()
-	l, err := link.New(link.Options{
+	options := link.Options{
 		Controllers: o.Controllers, Join: o.Join, State: link.Dir(o.State),
 		Source: source, Executor: hands, Environment: o.Environment, AgentVersion: o.Version,
 		BootID: source.machine.BootID(), Capabilities: execute.Capabilities(o.Environment), Logger: o.Logger,
 		Shell: console(o.Environment),
-	})
+	}
+	if node != nil { // a nil *Node is no nil Host
+		options.Host, options.Capabilities = node, append(slices.Clone(options.Capabilities), protocol.CanHost)
+	}
+	l, err := link.New(options)
 	if err != nil {
 		return err
 	}

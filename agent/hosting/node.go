@@ -20,7 +20,7 @@ const (
 
 // Options of a node.
 type Options struct {
-	Dir    string      // of the journal; made when missing, readable by its owner only
+	Dir    string      // of the journal; made when missing, readable by its owner only. "" keeps nothing
 	Parts  []part.Part // in the order in which they make an account
 	Layout part.Layout
 	Logger *slog.Logger

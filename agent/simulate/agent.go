@@ -10,6 +10,7 @@ import (
 
 	"github.com/steelyard/steelyard/agent/driver/fake"
 	"github.com/steelyard/steelyard/agent/execute"
+	"github.com/steelyard/steelyard/agent/hosting/part"
 	"github.com/steelyard/steelyard/agent/install"
 	"github.com/steelyard/steelyard/agent/journal"
 	"github.com/steelyard/steelyard/agent/link"
@@ -32,6 +33,8 @@ type agent struct {
 
 	make    sync.Once
 	machine *fake.Machine
+
+	parts []part.Part // what it carries for customers; nil before the first life
 }
 
 // run lives until ctx ends, once for each time that the machine is started.
@@ -62,16 +65,23 @@ func (a *agent) live(l *life, boot time.Duration) error {
 		return nil
 	}
 	a.started = time.Now()
-	images := &fetcher{}
-	hands := execute.New(a.journal, a.deeds(a.spoiled(images)), a.fleet.opt.Logger)
-	defer hands.Close()
-	session, err := link.New(link.Options{
+	options := link.Options{
 		Controllers: a.fleet.opt.Controllers, Join: a.fleet.opt.Join, State: a.state,
-		Source: a, Executor: hands, Environment: protocol.EnvSimulated, AgentVersion: a.fleet.opt.Version,
+		Source: a, Environment: protocol.EnvSimulated, AgentVersion: a.fleet.opt.Version,
 		BootID: a.bootID(), Capabilities: execute.Capabilities(protocol.EnvSimulated),
 		Logger: a.fleet.opt.Logger, Dial: l.cord.through(a.manners.dial),
 		InventoryEvery: time.Hour, // it never changes
-	})
+	}
+	end, err := a.carry(l, &options)
+	if err != nil {
+		return err
+	}
+	defer end()
+	images := &fetcher{}
+	hands := execute.New(a.journal, a.deeds(a.spoiled(images)), a.fleet.opt.Logger)
+	defer hands.Close()
+	options.Executor = hands
+	session, err := link.New(options)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ const (
 // Options describe a simulated fleet.
 type Options struct {
 	Count       int
+	Hosting     int // how many of them, the first ones, can carry customers' accounts: they remember them as long as the process lives
 	Seed        uint64
 	Faults      Faults
 	Controllers []string      // host:port

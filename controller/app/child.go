@@ -41,7 +41,7 @@ func (d *fleetOnOneMachine) children() []child {
 	if d.opt.Simulate == 0 {
 		return []child{agent}
 	}
-	return []child{agent, base("simulated", "simulate", "--count", strconv.Itoa(d.opt.Simulate), "--fault", "failing-disk=0.02",
+	return []child{agent, base("simulated", "simulate", "--count", strconv.Itoa(d.opt.Simulate), "--hosting", strconv.Itoa(d.opt.Simulate), "--fault", "failing-disk=0.02",
 		"--control", d.socket, "--boot-seconds", strconv.Itoa(bootSeconds))}
 }
 
