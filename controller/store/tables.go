@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -111,6 +112,19 @@ const SubscriptionsTo = "to"
 type OfferUse struct {
 	Subscriptions uint64 `json:"subscriptions"`
 }
+
+// What customers have on hosting nodes. An account, or a forward, has a placement with the same id.
+var (
+	Accounts = NewTable[account.Account]("accounts", "account").Index(AccountsOn, func(a *account.Account) []string { return []string{a.Server} }).
+			Index(AccountsOf, func(a *account.Account) []string { return []string{a.Subscription} }).Tell(notify.OfAccount)
+	Forwards = NewTable[account.Forward]("forwards", "forward")
+)
+
+// AccountsOn is the index of Accounts by server, AccountsOf by subscription, of which there is one for each account.
+const (
+	AccountsOn = "on"
+	AccountsOf = "of"
+)
 
 // What nodes are told of accounts, and what they say: Hosted and HostedResults are by account, Provisions by server.
 var (

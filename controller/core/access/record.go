@@ -34,6 +34,7 @@ type User struct {
 	SecondFactor bool      `json:"second_factor,omitempty"` // its login asks for a code; see SecondFactor
 	Issuer       string    `json:"issuer,omitempty"`        // of who logs in through a provider: known by issuer and subject, without a password
 	Subject      string    `json:"subject,omitempty"`
+	Account      string    `json:"account,omitempty"` // the hosting account that has the same name and password (rule C15)
 	Disabled     bool      `json:"disabled"`
 	CreatedAt    time.Time `json:"created_at"`
 }

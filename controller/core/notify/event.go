@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
@@ -21,7 +22,7 @@ type Event struct {
 
 // Data is what an event says of its object, as an operator sees it in the API.
 type Data struct {
-	Table      string `json:"table"` // "tasks", "services", "operations" or "sales"
+	Table      string `json:"table"` // "tasks", "services", "operations", "sales" or "accounts"
 	ID         string `json:"id"`
 	State      string `json:"state"`
 	Kind       string `json:"kind,omitempty"` // of a task or operation
@@ -36,7 +37,7 @@ type Data struct {
 	Assignee   string `json:"assignee,omitempty"` // of a task
 	Customer   string `json:"customer,omitempty"`
 	Hostname   string `json:"hostname,omitempty"`
-	Reseller   string `json:"reseller,omitempty"` // of a sale
+	Reseller   string `json:"reseller,omitempty"` // of a sale or an account
 }
 
 // MaxMessage bounds the texts of an event.
@@ -135,6 +136,17 @@ func OfSale(before, after *reselling.Sale) (Event, bool) {
 	}}, true
 }
 
+// OfAccount is the event of an account that came or changed its state.
+func OfAccount(before, after *account.Account) (Event, bool) {
+	if before != nil && before.State == after.State {
+		return Event{}, false
+	}
+	return Event{Type: "account." + after.State, Data: Data{
+		Table: "accounts", ID: after.ID, State: after.State, Message: clip(after.Message), Server: after.Server, Customer: after.Customer,
+		Hostname: after.Domain, Reseller: after.Reseller,
+	}}, true
+}
+
 // Types lists every type of event.
 func Types() []string {
 	var list []string
@@ -152,6 +164,9 @@ func Types() []string {
 	}
 	for _, state := range reselling.SaleStates {
 		list = append(list, "sale."+state)
+	}
+	for _, state := range account.States {
+		list = append(list, "account."+state)
 	}
 	return list
 }

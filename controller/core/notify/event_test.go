@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
@@ -54,6 +55,13 @@ func TestX6_EachChangeOfStateIsOneEvent(t *testing.T) {
 		{"sale.sold", func() (Event, bool) { return OfSale(nil, sold) }},
 		{"sale.asking", func() (Event, bool) { return OfSale(sold, asking) }},
 		{"", func() (Event, bool) { return OfSale(asking, asking) }},
+		{"account.making", func() (Event, bool) { return OfAccount(nil, &account.Account{State: account.Making}) }},
+		{"account.gone", func() (Event, bool) {
+			return OfAccount(&account.Account{State: account.Leaving}, &account.Account{State: account.Gone})
+		}},
+		{"", func() (Event, bool) {
+			return OfAccount(&account.Account{State: account.There}, &account.Account{State: account.There})
+		}},
 	} {
 		e, ok := c.of()
 		if e.Type != c.want || ok != (c.want != "") {

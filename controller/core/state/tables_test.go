@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -17,7 +18,7 @@ import (
 )
 
 var tables = []*state.Table{
-	&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers, &hosting.Placements,
+	&fleet.Servers, &order.Services, &order.Orders, &operation.Operations, &reselling.Sales, &reselling.SignUps, &reselling.Resellers, &hosting.Placements, &account.Accounts,
 	&subscription.Locks, &subscription.Syncs, &subscription.Suspensions,
 }
 
@@ -99,7 +100,7 @@ func TestX4_TheTablesNameTheStatesOfTheRecords(t *testing.T) {
 		table *state.Table
 	}{
 		{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales},
-		{reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}, {hosting.Placement{}, &hosting.Placements},
+		{reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}, {hosting.Placement{}, &hosting.Placements}, {account.Account{}, &account.Accounts},
 	} {
 		field, _ := reflect.TypeOf(record.of).FieldByName("State")
 		var named []string

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -47,6 +48,17 @@ func (s Subscription) Expire(now time.Time) Subscription {
 
 // Use is how much there is of what is limited, by property; one that is missing is not known.
 type Use map[string]uint64
+
+// With is u with what other says of other properties in its place.
+func (u Use) With(other Use) Use {
+	next := maps.Clone(other)
+	for name, n := range u {
+		if _, said := other[name]; !said {
+			next[name] = n
+		}
+	}
+	return next
+}
 
 // Over is a limit of which there is more: strictly (rule C23).
 type Over struct {
