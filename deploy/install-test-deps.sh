@@ -42,6 +42,7 @@ wanted=(
   crontab:cron               # their jobs
   sshd:openssh-server        # their logins
   nginx:nginx-light          # their sites
+  proftpd:proftpd-core       # their uploads
   mariadbd:mariadb-server    # their databases
   mariadb:mariadb-client
   mkfs.btrfs:btrfs-progs
@@ -53,6 +54,9 @@ wanted=(
 )
 
 missing=()
+# programs whose names have a version in them
+compgen -G '/usr/sbin/php-fpm*' >/dev/null || missing+=(php-fpm)
+compgen -G '/usr/lib/php/*/opcache.so' >/dev/null || missing+=(php-opcache)
 # libraries without a program, in Debian's own Python: a client of the simulated Redfish service, a mail server
 /usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
