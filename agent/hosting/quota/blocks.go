@@ -135,12 +135,12 @@ func (blocks) record(dir *os.File, kind, id int) (r record, err error) {
 	return r, err
 }
 
-// limit in bytes; the smallest that there is means zero.
+// limit in bytes. Documents have whole MiB, so anything below is a real zero: XFS rounds it up to a block of its own.
 func (r record) limit() uint64 {
-	switch r.spaceHard {
-	case 0:
+	switch {
+	case r.spaceHard == 0:
 		return noLimit
-	case 1:
+	case r.spaceHard < 1<<20/quotaBlock:
 		return 1
 	}
 	return r.spaceHard * quotaBlock

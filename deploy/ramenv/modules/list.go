@@ -32,7 +32,7 @@ var Always = []string{"crc64_rocksoft_generic", "sd_mod", "ipmi_si", "ipmi_devin
 // Machines are the modules of the virtual machines that tests make, with the block layers that inject faults.
 var Machines = []string{
 	"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "nvme", "ahci", "ata_piix", "sd_mod", "sr_mod", "sg", "e1000", "e1000e", "8021q", "bonding",
-	"ext4", "xfs", "vfat", "nls_cp437", "nls_ascii", "isofs", "loop", "efivarfs", "msr",
+	"ext4", "quota_v2", "xfs", "vfat", "nls_cp437", "nls_ascii", "isofs", "loop", "efivarfs", "msr",
 	"crc32c_generic", "crc32c_intel", "crct10dif_generic",
 	"dm_mod", "dm_flakey", "dm_delay", "dm_crypt", "md_mod", "scsi_debug", "null_blk", "target_core_user", "tcm_loop", "megaraid_sas", "mptsas", "ipmi_si", "ipmi_devintf", "qemu_fw_cfg", "hid_generic", "button", "evdev",
 }
