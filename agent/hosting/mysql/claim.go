@@ -48,13 +48,13 @@ func (p *Part) claim(ctx context.Context, id, user string) error {
 
 // under lists what the server has under the name of a user.
 func (p *Part) under(ctx context.Context, user string) (logins, databases []string, err error) {
-	err = p.rows(ctx, "SELECT User, Host, '' FROM mysql.global_priv WHERE User = "+literal(user), func(name, host, _ string) {
+	err = p.rows(ctx, "SELECT User, Host FROM mysql.global_priv WHERE User = "+literal(user), func(name, host, _ string) {
 		logins = append(logins, "user "+name+"@"+host)
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	err = p.rows(ctx, "SELECT SCHEMA_NAME, '', '' FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE "+literal(pattern(user+"_")+"%"), func(name, _, _ string) {
+	err = p.rows(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE "+literal(pattern(user+"_")+"%"), func(name, _, _ string) {
 		databases = append(databases, name)
 	})
 	return logins, databases, err

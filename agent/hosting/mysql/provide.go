@@ -13,7 +13,7 @@ func (p *Part) Provide(ctx context.Context) part.Provision {
 	c := protocol.Component{Part: p.Name(), Name: "MariaDB"}
 	err := p.rows(ctx, "SELECT @@version, @@version_comment, CURRENT_USER()", func(version, _, _ string) { c.Version = version })
 	if err == nil {
-		err = p.rows(ctx, "SELECT COUNT(*), '', '' FROM mysql.global_priv", func(_, _, _ string) {})
+		err = p.rows(ctx, "SELECT COUNT(*) FROM mysql.global_priv", func(_, _, _ string) {})
 	}
 	if err == nil {
 		err = p.open(ctx)
@@ -27,7 +27,7 @@ func (p *Part) Provide(ctx context.Context) part.Provision {
 // open is the error of a server on which somebody without name has rights on databases: he could reach those of customers.
 func (p *Part) open(ctx context.Context) error {
 	var who error
-	err := p.rows(ctx, "SELECT Host, Db, '' FROM mysql.db WHERE User = ''", func(host, db, _ string) {
+	err := p.rows(ctx, "SELECT Host, Db FROM mysql.db WHERE User = ''", func(host, db, _ string) {
 		who = fmt.Errorf("everybody at %q may use the databases %q: run mariadb-secure-installation, or revoke it", host, db)
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func start(t testing.TB, options ...string) *server {
 	hostingRun(t, "install", "-d", "-o", "mysql", "-m", "755", run)
 	s := &server{t: t, dir: dir, socket: filepath.Join(run, "s")}
 	program := hostingtest.Need(t, "mariadbd")
-	args := append([]string{program, "--no-defaults", "--user=mysql", "--datadir=" + data, "--socket=" + s.socket, "--skip-networking", "--innodb-buffer-pool-size=32M"}, options...)
+	args := append([]string{program, "--no-defaults", "--user=mysql", "--datadir=" + data, "--socket=" + s.socket, "--skip-networking", "--innodb-buffer-pool-size=32M", "--tmpdir=" + run}, options...)
 	root := s.login("root", "")
 	hostingtest.Start(t, hostingtest.Daemon{Args: args, Ready: root.Ping})
 	s.part = s.anew()

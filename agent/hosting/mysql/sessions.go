@@ -15,7 +15,7 @@ func (p *Part) endSessions(ctx context.Context, name string) error {
 	defer cancel()
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		var open int
-		err := p.rows(ctx, "SELECT ID, '', '' FROM information_schema.PROCESSLIST WHERE USER = "+literal(name), func(string, string, string) { open++ })
+		err := p.rows(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = "+literal(name), func(string, string, string) { open++ })
 		if err != nil || open == 0 {
 			return err
 		}

@@ -100,7 +100,8 @@ func (p *Part) askAll(ctx context.Context) error {
 		return err
 	}
 	named := map[string]bool{}
-	if err := p.databases(ctx, "1", named); err != nil {
+	// information_schema would open a file of each database
+	if err := p.rows(ctx, "SHOW DATABASES", func(name, _, _ string) { named[name] = true }); err != nil {
 		return err
 	}
 	p.seen = view{at: time.Now(), users: users, named: named}
@@ -127,7 +128,7 @@ func (p *Part) keep(name string, is account, databases []string) {
 // users reads those of accounts that where chooses.
 func (p *Part) users(ctx context.Context, where string) (map[string]*user, error) {
 	users := map[string]*user{}
-	err := p.rows(ctx, "SELECT User, Priv, '' FROM mysql.global_priv WHERE Host = 'localhost'"+where, func(name, priv, _ string) {
+	err := p.rows(ctx, "SELECT User, Priv FROM mysql.global_priv WHERE Host = 'localhost'"+where, func(name, priv, _ string) {
 		users[name] = &user{priv: priv, grants: map[string]rights{}}
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func (p *Part) users(ctx context.Context, where string) (map[string]*user, error
 		return nil, err
 	}
 	for _, table := range []string{"tables_priv", "columns_priv", "procs_priv"} {
-		err := p.rows(ctx, "SELECT DISTINCT User, '', '' FROM mysql."+table+" WHERE Host = 'localhost'"+where, func(name, _, _ string) {
+		err := p.rows(ctx, "SELECT DISTINCT User FROM mysql."+table+" WHERE Host = 'localhost'"+where, func(name, _, _ string) {
 			if u := users[name]; u != nil {
 				u.finer = true
 			}
@@ -156,22 +157,27 @@ func (p *Part) users(ctx context.Context, where string) (map[string]*user, error
 
 // databases adds those that where chooses.
 func (p *Part) databases(ctx context.Context, where string, named map[string]bool) error {
-	return p.rows(ctx, "SELECT SCHEMA_NAME, '', '' FROM information_schema.SCHEMATA WHERE "+where, func(name, _, _ string) { named[name] = true })
+	return p.rows(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE "+where, func(name, _, _ string) { named[name] = true })
 }
 
-// rows calls f with each row of three texts.
+// rows calls f with each row, of one to three texts.
 func (p *Part) rows(ctx context.Context, query string, f func(a, b, c string)) error {
 	rows, err := p.db.QueryContext(ctx, query)
 	if err != nil {
 		return p.down(err)
 	}
 	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return p.down(err)
+	}
+	var texts [3]sql.NullString
+	into := []any{&texts[0], &texts[1], &texts[2]}[:min(len(columns), 3)]
 	for rows.Next() {
-		var a, b, c sql.NullString
-		if err := rows.Scan(&a, &b, &c); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read from the database server: %w", err)
 		}
-		f(a.String, b.String, c.String)
+		f(texts[0].String, texts[1].String, texts[2].String)
 	}
 	if err := rows.Err(); err != nil {
 		return p.down(err)
