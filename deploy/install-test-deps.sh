@@ -45,6 +45,10 @@ wanted=(
   proftpd:proftpd-core       # their uploads
   mariadbd:mariadb-server    # their databases
   mariadb:mariadb-client
+  postmap:postfix            # their mail
+  dovecot:dovecot-core
+  clamd:clamav-daemon        # the scan of it
+  openssl:openssl            # digests of passwords
   mkfs.btrfs:btrfs-progs
   mkfs.vfat:dosfstools
   mcopy:mtools
@@ -63,6 +67,9 @@ compgen -G '/usr/lib/php/*/opcache.so' >/dev/null || missing+=(php-opcache)
 # boot loaders of the example image
 [[ -e /usr/lib/syslinux/mbr/gptmbr.bin ]] || missing+=(syslinux-common)
 [[ -e /usr/lib/grub/x86_64-efi/normal.mod ]] || missing+=(grub-efi-amd64-bin)
+# parts of mail servers that have no program
+[[ -e /usr/lib/postfix/postfix-lmdb.so ]] || missing+=(postfix-lmdb)
+[[ -e /usr/lib/dovecot/imap && -e /usr/lib/dovecot/pop3 && -e /usr/lib/dovecot/lmtp ]] || missing+=(dovecot-imapd dovecot-pop3d dovecot-lmtpd)
 # firmware of the virtual machines
 [[ -e /usr/share/OVMF/OVMF_CODE.fd ]] || missing+=(ovmf)
 # what machines load first from the network, and the network boot of the virtual ones

@@ -1,0 +1,121 @@
+package mail
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/steelyard/steelyard/agent/hosting/daemon"
+	"github.com/steelyard/steelyard/agent/hosting/mail/scan"
+	"github.com/steelyard/steelyard/agent/hosting/part"
+	"github.com/steelyard/steelyard/protocol"
+)
+
+// Provide looks whether the daemons run and are prepared.
+func (p *Part) Provide(ctx context.Context) part.Provision {
+	postfix, dovecot, clamav := p.postfix(ctx), p.looksDovecot(ctx), p.clamav(ctx)
+	mail := postfix.Problem == "" && dovecot.Problem == ""
+	return part.Provision{
+		Components: []protocol.Component{postfix, dovecot, clamav},
+		Switches:   map[string]bool{"mail": mail, "imap": mail, "mailing_lists": mail, "virus_scan": mail && clamav.Problem == ""},
+	}
+}
+
+func (p *Part) postfix(ctx context.Context) protocol.Component {
+	c := protocol.Component{Part: p.Name(), Name: "Postfix"}
+	if err := p.able(); err != nil {
+		c.Problem = err.Error()
+		return c
+	}
+	c.Version, _ = p.parameter(ctx, "mail_version")
+	for _, want := range Prepare(p.o).Main {
+		has, err := p.parameter(ctx, want.Name)
+		if err != nil {
+			c.Problem = err.Error()
+			return c
+		}
+		if !want.in(has) {
+			c.Problem = fmt.Sprintf("main.cf is not prepared: postconf -e '%s = %s', then postfix reload", want.Name, want.Value)
+			return c
+		}
+	}
+	master := daemon.Program{Name: "master", PIDFile: filepath.Join(p.o.Queue, "pid", "master.pid"), Start: "systemctl start postfix"}
+	if _, err := master.PID(); err != nil {
+		c.Problem = err.Error()
+	}
+	return c
+}
+
+// in reports whether the value of main.cf is as wanted, or holds it.
+func (w Parameter) in(value string) bool {
+	if w.Has == nil {
+		return strings.Join(strings.Fields(value), " ") == w.Value
+	}
+	for _, part := range w.Has {
+		if !strings.Contains(value, part) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Part) parameter(ctx context.Context, name string) (string, error) {
+	return quiet(ctx, p.o.Postconf, "-c", p.o.Postfix, "-h", name)
+}
+
+// quiet is what a program prints, without its warnings.
+func quiet(ctx context.Context, program string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.WaitDelay = &out, &said, "/", time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", program, err, daemon.Last(strings.TrimSpace(said.String()), 300))
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+func (p *Part) looksDovecot(ctx context.Context) protocol.Component {
+	c := protocol.Component{Part: p.Name(), Name: "Dovecot"}
+	version, err := quiet(ctx, p.o.Program, "--version")
+	if err != nil {
+		c.Problem = "it is missing or its configuration is wrong: " + err.Error()
+		return c
+	}
+	c.Version, _, _ = strings.Cut(version, " ")
+	if !strings.HasPrefix(c.Version, "2.3.") {
+		c.Problem = "its configuration is another than that of 2.3, which this part knows"
+		return c
+	}
+	for _, name := range []string{socketDeliver, socketLogin, socketQuota} {
+		path := filepath.Join(p.o.Queue, "private", name)
+		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
+		if err != nil {
+			c.Problem = fmt.Sprintf("it does not serve %s (%v): put the file of docs/nodes.md into its conf.d and start it (systemctl restart dovecot)", path, err)
+			return c
+		}
+		_ = conn.Close()
+	}
+	return c
+}
+
+func (p *Part) clamav(ctx context.Context) protocol.Component {
+	c := protocol.Component{Part: p.Name(), Name: "ClamAV"}
+	said, err := scan.Ask(p.o.Clamd, "VERSION")
+	if err != nil {
+		c.Problem = fmt.Sprintf("no virus scan, mail is delivered unscanned: clamd does not answer at %s (%v): install clamav-daemon", p.o.Clamd, err)
+		return c
+	}
+	c.Version, _, _ = strings.Cut(strings.TrimPrefix(said, "ClamAV "), "/")
+	want := Scanning()
+	if has, err := p.parameter(ctx, want.Name); err != nil || !want.in(has) {
+		c.Problem = fmt.Sprintf("no virus scan, mail is delivered unscanned: postconf -e '%s = %s', then postfix reload", want.Name, want.Value)
+	}
+	return c
+}
