@@ -7,6 +7,7 @@ import (
 	"github.com/steelyard/steelyard/agent/hosting"
 	"github.com/steelyard/steelyard/agent/hosting/mysql"
 	"github.com/steelyard/steelyard/agent/hosting/part"
+	"github.com/steelyard/steelyard/agent/hosting/quota"
 	"github.com/steelyard/steelyard/agent/hosting/site"
 	"github.com/steelyard/steelyard/agent/hosting/unix"
 )
@@ -20,10 +21,12 @@ func openHosting(ctx context.Context, o Options) (node *hosting.Node, end func()
 	if err != nil {
 		return nil, nil, err
 	}
+	limits := quota.New(quota.Options{Layout: part.Standard})
 	node, err = hosting.New(hosting.Options{
 		Dir: filepath.Join(o.State, "hosted"), Layout: part.Standard, Logger: o.Logger,
 		Parts: []part.Part{ // in the order in which an account is made
-			unix.New(unix.Options{Layout: part.Standard}),
+			unix.New(unix.Options{Layout: part.Standard, Homes: limits.Homes()}),
+			limits,
 			site.New(site.Options{Layout: part.Standard}),
 			databases,
 		},
