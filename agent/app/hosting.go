@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/steelyard/steelyard/agent/hosting"
+	"github.com/steelyard/steelyard/agent/hosting/ftp"
 	"github.com/steelyard/steelyard/agent/hosting/mail"
 	"github.com/steelyard/steelyard/agent/hosting/mysql"
 	"github.com/steelyard/steelyard/agent/hosting/part"
@@ -13,25 +14,22 @@ import (
 	"github.com/steelyard/steelyard/agent/hosting/unix"
 )
 
-// openHosting makes the node that carries accounts; nil where the agent is not asked to. The end of it is waited for by the caller.
+// openHosting makes the node that carries accounts; nil where the agent is not asked to. The caller calls end, which waits until the node rests.
 func openHosting(ctx context.Context, o Options) (node *hosting.Node, end func(), err error) {
 	if !o.Hosting {
 		return nil, func() {}, nil
 	}
-	databases, err := mysql.New(mysql.Options{Layout: part.Standard})
+	l := part.Standard
+	databases, err := mysql.New(mysql.Options{Layout: l})
 	if err != nil {
 		return nil, nil, err
 	}
-	limits := quota.New(quota.Options{Layout: part.Standard})
-	boxes := mail.New(mail.Options{Layout: part.Standard})
+	limits, boxes := quota.New(quota.Options{Layout: l}), mail.New(mail.Options{Layout: l})
 	node, err = hosting.New(hosting.Options{
-		Dir: filepath.Join(o.State, "hosted"), Layout: part.Standard, Logger: o.Logger,
-		Parts: []part.Part{ // in the order in which an account is made
-			unix.New(unix.Options{Layout: part.Standard, Homes: limits.Homes()}),
-			limits,
-			site.New(site.Options{Layout: part.Standard}),
-			boxes,
-			databases,
+		Dir: filepath.Join(o.State, "hosted"), Layout: l, Logger: o.Logger,
+		Parts: []part.Part{ // in the order in which an account is made: the user comes first, and owns what the others make
+			unix.New(unix.Options{Layout: l, Homes: limits.Homes()}), limits,
+			site.New(site.Options{Layout: l}), ftp.New(ftp.Options{Layout: l}), boxes, databases,
 		},
 	})
 	if err != nil {

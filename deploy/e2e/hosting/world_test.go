@@ -65,6 +65,7 @@ func (w *world) daemons() {
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{"/usr/sbin/mariadbd", "--user=mysql", "--skip-name-resolve", "--innodb-buffer-pool-size=32M"}, Ready: answers("unix", "/run/mysqld/mysqld.sock")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "nginx"), "-g", "daemon off;"}, Ready: answers("tcp", "127.0.0.1:80")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "php-fpm8.2"), "--nodaemonize"}, Ready: exists("/run/php/php8.2-fpm.sock")})
+	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "proftpd"), "-n"}, Ready: answers("tcp", "127.0.0.1:21")})
 	w.run("ssh-keygen", "-A")
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "sshd"), "-D", "-e"}, Ready: answers("tcp", "127.0.0.1:22")})
 }
