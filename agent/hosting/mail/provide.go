@@ -16,7 +16,7 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-// Provide looks whether the daemons run and are prepared.
+// Provide looks whether the daemons run and are prepared. What they read is made where it is missing: they do not start without.
 func (p *Part) Provide(ctx context.Context) part.Provision {
 	postfix, dovecot, clamav := p.postfix(ctx), p.looksDovecot(ctx), p.clamav(ctx)
 	mail := postfix.Problem == "" && dovecot.Problem == ""
@@ -28,7 +28,7 @@ func (p *Part) Provide(ctx context.Context) part.Provision {
 
 func (p *Part) postfix(ctx context.Context) protocol.Component {
 	c := protocol.Component{Part: p.Name(), Name: "Postfix"}
-	if err := p.able(); err != nil {
+	if err := p.begin(ctx); err != nil {
 		c.Problem = err.Error()
 		return c
 	}
@@ -49,6 +49,18 @@ func (p *Part) postfix(ctx context.Context) protocol.Component {
 		c.Problem = err.Error()
 	}
 	return c
+}
+
+// begin makes directories and empty maps.
+func (p *Part) begin(ctx context.Context) error {
+	if err := p.able(); err != nil {
+		return err
+	}
+	p.ready = false // what somebody took away since comes back
+	if err := p.prepare(); err != nil {
+		return err
+	}
+	return p.apply(ctx, nil)
 }
 
 // in reports whether the value of main.cf is as wanted, or holds it.

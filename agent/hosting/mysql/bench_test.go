@@ -29,7 +29,7 @@ func BenchmarkEnsure(b *testing.B) {
 				}
 			}
 		}
-		b.ReportMetric(float64((processor() - before).Nanoseconds())/float64(b.N*len(all)), "cpu-ns/account")
+		b.ReportMetric(float64((processor()-before).Nanoseconds())/float64(b.N*len(all)), "cpu-ns/account")
 	})
 	b.Run("changed", func(b *testing.B) {
 		for b.Loop() {
