@@ -2,6 +2,8 @@ package ftp
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,7 +52,7 @@ func BenchmarkUnchanged(b *testing.B) {
 // BenchmarkNode is what a change and a login cost among 5,000 accounts.
 func BenchmarkNode(b *testing.B) {
 	n := newNode(b)
-	list := append(many(5000), n.account("zoe", 61001, "secret"))
+	list := append(many(count()), n.account("zoe", 61001, "secret"))
 	n.settle(list...)
 	b.Run("one change", func(b *testing.B) {
 		for i := range b.N {
@@ -63,4 +65,12 @@ func BenchmarkNode(b *testing.B) {
 			n.in("zoe", "secret").Close()
 		}
 	})
+}
+
+// count of accounts of a benchmark with a real ProFTPD: STEELYARD_ACCOUNTS, or 5,000.
+func count() int {
+	if n, err := strconv.Atoi(os.Getenv("STEELYARD_ACCOUNTS")); err == nil {
+		return n
+	}
+	return 5000
 }
