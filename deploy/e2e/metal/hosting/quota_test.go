@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,7 +119,7 @@ func must(t *testing.T, err error) {
 func try(t *testing.T, s system) {
 	const at = "/mnt"
 	etc(t)
-	if out, err := exec.Command("/bin/mkfs."+s.name, append(s.mkfs, "/dev/vda")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("/bin/mkfs."+s.name, append(slices.Clone(s.mkfs), "/dev/vda")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	must(t, unix.Mount("/dev/vda", at, s.name, 0, s.mount))
