@@ -50,32 +50,22 @@ func (o *Options) base() string {
 	return b.String()
 }
 
-// stranger answers to names that nobody here has.
-func (o *Options) stranger() string {
-	var b strings.Builder
-	b.WriteString("server {\n")
-	for _, address := range o.Listen {
-		b.WriteString("\tlisten " + address + " default_server;\n")
-	}
-	b.WriteString("\tserver_name _;\n\treturn 404;\n}\n")
-	return b.String()
-}
-
-// generation answers which files are loaded.
+// generation answers which files are loaded. It is the first server block of ours, so it is nginx's choice for names that nobody here has, unless the
+// operator has a default server: such a visitor is never shown a customer's site.
 func (o *Options) generation(text string) string {
 	var b strings.Builder
 	b.WriteString("server {\n")
 	for _, address := range o.Listen {
 		b.WriteString("\tlisten " + address + ";\n")
 	}
-	b.WriteString("\tserver_name " + asked + ";\n\taccess_log off;\n\tdefault_type text/plain;\n\treturn 200 " + text + ";\n}\n")
+	b.WriteString("\tserver_name " + asked + ";\n\taccess_log off;\n\tdefault_type text/plain;\n\tif ($host != " + asked + ") { return 404; }\n\treturn 200 " + text + ";\n}\n")
 	return b.String()
 }
 
 // nginxInclude is the one file of ours in nginx's own configuration. Patterns may match nothing; a plain name would have to be there.
 func (o *Options) nginxInclude() string {
 	dir := filepath.Join(o.Layout.State, "nginx")
-	return "# Made by steelyard-agent: sites of hosted accounts.\ninclude " + dir + "/[b-s]*.conf;\ninclude " + dir + "/sites/*.conf;\n"
+	return "# Made by steelyard-agent: sites of hosted accounts.\ninclude " + dir + "/[bg]*.conf;\ninclude " + dir + "/sites/*.conf;\n"
 }
 
 // nginxTest is a configuration of the files that shall come, and nothing else.

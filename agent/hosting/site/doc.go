@@ -7,7 +7,7 @@
 // # Files
 //
 //	NginxInclude              includes the following two; /etc/nginx/conf.d/steelyard.conf
-//	State/nginx/*.conf        log format, parameters of PHP, default server, generation
+//	State/nginx/*.conf        log format, parameters of PHP, generation
 //	State/nginx/sites/U.conf  server blocks of the account whose user is U
 //	State/php/*.conf          generation; included by steelyard.conf in pool.d of PHP-FPM
 //	State/php/pools/U.conf    pool of the account

@@ -32,10 +32,9 @@ func (n nginx) daemon() daemon.Program {
 // files are those of ours that are not of an account.
 func (n nginx) files() map[string]string {
 	return map[string]string{
-		filepath.Join(n.dir(), "base.conf"):     n.o.base(),
-		filepath.Join(n.dir(), "stranger.conf"): n.o.stranger(),
-		filepath.Join(n.dir(), "test.conf"):     n.o.nginxTest(),
-		n.o.NginxInclude:                        n.o.nginxInclude(),
+		filepath.Join(n.dir(), "base.conf"): n.o.base(),
+		filepath.Join(n.dir(), "test.conf"): n.o.nginxTest(),
+		n.o.NginxInclude:                    n.o.nginxInclude(),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/agent/hosting/daemon"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/agent/hosting/part"
 	"github.com/steelyard/steelyard/protocol"
@@ -70,7 +71,7 @@ http {
 
 func (n *node) startNginx() {
 	n.nx = hostingtest.Start(n.t, hostingtest.Daemon{
-		Args: []string{n.o.Nginx, "-c", n.o.NginxConf, "-e", filepath.Join(n.dir, "e"), "-g", "daemon off;"}, Ready: n.file(n.o.NginxPID),
+		Args: []string{n.o.Nginx, "-c", n.o.NginxConf, "-e", filepath.Join(n.dir, "e"), "-g", "daemon off;"}, Ready: runs(nginx{&n.o}.daemon()),
 	})
 }
 
@@ -90,18 +91,12 @@ func (n *node) startPHP() {
 }
 
 func (n *node) runPHP() {
-	n.php = hostingtest.Start(n.t, hostingtest.Daemon{Args: []string{n.o.PHP.Program, "-F", "-y", n.o.PHP.Conf}, Ready: n.file(n.o.PHP.PID)})
+	n.php = hostingtest.Start(n.t, hostingtest.Daemon{Args: []string{n.o.PHP.Program, "-F", "-y", n.o.PHP.Conf}, Ready: runs(n.o.PHP.daemon())})
 }
 
-// file is there and not empty.
-func (n *node) file(path string) func() error {
-	return func() error {
-		info, err := os.Stat(path)
-		if err == nil && info.Size() == 0 {
-			err = fmt.Errorf("%s is empty", path)
-		}
-		return err
-	}
+// runs is content once the pid file names the daemon; a killed one leaves an old file.
+func runs(d daemon.Program) func() error {
+	return func() error { _, err := d.PID(); return err }
 }
 
 func (n *node) mkdir(names ...string) {

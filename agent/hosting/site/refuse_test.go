@@ -110,16 +110,15 @@ func TestWhatTheOperatorBrokeDoesNotTakeTheSitesAway(t *testing.T) {
 	n.must("bob.de", "/", 200, "new")
 }
 
-// The first time on a node whose default site nobody removed.
-func TestADefaultSiteOfTheOperatorIsNamed(t *testing.T) {
+func TestADefaultSiteOfTheOperatorStaysTheDefault(t *testing.T) {
 	n := newNode(t, false)
-	n.write("conf.d/own.conf", "server { listen "+n.o.Listen[0]+" default_server; }\n")
-	if err := n.try(n.account("alice", 61001, "example.de")); err == nil || !strings.Contains(err.Error(), "duplicate default server") {
-		t.Fatal(err)
-	}
-	if _, err := os.Lstat(n.o.NginxInclude); !os.IsNotExist(err) {
-		t.Error("nginx would not start any more")
-	}
+	n.settle(n.account("alice", 61001, "example.de"))
+	n.must("nobody.example", "/", 404, "")
+	n.write("conf.d/own.conf", "server { listen "+n.o.Listen[0]+" default_server; default_type text/plain; return 200 welcome; }\n")
+	n.settle(n.account("bob", 61002, "bob.de"))
+	n.must("nobody.example", "/", 200, "welcome")
+	n.must("example.de", "/", 200, "new")
+	n.must("bob.de", "/", 200, "new")
 }
 
 func TestPHPLivesOnWhenAPoolCannotBe(t *testing.T) {
