@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,7 @@ func btrfs(t *testing.T, quota bool) part.Layout {
 	must(t, os.Mkdir(at, 0o711))
 	must(t, os.Chmod(dir, 0o711))
 	must(t, os.Chmod(filepath.Dir(dir), 0o711))
-	do(t, "mount", "-o", "loop", image, at)
+	do(t, "mount", "-o", "loop,commit=1", image, at) // what is removed goes with a commit
 	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
 	if quota {
 		do(t, "btrfs", "quota", "enable", at)
@@ -160,6 +161,104 @@ func TestOnBtrfsWhatNoLimitHoldsForIsToldAndRemoved(t *testing.T) {
 	must(t, p.Homes().Remove(t.Context(), a.Home))
 	if _, err := os.Lstat(a.Home); err == nil {
 		t.Error("the directory is still there")
+	}
+}
+
+// A limit that is right costs a few calls of the kernel.
+func TestAnUnchangedLimitIsOnlyLookedAt(t *testing.T) {
+	if hostingtest.Alone(t) {
+		return
+	}
+	l := btrfs(t, true)
+	p := New(Options{Layout: l})
+	a := account(l, 5)
+	home(t, p, a)
+	must(t, p.Ensure(t.Context(), a))
+	stop := file.OnStep(func(what string) { t.Error("done again:", what) })
+	defer stop()
+	const times = 2000
+	var before, after unix.Rusage
+	must(t, unix.Getrusage(unix.RUSAGE_SELF, &before))
+	for range times {
+		must(t, p.Ensure(t.Context(), a))
+	}
+	must(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
+	used := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
+	t.Logf("%d µs of processor time each; 300 are allowed", used/times/1000)
+}
+
+// acts on one account, in this order; each is killed after each of its steps and done again.
+var acts = []func(t *testing.T, p *Part, l part.Layout){
+	func(t *testing.T, p *Part, l part.Layout) {
+		home(t, p, account(l, 5))
+		must(t, p.Ensure(t.Context(), account(l, 5)))
+	},
+	func(t *testing.T, p *Part, l part.Layout) { must(t, p.Ensure(t.Context(), account(l))) },
+	func(t *testing.T, p *Part, l part.Layout) { must(t, p.Ensure(t.Context(), account(l, 0))) },
+	func(t *testing.T, p *Part, l part.Layout) {
+		a := account(l)
+		_, err := p.Remove(t.Context(), a)
+		must(t, err)
+		must(t, p.Homes().Remove(t.Context(), a.Home))
+	},
+}
+
+func TestAKillAtAnyStepIsMadeGoodByARepetition(t *testing.T) {
+	if at := os.Getenv("STEELYARD_DIE_AT"); at != "" {
+		var left, act int
+		if _, err := fmt.Sscan(at, &left, &act); err != nil {
+			t.Fatal(err)
+		}
+		file.OnStep(func(string) {
+			if left--; left < 0 {
+				_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+				select {} // it comes
+			}
+		})
+		l := part.Layout{Homes: os.Getenv("STEELYARD_HOMES")}
+		acts[act](t, New(Options{Layout: l}), l)
+		return
+	}
+	if hostingtest.Alone(t) {
+		return
+	}
+	l := btrfs(t, true)
+	state := func() string {
+		f, err := os.Open(l.Home("anna"))
+		if err != nil {
+			return "none"
+		}
+		defer f.Close()
+		limit, err := groups{}.limit(f, uid)
+		return fmt.Sprint(hostingtest.Picture(t, l.Homes), limit, err)
+	}
+	crashes := 0
+	for n, act := range acts {
+		begin := func() {
+			must(t, New(Options{Layout: l}).Homes().Remove(t.Context(), l.Home("anna")))
+			for _, before := range acts[:n] {
+				before(t, New(Options{Layout: l}), l)
+			}
+		}
+		begin()
+		act(t, New(Options{Layout: l}), l)
+		want := state()
+		for at := 0; at < 20; at++ {
+			begin()
+			cmd := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("STEELYARD_DIE_AT=%d %d", at, n), "STEELYARD_HOMES="+l.Homes)
+			if cmd.Run() == nil {
+				break // no such step any more
+			}
+			crashes++
+			act(t, New(Options{Layout: l}), l)
+			if got := state(); got != want {
+				t.Fatalf("act %d after a crash at step %d:\n%s\nwant\n%s", n, at, got, want)
+			}
+		}
+	}
+	if crashes < 5 {
+		t.Errorf("only %d crashes", crashes)
 	}
 }
 
