@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -43,8 +42,11 @@ func (p *Part) apply(ctx context.Context, waiting map[string]*change) error {
 			return err
 		}
 	}
+	if err := p.kickAll(ctx, waiting); err != nil {
+		return err
+	}
 	for _, user := range slices.Sorted(maps.Keys(waiting)) {
-		if err := p.settled(ctx, user, waiting[user].to); err != nil {
+		if err := p.settled(user, waiting[user].to); err != nil {
 			return err
 		}
 	}
@@ -73,15 +75,8 @@ func (r *record) edit(edits map[string]*edit) {
 	}
 }
 
-// settled ends the sessions of who may not be logged in as he is, and writes down that nothing is on its way.
-func (p *Part) settled(ctx context.Context, user string, r *record) error {
-	for _, line := range slices.Sorted(maps.Keys(r.gone)) {
-		if kind, _, address, _ := cut(line); kind == "login" {
-			if err := p.kick(ctx, address); err != nil {
-				return err
-			}
-		}
-	}
+// settled writes down that nothing is on its way.
+func (p *Part) settled(user string, r *record) error {
 	done := &record{id: r.id, is: maps.Clone(r.is)}
 	maps.Copy(done.is, r.come)
 	if len(done.is) == 0 {
@@ -192,24 +187,3 @@ func (p *Part) postmap(ctx context.Context, name, input string, args ...string) 
 	}
 	return out.String(), nil
 }
-
-// kick ends the sessions of a mailbox.
-func (p *Part) kick(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, p.o.Doveadm, "-c", p.o.Dovecot, "kick", address)
-	cmd.Dir, cmd.WaitDelay = "/", time.Second
-	out, err := cmd.CombinedOutput()
-	text := strings.TrimSpace(string(out))
-	var exit *exec.ExitError
-	if err == nil || errors.As(err, &exit) && exit.ExitCode() == nobodyThere {
-		file.Step("kick " + address)
-		return nil
-	}
-	if strings.Contains(text, "No such file or directory") || strings.Contains(text, "Connection refused") { // no Dovecot, no sessions
-		return nil
-	}
-	return fmt.Errorf("end the sessions of %s: %w: %s", address, err, daemon.Last(text, 300))
-}
-
-const nobodyThere = 68 // EX_NOHOST: nobody is logged in

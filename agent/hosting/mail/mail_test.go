@@ -164,6 +164,8 @@ func TestP10_ASuspendedAccountsMailIsPutOff(t *testing.T) {
 	a.Lists = []protocol.HostedList{{Address: "news@example.org", Members: []string{"info@alice.test"}}}
 	b.Lists = []protocol.HostedList{{Address: "in@alice.test", Members: []string{"info@example.org"}}}
 	n.ensure(a, b)
+	a.Mailboxes = append(a.Mailboxes, protocol.HostedMailbox{Address: "third@example.org", Password: secret(t, "third")}) // so many that is asked first who is there
+	n.ensure(a)
 	imap, ok := n.imapLogin("info@example.org", "secret")
 	if !ok {
 		t.Fatal("no login")
