@@ -417,3 +417,30 @@ func TestWithoutDaemonsOnlyWhoNeedsThemFails(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestX15_MailThatResistsIsToldAndKeepsTheDomain: something is mounted below it.
+func TestX15_MailThatResistsIsToldAndKeepsTheDomain(t *testing.T) {
+	if hostingtest.Alone(t) {
+		return
+	}
+	n := files(t)
+	a := hosted(t, "bob", "example.org")
+	n.ensure(a)
+	stone := filepath.Join(n.o.Layout.Mail, "example.org", "info")
+	n.run("mount", "-t", "tmpfs", "stone", stone)
+	for range 2 {
+		left, err := n.part.Remove(t.Context(), a)
+		if err == nil || len(left) != 1 || left[0].Name != filepath.Dir(stone) {
+			t.Fatal(left, err)
+		}
+		if err := n.part.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.part.Ensure(t.Context(), hosted(t, "alice", "example.org")); !fault.Is(err, fault.KindConflict) {
+		t.Errorf("another account gets the domain: %v", err)
+	}
+	n.run("umount", stone)
+	n.remove(a)
+	n.ensure(hosted(t, "alice", "example.org"))
+}

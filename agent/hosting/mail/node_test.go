@@ -140,14 +140,12 @@ func (n *node) configure(lines ...string) {
 		line = strings.ReplaceAll(line, "submission inet n - y", n.submission+" inet n - n")
 		master = append(master, strings.ReplaceAll(line, "level=encrypt", "level=none")) // no certificate here
 	}
-	for _, service := range []string{
+	master = append(master, []string{
 		"pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr", "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce",
 		"trace unix - - n - 0 bounce", "retry unix - - n - - error", "error unix - - n - - error", "discard unix - - n - - discard", "local unix - n n - - local", "lmtp unix - - n - - lmtp", "smtp unix - - n - - smtp",
 		"proxymap unix - - n - - proxymap", "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache", "tlsmgr unix - - n 1000 1 tlsmgr", "flush unix n - n 1000 0 flush", "showq unix n - n - - showq",
 		"postlog unix-dgram n - n - 1 postlogd",
-	} {
-		master = append(master, service)
-	}
+	}...)
 	must(os.WriteFile(filepath.Join(n.o.Postfix, "master.cf"), []byte(strings.Join(master, "\n")+"\n"), 0o644))
 	run := n.o.Dovecot + ".run"
 	port := func(address string) string { _, port, _ := net.SplitHostPort(address); return port }
