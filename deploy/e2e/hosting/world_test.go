@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
+	"github.com/steelyard/steelyard/agent/hosting/mail"
+	"github.com/steelyard/steelyard/agent/hosting/part"
 )
 
 // world is a hosting node with its controller, in a system of the test's own.
@@ -66,8 +68,24 @@ func (w *world) daemons() {
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "nginx"), "-g", "daemon off;"}, Ready: answers("tcp", "127.0.0.1:80")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "php-fpm8.2"), "--nodaemonize"}, Ready: exists("/run/php/php8.2-fpm.sock")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "proftpd"), "-n"}, Ready: answers("tcp", "127.0.0.1:21")})
+	w.mail()
 	w.run("ssh-keygen", "-A")
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "sshd"), "-D", "-e"}, Ready: answers("tcp", "127.0.0.1:22")})
+}
+
+// mail puts into the configuration of Postfix and Dovecot what docs/nodes.md says, and starts them.
+func (w *world) mail() {
+	prepared := mail.Prepare(mail.Options{Layout: part.Standard})
+	w.run("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "vmail")
+	for _, p := range prepared.Main {
+		w.run("postconf", "-e", p.Name+" = "+p.Value)
+	}
+	w.run("postconf", "-e", "inet_protocols = ipv4", "myhostname = node.test", "maillog_file = /dev/stdout")
+	w.run("newaliases")
+	w.run("sed", "-i", "s/^!include auth-system/#!include auth-system/", "/etc/dovecot/conf.d/10-auth.conf")
+	w.write("/etc/dovecot/conf.d/99-steelyard.conf", prepared.Dovecot+"log_path = /dev/stderr\n")
+	hostingtest.Start(w.t, hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "dovecot"), "-F"}, Ready: answers("tcp", "127.0.0.1:143")})
+	hostingtest.Start(w.t, hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "postfix"), "start-fg"}, Ready: answers("tcp", "127.0.0.1:25")})
 }
 
 func answers(network, address string) func() error {
