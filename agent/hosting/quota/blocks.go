@@ -114,11 +114,11 @@ func (b blocks) limit(home *os.File, uid int) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if got := r.limit(); i > 0 && got != limit {
+		got := r.limit()
+		if i > 0 && got != limit {
 			return differ, nil
-		} else {
-			limit = got
 		}
+		limit = got
 	}
 	return limit, nil
 }
