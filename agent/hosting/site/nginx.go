@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,11 +100,15 @@ func accepts(worker int) bool {
 	return title != "" && !strings.Contains(title, "shutting down")
 }
 
-// suspicious is after how long nginx is asked whether it likes the files at all.
-const suspicious = 3 * time.Second
+// suspicious is after how long nginx is asked whether it likes the files at all. To read them takes it as long as a reload, so that is not asked early on a
+// node with many.
+func (n nginx) suspicious() time.Duration {
+	list, _ := os.ReadDir(filepath.Join(n.dir(), "sites"))
+	return 3*time.Second + time.Duration(len(list))*4*time.Millisecond
+}
 
 func (n nginx) await(ctx context.Context, done func() error) error {
-	begun, tested := time.Now(), false
+	begun, tested, suspicious := time.Now(), false, n.suspicious()
 	for {
 		err := done()
 		if err == nil {
