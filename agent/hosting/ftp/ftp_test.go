@@ -15,9 +15,9 @@ import (
 	"github.com/steelyard/steelyard/protocol"
 )
 
-func TestC11_TheUserBringsFilesByFTP(t *testing.T) {
+func TestC16_WithTheShellFalseTheUserBringsFilesByFTP(t *testing.T) {
 	n := newNode(t)
-	a := n.account("alice", 61001, "secret") // rule C16: /bin/false, and FTP works
+	a := n.account("alice", 61001, "secret") // its shell is /bin/false
 	n.settle(a)
 	c := n.in("alice", "secret")
 	if code := c.put("htdocs/index.html", "hello"); code != 226 {
@@ -43,7 +43,14 @@ func TestC11_TheUserBringsFilesByFTP(t *testing.T) {
 	if _, code := n.login("alice", "wrong"); code != 530 {
 		t.Error("a wrong password:", code)
 	}
-	a.Password = digest(t, "another") // rule C15
+}
+
+func TestC15_ANewPasswordCountsAtOnceAndTheFormerNoMore(t *testing.T) {
+	n := newNode(t)
+	a := n.account("alice", 61001, "secret")
+	n.settle(a)
+	c := n.in("alice", "secret")
+	a.Password = digest(t, "another")
 	n.settle(a)
 	if _, code := n.login("alice", "secret"); code != 530 {
 		t.Error("the former password:", code)

@@ -39,7 +39,17 @@ func TestC18_AForwardShowsTheSiteOrLeadsToIt(t *testing.T) {
 			t.Errorf("%s: %+v", host, got)
 		}
 	}
-	a.Forwards = a.Forwards[:1]
+}
+
+func TestC19_AForwardThatIsDeletedLeadsNowhere(t *testing.T) {
+	n := newNode(t, false)
+	a := n.account("alice", 61001, "example.de")
+	a.Forwards = []protocol.HostedForward{{Domain: "alias.de"}, {Domain: "old.de", Redirect: true}}
 	n.settle(a)
-	n.must("old.de", "/", 404, "") // rule C19
+	a.Forwards = nil
+	n.settle(a)
+	for _, host := range []string{"old.de", "www.old.de", "alias.de", "www.alias.de"} {
+		n.must(host, "/", 404, "")
+	}
+	n.must("example.de", "/", 200, "new")
 }
