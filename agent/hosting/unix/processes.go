@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,6 +135,9 @@ func killAll(ctx context.Context, uid int) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
 		return nil // by one of those that it should end: there will be another round
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.Refused("users may not run the agent's program, which ends their processes as them: chmod 0755 it: %w", err)
 	}
 	return err
 }
