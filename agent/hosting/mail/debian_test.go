@@ -71,6 +71,13 @@ func TestADebianSystemPreparedAsDocumentedServesMail(t *testing.T) {
 	}
 	n.refused(n.send("x@elsewhere.test", "relay", "y@elsewhere.test"), "554")
 	n.tls("info@example.org", "secret", "y@elsewhere.test")
+	sh(`useradd --create-home --shell /bin/false bob; echo "|touch /tmp/forwarded" > ~bob/.forward; chown bob: ~bob/.forward`)
+	n.mustSend("x@elsewhere.test", "forward", "bob@localhost")
+	hostingtest.Until(t, "the mail of a Unix user", func() error { _, err := os.Stat("/var/mail/bob"); return err })
+	if _, err := os.Stat("/tmp/forwarded"); err == nil {
+		t.Error("mail started a program of somebody who has no shell")
+	}
+	hostingtest.Customer{UID: 54321, GID: 54321}.MustNot(t, "/usr/bin/mailq")
 	n.remove(a)
 	if _, err := os.Lstat(filepath.Join(n.o.Layout.Mail, "example.org")); err == nil {
 		t.Error("mail is left")

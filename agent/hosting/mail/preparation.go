@@ -54,6 +54,9 @@ func Prepare(o Options) Preparation {
 		{"smtpd_sasl_type", "dovecot", nil, "logins are Dovecot's"},
 		{"smtpd_sasl_path", "private/" + socketLogin, nil, ""},
 		{"smtpd_sasl_security_options", "noanonymous", nil, ""},
+		{"forward_path", "", nil, "a .forward that a customer uploads would start programs, whatever his shell is"},
+		{"authorized_mailq_users", "root", nil, "who writes to whom is for no customer to see"},
+		{"authorized_flush_users", "root", nil, ""},
 	}, Master: []string{
 		"submission inet n - y - - smtpd",
 		"  -o syslog_name=postfix/submission",
