@@ -30,17 +30,18 @@ type board struct {
 	events *ring
 	now    func() time.Time
 
-	mu       sync.RWMutex
-	machines map[string]*machine // shared with nobody: rows hold copies
-	pools    map[string]*pooled  // the same
-	sales    map[string]*sold    // the same
-	salesOn  map[string][]string // server → sales
-	sellers  map[string]string   // names of resellers
-	standing standing            // of the servers' roles
-	digests  map[string]string   // token digest → id
-	names    map[string]map[string][]string
-	rev      int64
-	reached  chan struct{} // closed and replaced when rev grows
+	mu        sync.RWMutex
+	machines  map[string]*machine // shared with nobody: rows hold copies
+	pools     map[string]*pooled  // the same
+	sales     map[string]*sold    // the same
+	salesOn   map[string][]string // server → sales
+	sellers   map[string]string   // names of resellers
+	offerUses map[string]uint64   // offer → how many have it
+	standing  standing            // of the servers' roles
+	digests   map[string]string   // token digest → id
+	names     map[string]map[string][]string
+	rev       int64
+	reached   chan struct{} // closed and replaced when rev grows
 }
 
 func newBoard(now func() time.Time) *board {
@@ -63,6 +64,7 @@ func (b *board) forget() {
 	b.standing = newStanding()
 	b.machines, b.pools, b.digests = map[string]*machine{}, map[string]*pooled{}, map[string]string{}
 	b.sales, b.salesOn, b.sellers = map[string]*sold{}, map[string][]string{}, map[string]string{}
+	b.offerUses = map[string]uint64{}
 	b.names = map[string]map[string][]string{"servers": {}, "users": {}}
 }
 
@@ -153,6 +155,8 @@ func (b *board) take(d delta, tell bool) {
 	case "resellers":
 		b.takeRecord(d, tell)
 		b.takeSeller(d, tell)
+	case "offers", "offer-uses":
+		b.takeOffer(d, tell)
 	case "tasks", "users", "modules":
 		b.takeMember(d, tell)
 	default:

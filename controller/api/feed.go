@@ -42,6 +42,9 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.MailRoutes, yield)
 		whole(snap, store.Deliveries, yield)
 		whole(snap, store.Customers, yield)
+		whole(snap, store.OfferUses, yield)
+		whole(snap, store.Offers, yield)
+		whole(snap, store.Subscriptions, yield)
 	}
 }
 

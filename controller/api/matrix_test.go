@@ -19,7 +19,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -102,32 +104,36 @@ func newMatrix(t *testing.T) *matrix {
 	c.actor.Reseller, c.fill = above.Path, map[string]string{"role": "customer", "customer": mine, "reseller": above.ID, "server": s1}
 	c.own = map[string][]string{
 		"resellers": {toy.ID}, "customers": {toys}, "users": {ann}, "servers": {s1}, "sales": {sale1}, "placements": {"plc-mine"},
+		"offers": {"ofr-mine"}, "subscriptions": {"sub-mine"},
 	}
 	c.foreign = map[string][]string{
 		"resellers": {beside.ID}, "customers": {theirs, house}, "users": {bob, staff}, "servers": {s3, free, stranger}, "sales": {sale3}, "placements": {"plc-" + stranger},
+		"offers": {"ofr-" + stranger}, "subscriptions": {"sub-" + stranger},
 	}
 	c.secret = []string{stranger, hush, beside.ID, theirs, house, bob, staff, s3, free, sale3}
 	child := &caller{
 		name: "below", actor: access.Actor{Role: access.RoleReseller, Reseller: below.Path}, fill: map[string]string{"role": "customer", "customer": lower, "reseller": below.ID, "server": s2},
-		own: map[string][]string{"customers": {lower}, "users": {kid}, "servers": {s2}, "sales": {sale2}, "placements": {"plc-lower"}},
+		own: map[string][]string{"customers": {lower}, "users": {kid}, "servers": {s2}, "sales": {sale2}, "placements": {"plc-lower"}, "offers": {"ofr-lower"}, "subscriptions": {"sub-lower"}},
 		foreign: map[string][]string{
 			"resellers": {above.ID, toy.ID, beside.ID}, "customers": {mine, theirs, house}, "users": {ann, bob, staff}, "servers": {s1, "mine1", s3, free, stranger}, "sales": {sale1, sale3}, "placements": {"plc-mine", "plc-" + stranger},
+			"offers": {"ofr-mine", "ofr-" + stranger}, "subscriptions": {"sub-mine", "sub-" + stranger},
 		},
-		secret: append([]string{mine, toys, toy.ID, ann, s1, sale1, "plc-mine"}, c.secret...),
+		secret: append([]string{mine, toys, toy.ID, ann, s1, sale1, "plc-mine", "ofr-mine", "sub-mine"}, c.secret...),
 	}
 	m.callers = append(m.callers, child)
 	c = m.caller(access.RoleCustomer)
 	c.actor.Customer, c.actor.Reseller = mine, above.Path
-	c.own = map[string][]string{"orders": {"ord-mine"}, "services": {"svc-mine"}, "addresses": {"192.0.2.1"}}
+	c.own = map[string][]string{"orders": {"ord-mine"}, "services": {"svc-mine"}, "addresses": {"192.0.2.1"}, "subscriptions": {"sub-mine"}}
 	c.foreign = map[string][]string{
 		"orders": {"ord-lower", "ord-" + stranger}, "services": {"svc-lower", "svc-" + stranger}, "addresses": {"192.0.2.2", "192.0.2.3"}, "customers": {theirs, lower},
+		"subscriptions": {"sub-lower", "sub-" + stranger},
 	}
 	c.secret = []string{stranger, hush, "ord-lower", "svc-lower", "192.0.2.2", theirs, lower}
 	c = m.caller(access.RoleDepartment)
 	c.actor.Department = "dc-ops"
 	c.own, c.foreign = map[string][]string{"tasks": {"tsk-mine"}, "departments": {"dc-ops"}}, map[string][]string{"tasks": {"tsk-" + stranger}, "departments": {"billing"}, "users": {bob, stranger + "2@example.org"}}
 	c.secret = []string{"tsk-" + stranger, `"billing"`}
-	m.any = map[string]string{"servers": free, "resellers": toy.ID, "customers": toys, "users": bob, "sales": sale3, "placements": "plc-mine", "orders": "ord-mine", "services": "svc-mine", "addresses": "192.0.2.1", "tasks": "tsk-mine", "departments": "dc-ops"}
+	m.any = map[string]string{"servers": free, "resellers": toy.ID, "customers": toys, "users": bob, "sales": sale3, "placements": "plc-mine", "offers": "ofr-mine", "subscriptions": "sub-mine", "orders": "ord-mine", "services": "svc-mine", "addresses": "192.0.2.1", "tasks": "tsk-mine", "departments": "dc-ops"}
 	return m
 }
 
@@ -161,12 +167,19 @@ func (m *matrix) things(of map[string][3]string) func(tx *store.Tx) error {
 			f.Inventory.OS = hardware.OS{Hostname: hush}
 			f.Inventory.NICs = []hardware.NIC{{Name: "eth0", Addresses: []string{hush}, LLDP: &hardware.Neighbour{SystemName: hush}}}
 			before := fleet.PastDiagnosis{ID: hush, StartedAt: f.At, At: f.At}
+			offer := plan.Offer{ID: "ofr-" + name, Kind: plan.Service, Name: name, Reseller: path, Values: plan.Values{}.Complete(), Version: 1}
+			edition := offer.Edition()
 			dept := map[string]string{"mine": "dc-ops", "lower": "dc-ops", stranger: "billing"}[name]
 			for _, err := range []error{
 				store.Facts.Put(tx, server, f),
 				store.Observations.Put(tx, server, outofband.Observation{Server: server, Power: outofband.On, PowerError: hush}),
 				store.Diagnoses.Put(tx, server, fleet.Diagnoses{Server: server, Past: []fleet.PastDiagnosis{before}, Series: []fleet.Series{{Check: hush, Values: []*float64{new(float64)}}}}),
 				store.Placements.Put(tx, "plc-"+name, hosting.Placement{ID: "plc-" + name, Server: server, Kind: hosting.Account, Name: name + ".example", Reseller: path, Customer: customer, State: hosting.There}),
+				store.Offers.Put(tx, offer.ID, offer),
+				store.OfferUses.Put(tx, offer.ID, store.OfferUse{Subscriptions: 1}),
+				store.Subscriptions.Put(tx, "sub-"+name, subscription.Subscription{
+					ID: "sub-" + name, Name: name + ".example", Reseller: path, Customer: customer, Server: hush, Plan: &edition, Values: plan.Values{}.Complete(),
+				}),
 				store.Orders.Put(tx, "ord-"+name, order.Order{
 					ID: "ord-" + name, Customer: customer, Hostname: name, State: order.New, Service: "svc-" + name, PlacedAt: m.now(),
 					PlacedBy: hush, Message: hush, Module: hush, Modules: []string{hush}, Task: hush, Parts: []match.Change{{Text: hush}}, Remote: order.RemoteOrder{Module: hush},

@@ -9,6 +9,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/pkg/hardware"
 )
 
@@ -149,7 +150,7 @@ func (v Sale) narrow() Sale {
 	return out
 }
 
-// narrowRecord is what its customer sees of an order, a service or an address. Other records are the same for everybody who sees them.
+// narrowRecord is what its customer sees of an order, a service, an address or a subscription. Other records are the same for everybody who sees them.
 func narrowRecord(r *row) []byte {
 	switch v := r.value.(type) {
 	case *order.Order:
@@ -158,6 +159,10 @@ func narrowRecord(r *row) []byte {
 		return render(&Service{narrowService(v), r.rev})
 	case *address.Address:
 		return render(&Address{narrowAddress(v), r.rev})
+	case *subscription.Subscription:
+		s := *v
+		s.Server = "" // where it is carried is the provider's business
+		return render(&Subscription{s, s.Title(), r.rev})
 	}
 	return r.bytes()
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/pkg/fault"
 )
@@ -33,7 +35,7 @@ var creating = map[string]bool{
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,
-	"POST /v1/customers": true,
+	"POST /v1/customers": true, "POST /v1/offers": true, "POST /v1/subscriptions": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -225,6 +227,10 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(notify.Route)
 	case "customers":
 		v = new(reselling.Customer)
+	case "offers":
+		v = new(plan.Offer)
+	case "subscriptions":
+		v = new(subscription.Subscription)
 	default:
 		return nil, fault.Internal("an answer about %s cannot be repeated", table)
 	}

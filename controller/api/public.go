@@ -11,7 +11,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 )
 
 // Health is the answer of /healthz and /readyz.
@@ -34,6 +36,7 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 	cfg.Info.Description = "Servers, orders and what happens to them. Errors are problem details (RFC 9457) that name every wrong field at once."
 	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	cfg.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[reselling.Limit](), reflect.TypeFor[limitSchema]())
+	cfg.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[plan.Value](), reflect.TypeFor[valueSchema]())
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "A token of POST /v1/login or POST /v1/tokens."},
 	}
@@ -41,7 +44,7 @@ func newDocument(mux *http.ServeMux, version string) huma.API {
 }
 
 // schemaName is the name of a type in the document. What a management controller says has words that
-// hardware has too, a chassis or a sensor; so has a certificate of erasure: a disk.
+// hardware has too, a chassis or a sensor; so has a certificate of erasure: a disk; and orders have changes and parts as plans have.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	for t.Kind() == reflect.Pointer {
@@ -52,6 +55,10 @@ func schemaName(t reflect.Type, hint string) string {
 		return "Outofband" + name
 	case reflect.TypeFor[erase.Disk]().PkgPath():
 		return "Erasure" + name
+	case reflect.TypeFor[subscription.Change]().PkgPath():
+		return "Subscription" + name
+	case reflect.TypeFor[plan.Part]().PkgPath():
+		return "Plan" + name
 	}
 	return name
 }
@@ -77,6 +84,8 @@ func (a *API) register() {
 	a.registerPlans()
 	a.registerSignUps()
 	a.registerCustomers()
+	a.registerOffers()
+	a.registerSubscriptions()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

@@ -13,7 +13,9 @@ import (
 	"github.com/steelyard/steelyard/controller/core/operation"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/core/task"
 )
 
@@ -82,6 +84,13 @@ func viewOf(value any, rev int64) any {
 		return &Delivery{*v, rev}
 	case *reselling.Customer:
 		return &Customer{*v, rev}
+	case *plan.Offer:
+		return &Offer{*v, 0, rev}
+	case *offering:
+		o := v.view(rev)
+		return &o
+	case *subscription.Subscription:
+		return &Subscription{*v, v.Title(), rev}
 	}
 	return nil
 }
@@ -142,6 +151,10 @@ func searchRecord(id string, value any) string {
 		more = v.To + "\n" + v.Event.ID + "\n" + v.Event.Type + "\n" + v.Event.Data.ID + "\n" + v.Event.Data.ServerName
 	case *reselling.Customer:
 		more = v.Name + "\n" + v.Company + "\n" + v.Email + "\n" + v.Reference
+	case *offering:
+		more = v.offer.Name
+	case *subscription.Subscription:
+		more = v.Title() + "\n" + v.Customer
 	case *access.Audit:
 		more = v.Action + "\n" + v.Object + "\n" + v.Actor.Name + "\n" + v.Request
 	}

@@ -46,7 +46,7 @@ func (f *form) add(flags *pflag.FlagSet, fd field) {
 		f.values[fd.name] = flags.StringSlice(name, nil, fd.usage+"; several separated by commas")
 	case points:
 		f.values[fd.name] = flags.StringToInt(name, nil, fd.usage)
-	case limits:
+	case limits, values:
 		f.values[fd.name] = flags.StringToString(name, nil, fd.usage)
 	case parts:
 		f.wish = addWish(flags)
@@ -139,6 +139,9 @@ func (f *form) value(ctx context.Context, fd field) (any, error) {
 		}
 		return ids, nil
 	case *map[string]string:
+		if fd.kind == values {
+			return valuesOf(*v), nil
+		}
 		return limitsOf(dashed(fd.name), *v)
 	case *int:
 		return *v, nil

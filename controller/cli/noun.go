@@ -67,6 +67,10 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.resellerActions()
 	case "reseller-plan":
 		return p.planActions()
+	case "offer":
+		return p.offerActions()
+	case "subscription":
+		return p.subscriptionActions()
 	case "signup":
 		return p.signUpActions()
 	case "webhook":
@@ -113,7 +117,7 @@ func (p *program) listCommand(n *noun) *cobra.Command {
 // noValue lets `--available` mean true.
 func noValue(filter string) string {
 	switch filter {
-	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "allocated_server", "proven", "pin_waiting", "allow_weak", "automatic", "oversell":
+	case "available", "connected", "maintenance", "quarantine", "retired", "revoked", "disabled", "allocated_server", "proven", "pin_waiting", "allow_weak", "automatic", "oversell", "locked", "unsynced", "active":
 		return "true"
 	}
 	return ""

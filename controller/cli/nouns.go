@@ -12,6 +12,7 @@ const (
 	refs         // several
 	points       // name=number, several
 	limits       // resource=number or "none", several
+	values       // property=number, "none", on, off or a word, several
 	parts        // a hardware configuration
 	content      // the text of a file
 	secret       // the text of a file, or what is asked for; never an argument
@@ -485,6 +486,56 @@ var nouns = []noun{
 			{name: "email", usage: "where letters about it go, unless to the reseller's address"},
 		},
 		create: true,
+	},
+	{
+		name: "offer", plural: "offers", group: fleetGroup, aliases: []string{"offers"}, short: "Service plans and add-ons that are sold to customers",
+		columns: []column{
+			{"NAME", "name", ""},
+			{"KIND", "kind", ""},
+			{"RESELLER", "reseller", ""},
+			{"SUBSCRIPTIONS", "subscriptions", ""},
+			{"DISK MIB", "values.disk_mib", ""},
+			{"TRAFFIC MIB", "values.traffic_mib", ""},
+			{"MAILBOXES", "values.mailboxes", ""},
+			{"RETIRED", "retired", ""},
+			{"VERSION", "version", ""},
+			{"ID", "id", ""},
+		},
+		filters: []string{"kind", "reseller", "retired"},
+		refs:    map[string]string{"reseller": "reseller"},
+		fields: []field{
+			{name: "name", usage: "letters A to Z and digits", required: true},
+			{name: "kind", usage: "service (unless given) or addon", once: true},
+			{name: "reseller", kind: ref, of: "reseller", usage: "who sells it; none: the provider, or who asks", once: true},
+			{name: "values", kind: values, usage: valuesUsage, required: true},
+			{name: "changeable", kind: list, usage: "properties that the subscriber may change: php, virus_scan, imap, shell"},
+		},
+		create: true, edit: true, delete: true,
+	},
+	{
+		name: "subscription", plural: "subscriptions", group: fleetGroup, aliases: []string{"subscriptions"}, short: "What customers bought: a plan with add-ons, or custom",
+		columns: []column{
+			{"TITLE", "title", ""},
+			{"CUSTOMER", "customer", ""},
+			{"RESELLER", "reseller", ""},
+			{"LOCKED", "locked", ""},
+			{"UNSYNCED", "unsynced", ""},
+			{"SUSPENDED", "suspended", ""},
+			{"EXPIRES", "expires_at", ""},
+			{"ID", "id", ""},
+		},
+		filters: []string{"offer", "reseller", "customer", "server", "locked", "unsynced", "active", "suspended", "result"},
+		refs:    map[string]string{"offer": "offer", "reseller": "reseller", "server": "server"},
+		fields: []field{
+			{name: "name", usage: "shown to people, usually the domain", required: true},
+			{name: "reseller", kind: ref, of: "reseller", usage: "whose it is; none: the provider, or who asks", once: true},
+			{name: "customer", usage: "id or reference of the customer", once: true},
+			{name: "plan", kind: ref, of: "offer", usage: "the service plan; none is custom", once: true},
+			{name: "add_ons", kind: refs, of: "offer", usage: "add-ons", once: true},
+			{name: "values", kind: values, usage: valuesUsage, once: true},
+			{name: "expires_at", kind: when, usage: "when it is suspended"},
+		},
+		create: true, edit: true, delete: true,
 	},
 	{
 		name: "webhook", plural: "webhooks", group: setupGroup, aliases: []string{"webhooks"}, short: "Addresses that are told of events",

@@ -356,6 +356,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.remoteModule()
 	r.do("", "settings --require-confirmed-email=false")
 	r.notifications()
+	r.offers()
 	r.do("", "image retire debian --yes")
 	r.do("", "tariff delete small --yes")
 	r.do("", "module delete m1 --yes")
@@ -392,6 +393,39 @@ func (r *real) plans() {
 	r.do("", "signup refuse "+first+" --reason unknown")
 	r.do("", "signup cancel "+r.made("", "signup create --plan gold --reseller nord"))
 	r.do("", "reseller-plan delete gold --yes")
+}
+
+func (r *real) offers() {
+	r.t.Helper()
+	limits := "disk_mib=100,traffic_mib=none,mailboxes=5,mailing_lists=0,ftp_logins=0,subdomains=0,databases=1"
+	r.do("", "offer create --name Gold --values "+limits+",php=on,shell=/bin/bash --changeable php")
+	r.do("", "offer create --name Silver --values "+limits)
+	r.do("", "offer create --name Mail10 --kind addon --values mailboxes=10")
+	r.do("", "offer show gold")
+	r.do("", "subscription create --name shop.example.org --plan Gold")
+	r.do("", "subscription show shop.example.org")
+	if out := r.do("", "offer preview Gold --values mailboxes=7").out; !strings.Contains(out, "shop.example.org") {
+		r.t.Errorf("the preview: %s", out)
+	}
+	r.do("", "offer edit Gold --values mailboxes=7")
+	for _, change := range []string{
+		"sync shop.example.org", "set shop.example.org --values databases=3 --pin", "set shop.example.org --values databases=4", "unlock shop.example.org",
+		"choose shop.example.org --values php=off", "unset shop.example.org --properties php", "give shop.example.org --offer Mail10", "drop shop.example.org --offer Mail10", "take shop.example.org",
+		"suspend shop.example.org --reason unpaid", "unsuspend shop.example.org", "switch shop.example.org --plan Silver", "edit shop.example.org --expires-at 2d",
+	} {
+		r.do("", "subscription "+change)
+	}
+	if out := r.do("", "subscription standing shop.example.org").out; !strings.Contains(out, "shop.example.org (Silver)") {
+		r.t.Errorf("the standing: %s", out)
+	}
+	r.refusedByRule("offer delete Silver --yes")
+	r.do("", "subscription detach shop.example.org --yes")
+	r.do("", "subscription delete shop.example.org --yes")
+	r.do("", "offer retire Silver")
+	r.do("", "offer resume Silver")
+	r.do("", "offer replace Gold --with Silver --yes")
+	r.do("", "offer delete Mail10 --yes")
+	r.do("", "account-defaults --default-mailbox --mailbox-name info")
 }
 
 func (r *real) sales() {

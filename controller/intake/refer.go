@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -43,6 +44,7 @@ type Lookup interface {
 	Switch(id string) (outofband.Switch, bool)
 	ServerGroup(id string) (reselling.ServerGroup, bool)
 	Reseller(id string) (reselling.Reseller, bool)
+	Offer(id string) (plan.Offer, bool)
 	Customer(id string) (reselling.Customer, bool)
 	CustomerOf(reference string) (reselling.Customer, bool)
 	// Users are those who refer to a record of a table.
@@ -120,6 +122,13 @@ func (l *lookup) Reseller(id string) (reselling.Reseller, bool) {
 	return v, ok
 }
 
+// Offer is by id.
+func (l *lookup) Offer(id string) (plan.Offer, bool) {
+	v, ok, err := store.Offers.Find(l.tx, id)
+	l.keep(err)
+	return v, ok
+}
+
 // Customer is by id.
 func (l *lookup) Customer(id string) (reselling.Customer, bool) {
 	v, ok, err := store.Customers.Find(l.tx, id)
@@ -192,6 +201,10 @@ func (s snapshot) ServerGroup(id string) (reselling.ServerGroup, bool) {
 
 func (s snapshot) Reseller(id string) (reselling.Reseller, bool) {
 	return found(store.Resellers.In(s.Snapshot, id))
+}
+
+func (s snapshot) Offer(id string) (plan.Offer, bool) {
+	return found(store.Offers.In(s.Snapshot, id))
 }
 
 func (s snapshot) Customer(id string) (reselling.Customer, bool) {

@@ -101,11 +101,17 @@ var (
 	Offers          = NewTable[plan.Offer]("offers", "offer")
 	OfferUses       = NewTable[OfferUse]("offer-uses", "uses of offer")
 	AccountDefaults = NewTable[plan.Defaults]("account-defaults", "account defaults of")
-	Subscriptions   = NewTable[subscription.Subscription]("subscriptions", "subscription").Index(SubscriptionsTo, (*subscription.Subscription).Offers)
+	Subscriptions   = NewTable[subscription.Subscription]("subscriptions", "subscription").
+			Index(SubscriptionsTo, (*subscription.Subscription).Offers).Index(SubscriptionsOn, func(s *subscription.Subscription) []string { return []string{s.Server} })
+	// SubscriptionUses is how much there is of what each subscription limits; whoever counts mailboxes, disk space and the like writes it.
+	SubscriptionUses = NewTable[subscription.Use]("subscription-uses", "use of subscription")
 )
 
-// SubscriptionsTo is the index of Subscriptions by offer: of the plan and of each add-on.
-const SubscriptionsTo = "to"
+// SubscriptionsTo is the index of Subscriptions by offer, of the plan and of each add-on; SubscriptionsOn that by server.
+const (
+	SubscriptionsTo = "to"
+	SubscriptionsOn = "on"
+)
 
 // OfferUse is how many subscriptions have an offer (rule C7). Each commit that gives or takes one writes it, so that the last one that goes and
 // the offer's removal meet in it.

@@ -25,12 +25,13 @@ const MaxAddOns = 32
 type Offer struct {
 	ID         string    `json:"id"`
 	Kind       string    `json:"kind" enum:"service,addon"`
-	Name       string    `json:"name"`               // C2; unique among the offers of one reseller, without regard to case
-	Reseller   string    `json:"reseller,omitempty"` // path of whose it is; "" is the provider's own; fixed for ever
-	Values     Values    `json:"values"`             // of a service plan all properties; of an add-on those that it adds to
-	Changeable []string  `json:"changeable"`         // properties that the subscriber may change; sync leaves them as they are (P11)
-	Version    uint64    `json:"version"`            // grows with each edit that changes what is promised
-	Retired    bool      `json:"retired"`            // nobody new gets it; who has it keeps it (C8)
+	Name       string    `json:"name"`                // C2; unique among the offers of one reseller, without regard to case
+	Reseller   string    `json:"reseller,omitempty"`  // path of whose it is; "" is the provider's own; fixed for ever
+	Values     Values    `json:"values"`              // of a service plan all properties; of an add-on those that it adds to
+	Changeable []string  `json:"changeable"`          // properties that the subscriber may change; sync leaves them as they are (P11)
+	Version    uint64    `json:"version"`             // grows with each edit that changes what is promised
+	Retired    bool      `json:"retired"`             // nobody new gets it; who has it keeps it (C8)
+	Successor  string    `json:"successor,omitempty"` // id of the offer that everybody who has this one gets; then this one is deleted (C8)
 	CreatedAt  time.Time `json:"created_at"`
 	ChangedAt  time.Time `json:"changed_at"`
 }
@@ -54,7 +55,7 @@ var name = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 
 // CheckName records what is wrong with the name of an offer (rule C2).
 func CheckName(c *fault.Check, field, text string) {
-	c.Require(name.MatchString(text), field, "is %.80q; give 1 to 64 letters A to Z and digits, nothing else", text)
+	c.Require(name.MatchString(text), field, "is no name of an offer; give 1 to 64 letters A to Z and digits, nothing else")
 }
 
 // Check records what is wrong with what a person says of an offer. Limits of a service plan are mandatory, and 0 is one (rules C3 to C5).

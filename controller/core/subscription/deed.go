@@ -133,6 +133,27 @@ func (s Subscription) Detach(p *plan.Provision) Subscription {
 	return s.settled(p)
 }
 
+// Replace gives it another offer in the place of one that is to go (rule C8): who has both keeps one, a plan or an add-on alike. What it has of its
+// own stays, and so does a lock.
+func (s Subscription) Replace(gone string, by plan.Offer, p *plan.Provision) Subscription {
+	if s.Version(gone) == 0 {
+		return s
+	}
+	s = s.with()
+	e := by.Edition()
+	if s.Plan != nil && s.Plan.Offer == gone {
+		s.Plan = &e
+	}
+	if at := s.addOn(gone); at >= 0 && s.addOn(by.ID) >= 0 {
+		s.AddOns = append(s.AddOns[:at], s.AddOns[at+1:]...)
+	} else if at >= 0 {
+		s.AddOns[at] = e
+	}
+	s.keepAllowed()
+	s.reconsider(p)
+	return s.settled(p)
+}
+
 // sold refuses an offer that is not of a kind, or that nobody new gets.
 func sold(o *plan.Offer, kind string) error {
 	switch {

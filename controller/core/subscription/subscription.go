@@ -12,7 +12,8 @@ type Subscription struct {
 	ID        string                    `json:"id"`
 	Name      string                    `json:"name"`               // usually the domain of the account
 	Reseller  string                    `json:"reseller,omitempty"` // path of whose it is; "" is the provider's own; fixed for ever
-	Customer  string                    `json:"customer,omitempty"` // id
+	Customer  string                    `json:"customer,omitempty"` // reference of the customer, as services have it
+	Server    string                    `json:"server,omitempty"`   // id of the node that carries its account; "" none yet
 	Plan      *plan.Edition             `json:"plan,omitempty"`     // none: custom (P4)
 	AddOns    []plan.Edition            `json:"add_ons,omitempty"`  // each offer at most once (P2)
 	Own       map[string]Own            `json:"own,omitempty"`      // by property: what stands above the offers

@@ -439,6 +439,23 @@ func TestP19_EachEffectiveValueSaysItsOrigin(t *testing.T) {
 	}
 }
 
+func TestC8_WhoHasAnOfferThatGoesGetsAnotherAndIsNeverZeroed(t *testing.T) {
+	better := mail10()
+	better.ID, better.Name, better.Values = "ofr_mail50", "Mail50", plan.Values{plan.Mailboxes: plan.Number(50)}
+	s := must(t)(bought(t, gold(), mail10()).Set(plan.Values{plan.DiskMiB: plan.Number(5)}, plan.OfOwn, nil))
+	s = s.Replace("ofr_mail", better, nil).Replace("ofr_gold", silver(), nil)
+	if s.Title() != "example.org (Silver)" || s.Values[plan.Mailboxes] != plan.Number(53) || s.Values[plan.DiskMiB] != plan.Number(5) || !s.Locked {
+		t.Errorf("%+v", s)
+	}
+	both := must(t)(bought(t, gold(), mail10()).Add(better, nil)).Replace("ofr_mail", better, nil)
+	if len(both.AddOns) != 1 || both.Values[plan.Mailboxes] != plan.Number(60) {
+		t.Errorf("with both: %+v", both)
+	}
+	if !reflect.DeepEqual(both, both.Replace("ofr_mail", better, nil)) {
+		t.Error("replacing it again changes something")
+	}
+}
+
 // world is offers and subscriptions to them that went through all kinds of deeds.
 type world struct {
 	r      *rand.Rand

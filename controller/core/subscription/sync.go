@@ -1,8 +1,12 @@
 package subscription
 
 import (
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/steelyard/steelyard/controller/core/plan"
 )
@@ -88,4 +92,29 @@ func (s Subscription) Take(p *plan.Provision) Subscription {
 		s.Accepted[d.Property] = d
 	}
 	return s.settled(p)
+}
+
+// Told is s with how the sync that led to it from before ended.
+func (s Subscription) Told(before *Subscription, now time.Time) Subscription {
+	r := Result{Outcome: Synced, At: now}
+	switch {
+	case before.Locked:
+		r = Result{Outcome: Skipped, Message: "it has values of its own (P8)", At: now}
+	case len(s.Unsynced) > 0:
+		r.Outcome, r.Message = Unsynced, Short(s.Unsynced)
+	}
+	if r.Outcome == s.Result.Outcome && r.Message == s.Result.Message && reflect.DeepEqual(s.Values, before.Values) {
+		return s // nothing new is to be told
+	}
+	s.Result = r
+	return s
+}
+
+// Short tells in words what cannot be provided.
+func Short(list []plan.Deviation) string {
+	var words []string
+	for _, d := range list {
+		words = append(words, fmt.Sprintf("%s: %s is promised, %s is available", d.Property, d.Promised, d.Available))
+	}
+	return strings.Join(words, "; ")
 }
