@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -34,6 +35,7 @@ func (in *Intake) RetireOffer(ctx context.Context, actor access.Actor, offerID, 
 
 // DeleteOffer removes an offer that nobody has (rule C8). The fault is refused, naming those who have it.
 func (in *Intake) DeleteOffer(ctx context.Context, actor access.Actor, offerID string, rev int64) (at int64, err error) {
+	now := in.now()
 	return in.store.Change(ctx, func(tx *store.Tx) error {
 		o, err := store.Offers.Get(tx, offerID)
 		if err != nil {
@@ -42,11 +44,11 @@ func (in *Intake) DeleteOffer(ctx context.Context, actor access.Actor, offerID s
 		if err := cmp.Or(unchanged(in, store.Offers, offerID, rev, o), staying(&o)); err != nil {
 			return err
 		}
-		return in.dropOffer(tx, actor, o)
+		return dropOffer(tx, actor, o, now)
 	})
 }
 
-func (in *Intake) dropOffer(tx *store.Tx, actor access.Actor, o plan.Offer) error {
+func dropOffer(tx *store.Tx, actor access.Actor, o plan.Offer, now time.Time) error {
 	if err := cmp.Or(notInUse(tx, &o), notAwaited(tx, &o)); err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func (in *Intake) dropOffer(tx *store.Tx, actor access.Actor, o plan.Offer) erro
 		return err
 	}
 	return cmp.Or(store.Offers.Delete(tx, o.ID), store.OfferUses.Delete(tx, o.ID), rename(tx, offerNames(o.Reseller), o.Name, "", o.ID),
-		audit(tx, actor, "offer.delete", "offers/"+o.ID, o, nil, "", in.now()))
+		audit(tx, actor, "offer.delete", "offers/"+o.ID, o, nil, "", now))
 }
 
 // notInUse refuses an offer that somebody has, naming them.

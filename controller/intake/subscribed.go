@@ -12,8 +12,11 @@ import (
 	"github.com/steelyard/steelyard/pkg/fault"
 )
 
+// Finder finds the offer of an id.
+type Finder = func(id string) (plan.Offer, bool)
+
 // deed is what is done to a subscription whose node provides p. find reads offers in the same commit.
-type deed func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error)
+type deed func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error)
 
 // do does one deed to a subscription in one commit. One that changes nothing leaves no trace.
 func (in *Intake) do(ctx context.Context, actor access.Actor, action, subscriptionID, reason string, do deed) (s subscription.Subscription, rev int64, err error) {
@@ -58,7 +61,7 @@ func same(a, b subscription.Subscription) bool {
 }
 
 // offered finds an offer that is sold by whose the subscription is; others do not exist.
-func offered(s *subscription.Subscription, find func(string) (plan.Offer, bool), field, offerID string) (plan.Offer, error) {
+func offered(s *subscription.Subscription, find Finder, field, offerID string) (plan.Offer, error) {
 	o, known := find(offerID)
 	if known && o.Reseller == s.Reseller {
 		return o, nil
@@ -70,7 +73,7 @@ func offered(s *subscription.Subscription, find func(string) (plan.Offer, bool),
 
 // SwitchPlan gives a subscription another plan (rule P5).
 func (in *Intake) SwitchPlan(ctx context.Context, actor access.Actor, subscriptionID, planID string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "switch", subscriptionID, "", func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "switch", subscriptionID, "", func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		o, err := offered(&s, find, "plan", planID)
 		if err != nil {
 			return s, err
@@ -81,7 +84,7 @@ func (in *Intake) SwitchPlan(ctx context.Context, actor access.Actor, subscripti
 
 // AddAddOn adds an add-on (rules P2, P5).
 func (in *Intake) AddAddOn(ctx context.Context, actor access.Actor, subscriptionID, offerID string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "add", subscriptionID, "", func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "add", subscriptionID, "", func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		o, err := offered(&s, find, "offer", offerID)
 		if err != nil {
 			return s, err
@@ -92,14 +95,14 @@ func (in *Intake) AddAddOn(ctx context.Context, actor access.Actor, subscription
 
 // RemoveAddOn takes an add-on away; nothing of the customer's is deleted (rule P19).
 func (in *Intake) RemoveAddOn(ctx context.Context, actor access.Actor, subscriptionID, offerID string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "remove", subscriptionID, "", func(s subscription.Subscription, _ func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "remove", subscriptionID, "", func(s subscription.Subscription, _ Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Remove(offerID, p), nil
 	})
 }
 
 // Detach makes a subscription custom (rules P4, P5).
 func (in *Intake) Detach(ctx context.Context, actor access.Actor, subscriptionID, reason string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "detach", subscriptionID, reason, func(s subscription.Subscription, _ func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "detach", subscriptionID, reason, func(s subscription.Subscription, _ Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Detach(p), nil
 	})
 }
@@ -107,21 +110,21 @@ func (in *Intake) Detach(ctx context.Context, actor access.Actor, subscriptionID
 // SetValues gives a subscription values of its own: they lock it (rule P8), or are kept from sync alone when by is plan.OfPin (P8a), or are the
 // subscriber's choice when it is plan.OfChosen (P11).
 func (in *Intake) SetValues(ctx context.Context, actor access.Actor, subscriptionID string, values plan.Values, by, reason string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "set", subscriptionID, reason, func(s subscription.Subscription, _ func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "set", subscriptionID, reason, func(s subscription.Subscription, _ Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Set(values, by, p)
 	})
 }
 
 // UnsetValues lets properties be again what the offers say.
 func (in *Intake) UnsetValues(ctx context.Context, actor access.Actor, subscriptionID string, properties []string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "unset", subscriptionID, "", func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "unset", subscriptionID, "", func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Unset(properties, p).Sync(find, p), nil
 	})
 }
 
 // Unlock gives up the values that locked a subscription, and syncs it.
 func (in *Intake) Unlock(ctx context.Context, actor access.Actor, subscriptionID, reason string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "unlock", subscriptionID, reason, func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "unlock", subscriptionID, reason, func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Unlock(p).Sync(find, p), nil
 	})
 }
@@ -129,7 +132,7 @@ func (in *Intake) Unlock(ctx context.Context, actor access.Actor, subscriptionID
 // Sync brings a subscription to the present editions of its offers (rules P6, P14, P17), and keeps how that ended.
 func (in *Intake) Sync(ctx context.Context, actor access.Actor, subscriptionID, reason string) (subscription.Subscription, int64, error) {
 	now := in.now()
-	return in.do(ctx, actor, "sync", subscriptionID, reason, func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "sync", subscriptionID, reason, func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		after := s.Sync(find, p)
 		return after.Told(&s, now), nil
 	})
@@ -137,7 +140,7 @@ func (in *Intake) Sync(ctx context.Context, actor access.Actor, subscriptionID, 
 
 // Take accepts what is available instead of what is promised (rule P15).
 func (in *Intake) Take(ctx context.Context, actor access.Actor, subscriptionID, reason string) (subscription.Subscription, int64, error) {
-	return in.do(ctx, actor, "take", subscriptionID, reason, func(s subscription.Subscription, find func(string) (plan.Offer, bool), p *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, "take", subscriptionID, reason, func(s subscription.Subscription, find Finder, p *plan.Provision) (subscription.Subscription, error) {
 		return s.Sync(find, p).Take(p), nil
 	})
 }
@@ -150,7 +153,7 @@ func (in *Intake) Suspend(ctx context.Context, actor access.Actor, subscriptionI
 			return subscription.Subscription{}, 0, err
 		}
 	}
-	return in.do(ctx, actor, action, subscriptionID, reason, func(s subscription.Subscription, _ func(string) (plan.Offer, bool), _ *plan.Provision) (subscription.Subscription, error) {
+	return in.do(ctx, actor, action, subscriptionID, reason, func(s subscription.Subscription, _ Finder, _ *plan.Provision) (subscription.Subscription, error) {
 		if suspended {
 			return s.Suspend(subscription.Manual), nil
 		}

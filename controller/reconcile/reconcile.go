@@ -122,6 +122,13 @@ func (r *Reconciler) noticed(table, id string) {
 		r.queue.add(store.ResellerPlans.Name() + "/" + id)
 	case store.Resellers.Name():
 		r.signedUpFor(id)
+		r.suspendedBelow(id)
+	case store.Offers.Name():
+		r.queue.add(table + "/" + id)
+	case store.Subscriptions.Name(), store.SubscriptionUses.Name():
+		r.queue.add(store.Subscriptions.Name() + "/" + id)
+	case store.Provisions.Name():
+		r.provided(id)
 	case store.ServerGroups.Name():
 		r.regrouped(id)
 	case stock.Resynced:
@@ -199,6 +206,12 @@ func (r *Reconciler) everything() {
 	for id := range store.Sales.Keys(snap) {
 		r.revoking(id)
 	}
+	for id := range store.Offers.Keys(snap) {
+		r.queue.add(store.Offers.Name() + "/" + id)
+	}
+	for id := range store.Subscriptions.Keys(snap) {
+		r.queue.add(store.Subscriptions.Name() + "/" + id)
+	}
 }
 
 func (r *Reconciler) work(ctx context.Context) error {
@@ -239,6 +252,10 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.operation(ctx, id)
 	case store.Tasks.Name():
 		return r.due(ctx, id)
+	case store.Offers.Name():
+		return r.reach(ctx, id)
+	case store.Subscriptions.Name():
+		return r.subscription(ctx, id)
 	case store.Sales.Name():
 		return time.Time{}, r.sale(ctx, id)
 	case store.ResellerPlans.Name():
