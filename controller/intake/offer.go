@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
@@ -193,7 +194,7 @@ func subscribers(snap *store.Snapshot, offerID string) iter.Seq[subscription.Sub
 // aroundIn is what a subscription meets, as a snapshot shows it.
 func aroundIn(snap *store.Snapshot, s *subscription.Subscription) (a subscription.Around) {
 	if p, told := store.Provisions.In(snap, s.Server); told && s.Server != "" {
-		a.Provision = p
+		a.Provision = account.Provides(&p.Provided)
 	}
 	if use, counted := store.SubscriptionUses.In(snap, s.ID); counted {
 		a.Use = *use

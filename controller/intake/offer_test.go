@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 var someLimits = plan.Values{
@@ -191,7 +193,7 @@ func TestC8_AnOfferInUseIsNotDeletedAndNobodyIsZeroed(t *testing.T) {
 func TestP12_ThePreviewOfAnEditIsWhatTheFanOutDoes(t *testing.T) {
 	g, ctx := openGate(t), context.Background()
 	gold := g.offer(OfferDraft{Name: "Gold"})
-	poor := plan.Provision{Most: plan.Values{plan.DiskMiB: plan.Unlimited(), plan.Mailboxes: plan.Number(6), plan.Databases: plan.Number(9), plan.Overuse: plan.Chosen(plan.Block)}}
+	poor := hosting.Provision{Provided: protocol.Provided{Switches: map[string]bool{"databases": true, "disk_quota": true}}} // and no mail
 	var ids []string
 	for i, name := range []string{"plain", "pinned", "locked", "poor", "full"} {
 		s := g.subscribed(SubscriptionDraft{Name: name + ".example", Plan: gold.ID})

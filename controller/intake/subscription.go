@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/subscription"
@@ -109,7 +110,7 @@ func provisionOf(tx *store.Tx, server string) (*plan.Provision, error) {
 	if err != nil || !known {
 		return nil, err
 	}
-	return &p, nil
+	return account.Provides(&p.Provided), nil
 }
 
 // countOffers keeps how many subscriptions have each offer (rule C7).

@@ -8,11 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/protocol"
 )
 
 // seller is a world with offers and subscriptions.
@@ -123,9 +125,9 @@ func TestC8_ReplacingAnOfferMovesEverybodyAndThenItIsGone(t *testing.T) {
 func TestP13_WhatANodeProvidesIsLookedAtWhenItChanges(t *testing.T) {
 	inTrade(t, func(s *seller) {
 		id := s.subscribe(intake.SubscriptionDraft{Name: "a.example", Plan: s.offer(intake.OfferDraft{Name: "Gold"}).ID})
-		provide := func(n uint64) {
+		provide := func(mail bool) {
 			s.change(func(tx *store.Tx) error {
-				return store.Provisions.Put(tx, "srv-node", plan.Provision{Most: plan.Values{plan.Mailboxes: plan.Number(n), plan.Overuse: plan.Chosen(plan.Block)}})
+				return store.Provisions.Put(tx, "srv-node", hosting.Provision{Provided: protocol.Provided{Switches: map[string]bool{"mail": mail, "disk_quota": true}}})
 			})
 			synctest.Wait()
 		}
@@ -134,11 +136,11 @@ func TestP13_WhatANodeProvidesIsLookedAtWhenItChanges(t *testing.T) {
 			v.Server = "srv-node"
 			return store.Subscriptions.Put(tx, id, v)
 		})
-		provide(2)
-		if got := s.sub(id); len(got.Unsynced) != 1 || got.Values[plan.Mailboxes] != plan.Number(2) {
+		provide(false)
+		if got := s.sub(id); len(got.Unsynced) != 1 || got.Values[plan.Mailboxes] != plan.Number(0) {
 			t.Errorf("%+v", got)
 		}
-		provide(8)
+		provide(true)
 		if got := s.sub(id); len(got.Unsynced) != 0 || got.Values[plan.Mailboxes] != plan.Number(5) {
 			t.Errorf("extended: %+v", got)
 		}
