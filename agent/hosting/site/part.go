@@ -28,17 +28,23 @@ type Part struct {
 // New makes the part; it starts nothing and looks at nothing but which versions of PHP are there.
 func New(o Options) *Part {
 	p := &Part{o: o.filled(), running: map[string]bool{}}
-	if p.o.PHP == nil {
-		p.o.PHP = choose(installed(p.o.PHPRoot), p.o.PHPVersion)
-	}
 	web := nginx{&p.o}
 	p.web = &side{dir: web.dir(), live: "sites", server: web, pending: map[string]change{}}
 	p.claims.dir = filepath.Join(web.dir(), "sites")
-	if p.o.PHP != nil {
+	p.find()
+	return p
+}
+
+// find looks for PHP as long as there is none: an operator may install it later.
+func (p *Part) find() {
+	if p.o.PHP == nil {
+		p.o.PHP = choose(installed(p.o.PHPRoot), p.o.PHPVersion)
+	}
+	if p.o.PHP != nil && p.php == nil {
 		php := fpm{&p.o}
 		p.php = &side{dir: php.dir(), live: "pools", server: php, pending: map[string]change{}}
+		p.ready = false
 	}
-	return p
 }
 
 // Name is "site".

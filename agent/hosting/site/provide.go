@@ -13,6 +13,7 @@ import (
 
 // Provide looks for nginx and PHP-FPM, and whether they run.
 func (p *Part) Provide(ctx context.Context) part.Provision {
+	p.find()
 	web, php := p.provideWeb(ctx), p.providePHP(ctx)
 	return part.Provision{
 		Components: []protocol.Component{web, php},
