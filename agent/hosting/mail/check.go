@@ -19,29 +19,31 @@ func check(a *protocol.HostedAccount) error {
 	c.Require(a.ID != "" && strings.Trim(a.ID, idLetters) == "", "id", "is no id")
 	c.Require(a.State == protocol.HostedPresent || a.State == protocol.HostedSuspended, "state", "is %.20q; it cannot be made so", a.State)
 	domains, taken := domainsOf(a), map[string]string{}
-	own := func(field, address string, box bool) {
+	plain := func(field, address string) {
 		file.CheckAddress(&c, field, address)
-		name, domain, _ := strings.Cut(address, "@")
-		c.Require(slices.Contains(domains, domain), field, "is %.80q, whose domain is none of the account's", address)
-		c.Require(!strings.Contains(name, "+"), field, "is %.80q; a + separates the name of a mailbox from what its owner adds", address)
-		c.Require(!box || taken[address] == "", field, "is %.80q, which is %s, too", address, taken[address])
+		c.Require(!strings.Contains(address, "+"), field, "is %.80q; a + separates the name of a mailbox from what its owner adds", address)
+		c.Require(taken[address] == "", field, "is %.80q, which is %s, too", address, taken[address])
 		taken[address] = field
 	}
+	own := func(field, address string) {
+		plain(field, address)
+		c.Require(slices.Contains(domains, domainOf(address)), field, "is %.80q, whose domain is none of the account's", address)
+	}
 	for i, m := range a.Mailboxes {
-		own(file.Nth("mailboxes", i, "address"), m.Address, true)
+		own(file.Nth("mailboxes", i, "address"), m.Address)
 		file.CheckDigest(&c, file.Nth("mailboxes", i, "password"), m.Password)
 		c.Require(m.QuotaMiB == nil || *m.QuotaMiB <= maxQuota, file.Nth("mailboxes", i, "quota_mib"), "is more than %d", maxQuota)
 	}
 	for i, l := range a.Lists {
 		field := file.Nth("lists", i, "address")
-		own(field, l.Address, true)
+		own(field, l.Address)
 		owner := ownerOf(l.Address)
 		c.Require(taken[owner] == "", field, "is %.80q, whose bounces go to %s, which is %s", l.Address, owner, taken[owner])
 		taken[owner] = field
 		checkMembers(&c, i, l)
 	}
 	for i, m := range a.MailboxesGone {
-		own(file.Nth("mailboxes_gone", i, ""), m, true)
+		plain(file.Nth("mailboxes_gone", i, ""), m) // its domain may have gone with it; what the account never claimed is not touched
 	}
 	return c.Err("the account's document is wrong")
 }

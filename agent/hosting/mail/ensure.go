@@ -56,7 +56,7 @@ func (p *Part) make(ctx context.Context, a *protocol.HostedAccount, old *record)
 	if err := p.files(a, next, wants); err != nil {
 		return err
 	}
-	if err := p.erase(ctx, a.MailboxesGone, old); err != nil {
+	if err := p.erase(ctx, a.MailboxesGone, a.User); err != nil {
 		return err
 	}
 	return p.finish(ctx, a.User, next, func(domain string) bool { return !slices.Contains(wants, domain) })
@@ -216,10 +216,13 @@ func box(address string) string {
 }
 
 // erase takes away mailboxes with their mail, in domains that are the account's.
-func (p *Part) erase(ctx context.Context, addresses []string, old *record) error {
-	mine := old.all().claims()
+func (p *Part) erase(ctx context.Context, addresses []string, user string) error {
 	for _, address := range addresses {
-		if !slices.Contains(mine, domainOf(address)) {
+		owner, err := p.claimed(domainOf(address))
+		if err != nil {
+			return err
+		}
+		if owner != user {
 			continue
 		}
 		mail, err := file.Under(p.o.Layout.Mail)

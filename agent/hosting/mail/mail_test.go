@@ -372,6 +372,13 @@ func TestX5_AMailboxThatIsNotNamedIsClosedAndKept(t *testing.T) {
 		t.Error("a record is left")
 	}
 	n.ensure(other)
+	n.mustSend("x@elsewhere.test", "hers", "info@example.org")
+	n.arrives("info@example.org", "hers")
+	a.Domain, a.Mailboxes, a.MailboxesGone = "bob.test", []protocol.HostedMailbox{{Address: "info@bob.test"}}, []string{"info@example.org"}
+	n.ensure(a) // the domain of a mailbox that is gone may be gone from the account, too, and be somebody else's
+	if len(n.mails("info@example.org")) != 1 {
+		t.Error("an account erased the mail of another one")
+	}
 }
 
 // TestACustomerReadsNeitherMailNorDigests: what lies on the disk, tried as a customer with a shell.
