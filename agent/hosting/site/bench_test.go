@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,9 +58,13 @@ func BenchmarkEnsureUnchanged(b *testing.B) {
 		b.Fatal(err)
 	}
 	list := n.many(5000, n.document)
+	n.part.gid = 33
 	for _, a := range list {
 		names, err := check(a)
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(a.Home, "sub"), 0o755); err != nil {
 			b.Fatal(err)
 		}
 		hostingtest.File(b, n.part.web.path(a.User), n.o.blocks(a, names, true), 0, 0, 0o600)

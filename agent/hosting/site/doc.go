@@ -1,8 +1,9 @@
 // Package site is the part of a hosting node that serves web sites: nginx, with PHP by PHP-FPM where the node has it.
 //
-// What it owns: one file of server blocks and one of a PHP pool for each account, the two files by which nginx and PHP-FPM include them, the directory of an account's
-// logs, the file for logrotate. Debian's own configuration stays the operator's. It never starts or stops a daemon, and it never reads or writes what a customer
-// has, but for one page in a directory that is empty when the account is made.
+// What it owns: one file of server blocks and one of a PHP pool for each account, the two files by which nginx and PHP-FPM include them, the directories of an account's
+// logs and of its subdomains, the file for logrotate. Debian's own configuration stays the operator's. It never starts or stops a daemon, and it never reads or writes what a customer
+// has, but for one page in a directory that is empty when the account is made. The directory of a
+// subdomain that an account has no more is left.
 //
 // # Files
 //

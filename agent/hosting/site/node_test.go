@@ -113,7 +113,7 @@ func (n *node) write(name, text string) {
 
 // account makes the home of a customer and his document.
 func (n *node) account(user string, uid int, domain string, subs ...string) *part.Account {
-	hostingtest.Home(n.t, n.o.Layout, user, uid, n.web, subs...)
+	hostingtest.Home(n.t, n.o.Layout, user, uid, n.web)
 	return n.document(user, uid, domain, subs...)
 }
 

@@ -22,6 +22,7 @@ type Part struct {
 	php     *side // nil without PHP
 	claims  claims
 	ready   bool            // the directories are there
+	gid     int             // of the web server's group, once it is known
 	running map[string]bool // ids of accounts with PHP that were looked at since the last Settle
 }
 
@@ -70,6 +71,9 @@ func (p *Part) Ensure(_ context.Context, a *part.Account) error {
 		return err
 	}
 	if _, err := file.Dir(p.o.Layout.LogsOf(a.User), file.Owner{GID: a.GID, Mode: 0o750}); err != nil { // before nginx could look for it
+		return err
+	}
+	if err := p.room(a); err != nil {
 		return err
 	}
 	return p.serve(a, names)

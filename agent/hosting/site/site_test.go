@@ -1,6 +1,8 @@
 package site
 
 import (
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/steelyard/steelyard/protocol"
@@ -22,6 +24,28 @@ func TestC9_TheSiteOfANewAccountIsServedUnderItsNames(t *testing.T) {
 		if got := n.ask(address, "GET / HTTP/1.0\r\nHost: example.de\r\n\r\n"); got.body != "hello of alice" {
 			t.Errorf("%s: %+v", address, got)
 		}
+	}
+}
+
+func TestASubdomainHasADirectoryThatOutlivesIt(t *testing.T) {
+	n := newNode(t, false)
+	a := n.account("alice", 61001, "example.de", "shop.example.de")
+	n.settle(a)
+	dir := n.o.Layout.Subdomain("alice", "shop.example.de")
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.Sys().(*syscall.Stat_t); info.Mode() != os.ModeDir|os.ModeSetgid|0o750 || st.Uid != 61001 || st.Gid != uint32(n.web) {
+		t.Errorf("%v %d:%d", info.Mode(), st.Uid, st.Gid)
+	}
+	n.put(a, "sub/shop.example.de/index.html", "the shop")
+	n.must("shop.example.de", "/", 200, "the shop")
+	a.Subdomains = nil
+	n.settle(a)
+	n.must("shop.example.de", "/", 404, "")
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("what the customer has is gone: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package site
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/user"
 	"strconv"
 
@@ -43,11 +44,33 @@ func (p *Part) welcome(a *part.Account) error {
 	return err
 }
 
+// room makes the directories of subdomains. What they are in is root's, so nobody can put a link there. That of a subdomain which the document has no
+// more stays: what is in it is the customer's.
+func (p *Part) room(a *part.Account) error {
+	if len(a.Subdomains) == 0 {
+		return nil
+	}
+	gid, err := p.group()
+	if err != nil {
+		return err
+	}
+	for _, name := range a.Subdomains {
+		if _, err := file.Dir(p.o.Layout.Subdomain(a.User, name), file.Owner{UID: a.UID, GID: gid, Mode: 0o750 | fs.ModeSetgid}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // group is the number of the web server's group.
 func (p *Part) group() (int, error) {
+	if p.gid > 0 {
+		return p.gid, nil
+	}
 	g, err := user.LookupGroup(p.o.Group)
 	if err != nil {
 		return 0, fmt.Errorf("the group of the web server: %w", err)
 	}
-	return strconv.Atoi(g.Gid)
+	p.gid, err = strconv.Atoi(g.Gid)
+	return p.gid, err
 }
