@@ -3,6 +3,7 @@ package mail
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,9 +14,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/agent/hosting/daemon"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/agent/hosting/mail/scan"
 	"github.com/steelyard/steelyard/agent/hosting/part"
@@ -70,12 +73,34 @@ func (n *node) start(lines ...string) *node {
 	}
 	n.dovecot = hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "dovecot"), "-F", "-c", n.o.Dovecot}, Ready: answers(n.imap, "* OK")})
 	n.postfix = hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "postfix"), "-c", n.o.Postfix, "start-fg"}, Ready: answers(n.smtp, "220 ")})
+	t.Cleanup(n.stop)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(n.postfix.Printed(), "\n", n.dovecot.Printed())
 		}
 	})
 	return n
+}
+
+// stop ends Postfix's master, which makes a session of its own and outlives who started it.
+func (n *node) stop() {
+	pidFile := filepath.Join(n.o.Queue, "pid", "master.pid")
+	text, err := os.ReadFile(pidFile)
+	pid, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || bad != nil {
+		n.t.Errorf("Postfix has no pid file: %v %v", err, bad)
+		return
+	}
+	master := daemon.Program{Name: "master", PIDFile: pidFile}
+	if err := master.Signal(syscall.SIGTERM); err != nil {
+		n.t.Error(err)
+	}
+	hostingtest.Until(n.t, "Postfix to end", func() error {
+		if daemon.Title(pid) != "" {
+			return errors.New("it runs")
+		}
+		return nil
+	})
 }
 
 func (n *node) run(args ...string) string {
