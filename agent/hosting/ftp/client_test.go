@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 )
 
@@ -94,6 +96,22 @@ func (c *client) data() net.Conn {
 	}
 	_ = conn.SetDeadline(time.Now().Add(hostingtest.Patience))
 	return conn
+}
+
+// abort calls an upload off as programs do, as urgent data: ProFTPD waits for the file's and does not look at commands.
+func (c *client) abort() {
+	c.t.Helper()
+	raw, err := c.raw.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var sent error
+	if err := raw.Write(func(fd uintptr) bool {
+		sent = unix.Sendto(int(fd), []byte("ABOR\r\n"), unix.MSG_OOB|unix.MSG_NOSIGNAL, nil)
+		return true
+	}); err != nil || sent != nil {
+		c.t.Fatal(err, sent)
+	}
 }
 
 // put uploads a text; it returns the code of the last answer.

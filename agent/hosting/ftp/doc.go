@@ -21,6 +21,7 @@
 // The kernel says when a home is full. An upload is written under another name (".in.NAME.") and takes its place when it is complete; what was aborted or
 // refused is deleted. So the file that was there stays, and no part of the new one is left. Appending and continuing an upload are refused therefore. A limit of zero
 // refuses uploads before they begin: a kernel's limit of zero would let something through. Deleting always works.
+// A program that closes the data connection in the middle without a word says in FTP that the file is complete; one that breaks off both connections, or says ABOR as urgent data, does not.
 // When the node itself breaks down in an upload, ".in.NAME." stays; ProFTPD asks for its removal at the next upload of that name.
 //
 // # Log

@@ -171,7 +171,7 @@ func TestNoPartOfAnAbortedUploadIsLeft(t *testing.T) {
 		return c, conn
 	}
 	end := map[string]func(c *client, conn net.Conn){
-		"ABOR": func(c *client, _ net.Conn) { c.do("ABOR") },
+		"ABOR": func(c *client, _ net.Conn) { c.abort() },
 		"the program ended": func(c *client, conn net.Conn) {
 			_ = c.raw.(*net.TCPConn).SetLinger(0)
 			c.raw.Close()
