@@ -135,6 +135,10 @@ func (in *Intake) ResetPassword(ctx context.Context, tokenID, password string) (
 	if err != nil {
 		return 0, err
 	}
+	ofNode, err := in.besidesLink(tokenID, password)
+	if err != nil {
+		return 0, err
+	}
 	return in.store.Change(ctx, func(tx *store.Tx) error {
 		t, ok, err := store.Tokens.Find(tx, tokenID)
 		if err != nil || !ok {
@@ -145,15 +149,28 @@ func (in *Intake) ResetPassword(ctx context.Context, tokenID, password string) (
 			return cmp.Or[error](err, errReset)
 		}
 		var c fault.Check
-		access.CheckPassword(&c, "password", password, before.Name)
+		checkBoth(&c, password, &before)
 		if err := c.Err("the password cannot be used"); err != nil {
 			return err
 		}
 		u := before
 		u.PasswordHash, u.PasswordAt = hash, now
 		t.Revoked = true
-		return cmp.Or(store.Tokens.Put(tx, t.ID, t), store.Users.Put(tx, u.ID, u),
+		return cmp.Or(store.Tokens.Put(tx, t.ID, t), store.Users.Put(tx, u.ID, u), in.nodeToo(tx, &u, ofNode),
 			audit(tx, u.Actor(),
 				"user.password", "users/"+u.ID, before, u, "by a link in a letter", now))
 	})
+}
+
+// besidesLink is besides for the user whose password a link sets.
+func (in *Intake) besidesLink(tokenID, password string) (string, error) {
+	t, ok := store.Tokens.View(in.store, tokenID)
+	if !ok {
+		return "", nil
+	}
+	u, ok := store.Users.View(in.store, t.User)
+	if !ok {
+		return "", nil
+	}
+	return in.besides(u, password)
 }

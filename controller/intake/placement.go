@@ -249,6 +249,9 @@ func hasRoom(tx *store.Tx, p *hosting.Placement, server string, oversell func(st
 	if err == nil {
 		err = carriesKind(s, p.Kind)
 	}
+	if err == nil && p.Managed {
+		err = carriesAccounts(tx, &s)
+	}
 	if err != nil || p.DiskMiB == 0 {
 		return s, err
 	}
@@ -296,6 +299,9 @@ func (in *Intake) SetPlacementState(ctx context.Context, actor access.Actor, pla
 			return err
 		}
 		p = before
+		if err := byItself(&p); err != nil {
+			return err
+		}
 		if p.State != state && !hosting.Placements.Has(p.State, state) {
 			return fault.Refused("placement %s is %s; it cannot become %s", p.ID, p.State, state)
 		}
@@ -316,12 +322,21 @@ func (in *Intake) Unplace(ctx context.Context, actor access.Actor, placementID s
 		if err != nil {
 			return err
 		}
-		if err := unchanged(in, store.Placements, placementID, rev, p); err != nil {
+		if err := cmp.Or(unchanged(in, store.Placements, placementID, rev, p), byItself(&p)); err != nil {
 			return err
 		}
 		return cmp.Or(store.Placements.Delete(tx, placementID), carry(tx, &p, -1), release(tx, &p),
 			audit(tx, actor, "placement.remove", "placements/"+p.ID, p, nil, "", now))
 	})
+}
+
+// byItself refuses to say by hand how far something is that a node of this fleet carries.
+func byItself(p *hosting.Placement) error {
+	if !p.Managed {
+		return nil
+	}
+	noun := map[string]string{hosting.Account: "account", hosting.Forwarding: "forward"}[p.Kind]
+	return fault.Refused("placement %s is carried by a node of this fleet, which says how far it is; see: steelyard %s show %s", p.ID, noun, p.ID)
 }
 
 // release frees the domain names of a placement.

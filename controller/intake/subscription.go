@@ -146,7 +146,7 @@ func countOffer(tx *store.Tx, offerID string, by uint64) error {
 // putSubscription stores what became of a subscription, with its counters and its audit line.
 func putSubscription(tx *store.Tx, actor access.Actor, action string, before, after subscription.Subscription, reason string, now time.Time) error {
 	after.ChangedAt = now
-	return cmp.Or(store.Subscriptions.Put(tx, after.ID, after), countOffers(tx, before.Offers(), after.Offers()),
+	return cmp.Or(store.Subscriptions.Put(tx, after.ID, after), countOffers(tx, before.Offers(), after.Offers()), followed(tx, &after, now),
 		audit(tx, actor, action, "subscriptions/"+after.ID, before, after, reason, now))
 }
 

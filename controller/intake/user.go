@@ -111,6 +111,12 @@ func (in *Intake) SetPassword(ctx context.Context, actor access.Actor, userID, p
 	if err != nil {
 		return u, 0, err
 	}
+	var ofNode string
+	if seen, ok := store.Users.View(in.store, userID); ok {
+		if ofNode, err = in.besides(seen, password); err != nil {
+			return u, 0, err
+		}
+	}
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
 		before, err := store.Users.Get(tx, userID)
 		if err != nil {
@@ -120,13 +126,13 @@ func (in *Intake) SetPassword(ctx context.Context, actor access.Actor, userID, p
 			return fault.Refused("%s logs in through the provider %s and has no password here", before.Name, before.Issuer)
 		}
 		var c fault.Check
-		access.CheckPassword(&c, "password", password, before.Name)
+		checkBoth(&c, password, &before)
 		if err := c.Err("the password cannot be used"); err != nil {
 			return err
 		}
 		u = before
 		u.PasswordHash, u.PasswordAt = hash, now
-		return cmp.Or(store.Users.Put(tx, userID, u), audit(tx, actor, "user.password", "users/"+userID, before, u, "", now))
+		return cmp.Or(store.Users.Put(tx, userID, u), in.nodeToo(tx, &u, ofNode), audit(tx, actor, "user.password", "users/"+userID, before, u, "", now))
 	})
 	return u, rev, err
 }

@@ -129,6 +129,8 @@ func (r *Reconciler) noticed(table, id string) {
 		r.queue.add(store.Subscriptions.Name() + "/" + id)
 	case store.Provisions.Name():
 		r.provided(id)
+	case store.Accounts.Name(), store.Hosted.Name(), store.HostedResults.Name():
+		r.accountNews(id)
 	case store.ServerGroups.Name():
 		r.regrouped(id)
 	case stock.Resynced:
@@ -212,6 +214,9 @@ func (r *Reconciler) everything() {
 	for id := range store.Subscriptions.Keys(snap) {
 		r.queue.add(store.Subscriptions.Name() + "/" + id)
 	}
+	for id := range store.Accounts.Keys(snap) {
+		r.accountNews(id)
+	}
 }
 
 func (r *Reconciler) work(ctx context.Context) error {
@@ -258,6 +263,8 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.subscription(ctx, id)
 	case store.Sales.Name():
 		return time.Time{}, r.sale(ctx, id)
+	case store.Accounts.Name():
+		return r.account(ctx, id)
 	case store.ResellerPlans.Name():
 		return time.Time{}, r.plan(ctx, id)
 	default:

@@ -32,6 +32,9 @@ func (r *Reconciler) sweep(ctx context.Context) (next time.Time, err error) {
 	if err := forget(ctx, r, store.UserData, r.usedData()); err != nil {
 		return next, err
 	}
+	if err := forget(ctx, r, store.Accounts, r.oldAccounts(now)); err != nil {
+		return next, err
+	}
 	return now.Add(sweepEvery), forget(ctx, r, store.Results, r.orphans())
 }
 

@@ -58,6 +58,9 @@ const (
 	SubscriptionRead   Permission = "subscription.read"   // his own, for a reseller and a customer
 	SubscriptionManage Permission = "subscription.manage" // his own, for a reseller
 	SubscriptionChoose Permission = "subscription.choose" // what the plan lets the subscriber change (P11)
+	AccountRead        Permission = "account.read"        // accounts and forwards on hosting nodes; his own, for a reseller or a customer
+	AccountUse         Permission = "account.use"         // mailboxes, databases, FTP logins, passwords of accounts
+	AccountWrite       Permission = "account.write"       // make and remove accounts and forwards; his own, for a reseller
 	PeopleAct          Permission = "people.act"          // act for a reseller or a customer (S11); for his customers, for a reseller
 )
 
@@ -70,6 +73,7 @@ var everything = []Permission{
 	NotifyManage, ErasureRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake,
 	PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 	OfferRead, OfferManage, SubscriptionRead, SubscriptionManage, SubscriptionChoose,
+	AccountRead, AccountUse, AccountWrite,
 }
 
 // granted is the one table of roles (rule X7).
@@ -83,19 +87,21 @@ var granted = map[Role][]Permission{
 		ErasureRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake,
 		PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 		OfferRead, OfferManage, SubscriptionRead, SubscriptionManage, SubscriptionChoose,
+		AccountRead, AccountUse, AccountWrite,
 	},
 	RoleMarketing: {
 		Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead,
 		ErasureRead, ResellerRead, CustomerRead, SaleRead, PlanRead, PlacementRead,
-		OfferRead, SubscriptionRead,
+		OfferRead, SubscriptionRead, AccountRead,
 	},
 	RoleDepartment: {Self, ServerRead, ErasureRead, OperationRead, TaskRead, TaskWork, EventRead},
 	RoleReseller: {
 		Self, TariffRead, ImageRead, EventRead, ServerRead, ResellerRead, ResellerManage, CustomerRead, CustomerManage, SaleRead, SaleMake, PlacementRead,
 		PeopleManage, PeopleAct,
 		OfferRead, OfferManage, SubscriptionRead, SubscriptionManage, SubscriptionChoose,
+		AccountRead, AccountUse, AccountWrite,
 	},
-	RoleCustomer: {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead, SubscriptionRead, SubscriptionChoose},
+	RoleCustomer: {Self, OrderRead, OrderPlace, OrderCancel, ServiceRead, ServicePower, AddressWrite, TariffRead, ImageRead, EventRead, SubscriptionRead, SubscriptionChoose, AccountRead, AccountUse},
 }
 
 func without(list []Permission, drop ...Permission) []Permission {

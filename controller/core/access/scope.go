@@ -29,10 +29,10 @@ func (s Scope) Below() bool { return s.Field == "reseller" }
 // read it at all is a matter of its permissions.
 var scoped = map[Role]map[string]string{
 	RoleDepartment: {"tasks": "department", "departments": "department"},
-	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer", "subscriptions": "customer"},
+	RoleCustomer:   {"orders": "customer", "services": "customer", "addresses": "customer", "subscriptions": "customer", "accounts": "customer", "forwards": "customer"},
 	RoleReseller: {
 		"servers": "reseller", "resellers": "reseller", "users": "reseller", "customers": "reseller", "sales": "reseller", "placements": "reseller",
-		"offers": "reseller", "subscriptions": "reseller",
+		"offers": "reseller", "subscriptions": "reseller", "accounts": "reseller", "forwards": "reseller",
 	},
 }
 

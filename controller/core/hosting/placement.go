@@ -36,6 +36,7 @@ type Placement struct {
 	DiskMiB   uint64    `json:"disk_mib,omitempty"` // promised on the server
 	Reseller  string    `json:"reseller,omitempty"` // path of the reseller whose customer has it; "" is the provider
 	Customer  string    `json:"customer,omitempty"` // id of the organization
+	Managed   bool      `json:"managed,omitempty"`  // a node of this fleet carries it: the account or the forward of this id says how far
 	State     string    `json:"state" enum:"making,there,leaving,stuck"`
 	Message   string    `json:"message,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
