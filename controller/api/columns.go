@@ -74,7 +74,7 @@ func newSheets() map[string]*sheet {
 		departmentSheet(),
 		resellerSheet(), planSheet(), signUpSheet(),
 		serverGroupSheet(), serverPoolSheet(), placementSheet(),
-		customerSheet(), offerSheet(), subscriptionSheet(),
+		accountSheet(), forwardSheet(), customerSheet(), offerSheet(), subscriptionSheet(),
 	} {
 		sheets[s.name] = s
 	}

@@ -42,6 +42,8 @@ func everything(snap *store.Snapshot) func(yield func(delta)) {
 		whole(snap, store.MailRoutes, yield)
 		whole(snap, store.Deliveries, yield)
 		whole(snap, store.Customers, yield)
+		whole(snap, store.Accounts, yield)
+		whole(snap, store.Forwards, yield)
 		whole(snap, store.OfferUses, yield)
 		whole(snap, store.Offers, yield)
 		whole(snap, store.Subscriptions, yield)
@@ -74,7 +76,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"resellers": modRev(store.Resellers), "reseller-plans": modRev(store.ResellerPlans), "signups": modRev(store.SignUps),
 	"server-groups": modRev(store.ServerGroups), "server-pools": modRev(store.ServerPools), "placements": modRev(store.Placements),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
-	"customers": modRev(store.Customers),
+	"customers": modRev(store.Customers), "accounts": modRev(store.Accounts), "forwards": modRev(store.Forwards),
 }
 
 func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/match"
@@ -159,6 +160,12 @@ func narrowRecord(r *row) []byte {
 		return render(&Service{narrowService(v), r.rev})
 	case *address.Address:
 		return render(&Address{narrowAddress(v), r.rev})
+	case *account.Account:
+		a := narrowAccount(accountView(v, r.rev))
+		return render(&a)
+	case *account.Forward:
+		f := narrowForward(Forward{*v, v.Domain, r.rev})
+		return render(&f)
 	case *subscription.Subscription:
 		s := *v
 		s.Server = "" // where it is carried is the provider's business

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
@@ -35,7 +36,8 @@ var creating = map[string]bool{
 	"POST /v1/modules": true, "POST /v1/tariffs": true, "POST /v1/images": true, "POST /v1/tokens": true, "POST /v1/tokens/own": true, "POST /v1/users": true,
 	"POST /v1/sales": true, "POST /v1/switches": true, "POST /v1/webhooks": true, "POST /v1/mail-routes": true,
 	"POST /v1/resellers": true, "POST /v1/reseller-plans": true, "POST /v1/signups": true,
-	"POST /v1/customers": true, "POST /v1/offers": true, "POST /v1/subscriptions": true,
+	"POST /v1/customers": true, "POST /v1/accounts": true, "POST /v1/forwards": true, "POST /v1/accounts/{id}/subdomains": true,
+	"POST /v1/accounts/{id}/ftp-logins": true, "POST /v1/accounts/{id}/mailboxes": true, "POST /v1/accounts/{id}/databases": true, "POST /v1/offers": true, "POST /v1/subscriptions": true,
 }
 
 // flight knows the keys of requests that are being answered by this replica. Two
@@ -178,6 +180,11 @@ func (a *API) createdReply(table, id string, value any, secret string, rev int64
 		out.body = render(&NewWebhook{webhookView(w, rev), secret})
 		return out
 	}
+	if m, ok := value.(*intake.MadeAccount); ok {
+		v := newAccount(m, secret, rev)
+		out.body = render(&v)
+		return out
+	}
 	out.body = render(viewOf(value, rev))
 	return out
 }
@@ -227,6 +234,10 @@ func decodeRecord(table string, data []byte) (any, error) {
 		v = new(notify.Route)
 	case "customers":
 		v = new(reselling.Customer)
+	case "accounts":
+		v = new(intake.MadeAccount)
+	case "forwards":
+		v = new(account.Forward)
 	case "offers":
 		v = new(plan.Offer)
 	case "subscriptions":

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/outofband"
@@ -57,6 +58,8 @@ func schemaName(t reflect.Type, hint string) string {
 		return "Erasure" + name
 	case reflect.TypeFor[subscription.Change]().PkgPath():
 		return "Subscription" + name
+	case reflect.TypeFor[account.Account]().PkgPath():
+		return "Hosted" + name
 	case reflect.TypeFor[plan.Part]().PkgPath():
 		return "Plan" + name
 	}
@@ -86,6 +89,7 @@ func (a *API) register() {
 	a.registerCustomers()
 	a.registerOffers()
 	a.registerSubscriptions()
+	a.registerAccounts()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

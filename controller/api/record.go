@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/address"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
@@ -82,6 +83,11 @@ func viewOf(value any, rev int64) any {
 		return &MailRoute{*v, rev}
 	case *notify.Delivery:
 		return &Delivery{*v, rev}
+	case *account.Account:
+		a := accountView(v, rev)
+		return &a
+	case *account.Forward:
+		return &Forward{*v, v.Domain, rev}
 	case *reselling.Customer:
 		return &Customer{*v, rev}
 	case *plan.Offer:
@@ -149,6 +155,10 @@ func searchRecord(id string, value any) string {
 		more = v.Name + "\n" + strings.Join(v.To, "\n")
 	case *notify.Delivery:
 		more = v.To + "\n" + v.Event.ID + "\n" + v.Event.Type + "\n" + v.Event.Data.ID + "\n" + v.Event.Data.ServerName
+	case *account.Account:
+		more = v.Domain + "\n" + v.User + "\n" + strings.Join(v.Subdomains, "\n")
+	case *account.Forward:
+		more = v.Domain
 	case *reselling.Customer:
 		more = v.Name + "\n" + v.Company + "\n" + v.Email + "\n" + v.Reference
 	case *offering:

@@ -69,6 +69,10 @@ func (p *program) actions(noun string) []*cobra.Command {
 		return p.planActions()
 	case "offer":
 		return p.offerActions()
+	case "account":
+		return p.accountActions()
+	case "forward":
+		return p.forwardActions()
 	case "subscription":
 		return p.subscriptionActions()
 	case "signup":

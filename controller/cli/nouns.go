@@ -513,6 +513,41 @@ var nouns = []noun{
 		create: true, edit: true, delete: true,
 	},
 	{
+		name: "account", plural: "accounts", group: fleetGroup, aliases: []string{"accounts"}, short: "What customers have on hosting nodes: sites, mail, FTP, databases",
+		columns: []column{
+			{"DOMAIN", "domain", ""},
+			{"STATE", "state", ""},
+			{"USER", "user", ""},
+			{"CUSTOMER", "owner", ""},
+			{"RESELLER", "reseller", "reseller"},
+			{"SERVER", "server", "server"},
+			{"SINCE", "created_at", ""},
+			{"ID", "id", ""},
+			{"MESSAGE", "message", ""},
+		},
+		filters: []string{"user", "state", "reseller", "customer", "subscription", "server"},
+		refs:    map[string]string{"reseller": "reseller", "server": "server", "subscription": "subscription"},
+	},
+	{
+		name: "forward", plural: "forwards", group: fleetGroup, aliases: []string{"forwards"}, short: "Domains that lead to accounts",
+		columns: []column{
+			{"DOMAIN", "domain", ""},
+			{"ACCOUNT", "account", "account"},
+			{"REDIRECT", "redirect", ""},
+			{"STATE", "state", ""},
+			{"SINCE", "created_at", ""},
+			{"ID", "id", ""},
+		},
+		filters: []string{"account", "state", "reseller", "customer", "server"},
+		refs:    map[string]string{"account": "account", "reseller": "reseller", "server": "server"},
+		fields: []field{
+			{name: "domain", usage: "a new domain", required: true},
+			{name: "account", kind: ref, of: "account", usage: "the account whose site it leads to", required: true},
+			{name: "redirect", kind: yes, usage: "answer with 301; otherwise the site is shown under this name, and mail is taken for it"},
+		},
+		create: true,
+	},
+	{
 		name: "subscription", plural: "subscriptions", group: fleetGroup, aliases: []string{"subscriptions"}, short: "What customers bought: a plan with add-ons, or custom",
 		columns: []column{
 			{"TITLE", "title", ""},

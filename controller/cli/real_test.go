@@ -24,6 +24,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/erase"
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/match"
 	"github.com/steelyard/steelyard/controller/core/notify"
@@ -307,6 +308,7 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.erasures()
 	r.sales()
 	r.plans()
+	r.accounts()
 	r.inspections()
 	r.do("", "operation show "+op)
 	r.refusedByRule("operation retry " + op)
@@ -366,6 +368,39 @@ func TestEveryRouteHasACommand(t *testing.T) {
 	r.lists()
 	r.refusedByRule("location delete frankfurt --yes")
 	r.everyRoute()
+}
+
+// accounts makes an account on a node, changes what is in it, and removes it.
+func (r *real) accounts() {
+	r.t.Helper()
+	node := id.New("srv")
+	r.change(func(tx *store.Tx) error {
+		s := fleet.Server{ID: node, Name: "node1", Environment: "simulated", Approval: fleet.Approved, Claim: fleet.Claim{Kind: fleet.ClaimNone}, Node: &fleet.Node{}, InService: true, Cleanliness: fleet.Clean, CleanSince: time.Now(), Roles: []fleet.LogicalServer{{Type: "web"}}}
+		var p hosting.Provision
+		p.Switches = map[string]bool{"web": true, "ftp": true, "mail": true, "mailing_lists": true, "databases": true}
+		return cmp.Or(store.Servers.Create(tx, node, s), store.Provisions.Put(tx, node, p),
+			store.ServerPools.Put(tx, "spl-1", reselling.Pool{ID: "spl-1", Name: "nodes", Service: "web", Policy: reselling.FirstFit, Members: []string{node}, Oversell: true}))
+	})
+	r.do("", "offer create --name Hosting --kind service --values disk_mib=100,traffic_mib=none,mailboxes=3,mailing_lists=1,ftp_logins=1,subdomains=1,databases=1")
+	res := r.do("", "account create --domain http://www.Example.de/ --offer Hosting --server node1")
+	if user, password, ok := strings.Cut(strings.TrimSpace(res.out), " "); !ok || user != "example" || len(password) < 16 {
+		r.t.Errorf("account create: %q", res.out)
+	}
+	r.do("another long password 78", "account password example.de")
+	for _, command := range []string{
+		"list --server node1", "show example.de", "removal example.de", "retry example.de", "add-subdomain example.de --name shop", "drop-subdomain example.de --name shop",
+		"add-ftp-login example.de --name ann --dir htdocs", "set-ftp-login example.de --name ann", "drop-ftp-login example.de --name ann",
+		"add-mailbox example.de --address info --quota-mib 10", "set-mailbox example.de --address info", "drop-mailbox example.de --address info --yes",
+		"set-list example.de --address all --members a@example.org", "drop-list example.de --address all",
+		"add-database example.de --name shop", "database-password example.de --fresh", "drop-database example.de --name shop --yes",
+	} {
+		r.do("", "account "+command)
+	}
+	r.do("", "forward create --domain other.de --account example.de")
+	r.do("", "forward show other.de")
+	r.do("", "forward set-redirect other.de --redirect")
+	r.do("", "forward remove other.de --yes")
+	r.do("", "account remove example.de --confirm example.de")
 }
 
 // sales shows the sale of a server, and takes the server back.
