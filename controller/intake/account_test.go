@@ -387,3 +387,12 @@ func TestX13_EverythingThatIsWrongWithAnAccountIsToldAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestH6_AccountsThatAnAgentCarriesAreNotMovedByHand(t *testing.T) {
+	g := openFarm(t, memkv.New(memkv.Options{}))
+	g.account("example.de", "")
+	g.commit(func(tx *store.Tx) error { return putSellable(tx, "srv-0000000000000002", 2) })
+	if _, err := g.MoveContent(context.Background(), ann, hostNode, "srv-0000000000000002", "full"); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "example.de") {
+		t.Errorf("%v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
 	"github.com/steelyard/steelyard/controller/core/operation"
@@ -78,7 +79,7 @@ func mayGive(tx *store.Tx, s *fleet.Server) error {
 	case s.Claim.Kind == fleet.ClaimClient || s.Claim.Kind == fleet.ClaimHeld:
 		return fault.Refused("server %s %s; what is on it is not moved", s.Name, ownedBy(s.Claim))
 	}
-	return cmp.Or(KeptForPlan(tx, s, "no content is moved from it"), notTakenBack(tx, s, "no content is moved from it"))
+	return cmp.Or(KeptForPlan(tx, s, "no content is moved from it"), notTakenBack(tx, s, "no content is moved from it"), noAccounts(tx, s))
 }
 
 // mayTake refuses a server that cannot take all that is on another one.
@@ -156,4 +157,14 @@ func MovePlacements(tx *store.Tx, from, to string, most int, now time.Time) (mov
 	slices.Sort(moved)
 	load, _, err := store.Loads.Find(tx, from)
 	return moved, load.Placements, err
+}
+
+// noAccounts refuses a server whose agent carries accounts: a copy made by hand would be unknown to the other agent, and the first would not let go of its own.
+func noAccounts(tx *store.Tx, s *fleet.Server) error {
+	for item := range store.Accounts.Lookup(tx.Hint(), store.AccountsOn, s.ID) {
+		if item.Value.State != account.Gone {
+			return fault.Refused("the agent of server %s carries account %s; accounts are not moved by hand", s.Name, item.Value.Domain)
+		}
+	}
+	return nil
 }
