@@ -2,7 +2,6 @@ package hosting
 
 import (
 	"fmt"
-	"net/smtp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +30,13 @@ func (c *customer) change(use string, args ...string) string {
 	return strings.TrimSpace(said)
 }
 
+// choose sets what the plan lets the subscriber change (rule P11), and waits.
+func (c *customer) choose(values string) {
+	c.t.Helper()
+	c.cli("subscription", "choose", c.subscription(), "--values", values)
+	c.cli("account", "watch", c.domain, "--timeout", "60s")
+}
+
 // remove removes the account, and waits until nothing of it is left.
 func (c *customer) remove() {
 	c.t.Helper()
@@ -46,7 +52,7 @@ func (c *customer) remove() {
 func (w *world) offer() {
 	w.t.Helper()
 	w.cli("offer", "create", "--name", "Gold", "--kind", "service",
-		"--values", "disk_mib=100,traffic_mib=none,mailboxes=3,mailing_lists=1,ftp_logins=2,subdomains=2,databases=2,php=on,imap=off,virus_scan=off,shell=/bin/false,overuse=normal")
+		"--changeable", "shell,imap,php,virus_scan", "--values", "disk_mib=100,traffic_mib=none,mailboxes=3,mailing_lists=1,ftp_logins=2,subdomains=2,databases=2,php=on,imap=off,virus_scan=off,shell=/bin/false,overuse=normal")
 }
 
 // pictures are all places of the system in which something of an account may be.
@@ -104,7 +110,10 @@ func (c *customer) site() {
 		}
 	}
 	c.change("add-subdomain", "--name", "shop")
-	if page, err := c.get("shop."+c.domain, "/"); err != nil || !strings.Contains(page, " 200 ") {
+	if err := c.upload("sub/shop."+c.domain+"/index.html", "the shop"); err != nil {
+		t.Error(err)
+	}
+	if page, err := c.get("shop."+c.domain, "/"); err != nil || !strings.HasSuffix(page, "the shop") {
 		t.Errorf("the subdomain answers %q: %v", page, err)
 	}
 	c.cli("forward", "create", "--domain", "alias.example", "--account", c.domain)
@@ -170,11 +179,11 @@ func (c *customer) shell() {
 	if out, err := c.ssh("id", "-un"); err == nil {
 		t.Errorf("with /bin/false SSH answers %q", out)
 	}
-	c.change("edit", "--shell", "/bin/bash")
+	c.choose("shell=/bin/bash")
 	if out, err := c.ssh("id", "-un"); err != nil || out != c.user {
 		t.Errorf("with /bin/bash SSH answers %q: %v", out, err)
 	}
-	if out, err := c.try("account", "edit", c.domain, "--shell", "/bin/zsh"); err == nil || !strings.Contains(out, "shell") {
+	if out, err := c.try("subscription", "choose", c.subscription(), "--values", "shell=/bin/zsh"); err == nil || !strings.Contains(out, "shell") {
 		t.Errorf("another shell is answered with %q: %v", out, err)
 	}
 }
@@ -186,7 +195,10 @@ func (c *customer) mail() {
 	password := c.change("add-mailbox", "--address", "info")
 	c.change("set-list", "--address", "all", "--members", box)
 	send := func(to string) error {
-		return smtp.SendMail("127.0.0.1:25", nil, "friend@outside.example", []string{to}, []byte("Subject: to "+to+"\r\n\r\nhello\r\n"))
+		letter := filepath.Join(t.TempDir(), "letter")
+		c.write(letter, "Subject: to "+to+"\r\n\r\nhello\r\n")
+		_, err := c.curl("", "--mail-from", "friend@outside.example", "--mail-rcpt", to, "-T", letter, "smtp://127.0.0.1/")
+		return err
 	}
 	for _, to := range []string{box, "all@" + c.domain} {
 		if err := send(to); err != nil {
@@ -208,7 +220,7 @@ func (c *customer) mail() {
 	if out, err := c.curl(box+":"+password, "imap://127.0.0.1/INBOX?ALL"); err == nil {
 		t.Errorf("IMAP is off, and answers %q", out)
 	}
-	c.change("edit", "--imap", "on")
+	c.choose("imap=on")
 	if out, err := c.curl(box+":"+password, "imap://127.0.0.1/INBOX?ALL"); err != nil || !strings.Contains(out, "SEARCH 1 2") {
 		t.Errorf("IMAP is on, and answers %q: %v", out, err)
 	}

@@ -35,6 +35,8 @@ func newWorld(t *testing.T) *world {
 	join := filepath.Join(w.data, "join")
 	w.write(join, strings.TrimSpace(w.cli("token", "create", "--join", "--name", "hall", "--location", "Hall", "--auto-approve")))
 	w.carry()
+	w.until("the maps of mail", exists("/etc/steelyard-hosting/mail/maps/boxes.lmdb")) // the agent makes them; Postfix and Dovecot begin with them
+	w.mail()
 	w.until("the node is connected", func() error {
 		var servers struct {
 			Items []struct {
@@ -51,6 +53,8 @@ func newWorld(t *testing.T) *world {
 		return nil
 	})
 	w.cli("server", "node", w.node, "--reason", "shared hosting", "--yes")
+	w.cli("server-group", "create", "--name", "all", "--types", "web,mail,mysql")
+	w.cli("server", "set-roles", w.node, "--role", "web=all,mail=all,mysql=all")
 	return w
 }
 
@@ -65,10 +69,12 @@ func (w *world) daemons() {
 		w.run("install", "-d", "-o", user, path)
 	}
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{"/usr/sbin/mariadbd", "--user=mysql", "--skip-name-resolve", "--innodb-buffer-pool-size=32M"}, Ready: answers("unix", "/run/mysqld/mysqld.sock")})
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "nginx"), "-g", "daemon off;"}, Ready: answers("tcp", "127.0.0.1:80")})
+	w.run("rm", "-f", "/etc/nginx/sites-enabled/default")
+	nginx := hostingtest.Need(t, "nginx") // listens on port 80 once there is an account
+	hostingtest.Start(t, hostingtest.Daemon{Args: []string{nginx, "-g", "daemon off;"}, Ready: exists("/run/nginx.pid")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "php-fpm8.2"), "--nodaemonize"}, Ready: exists("/run/php/php8.2-fpm.sock")})
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "proftpd"), "-n"}, Ready: answers("tcp", "127.0.0.1:21")})
-	w.mail()
+	w.run("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "vmail")
 	w.run("ssh-keygen", "-A")
 	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "sshd"), "-D", "-e"}, Ready: answers("tcp", "127.0.0.1:22")})
 }
@@ -76,7 +82,6 @@ func (w *world) daemons() {
 // mail puts into the configuration of Postfix and Dovecot what docs/nodes.md says, and starts them.
 func (w *world) mail() {
 	prepared := mail.Prepare(mail.Options{Layout: part.Standard})
-	w.run("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "vmail")
 	for _, p := range prepared.Main {
 		w.run("postconf", "-e", p.Name+" = "+p.Value)
 	}
