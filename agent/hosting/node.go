@@ -14,6 +14,7 @@ const (
 	batchSize    = 100
 	verifyEvery  = time.Hour
 	provideEvery = 5 * time.Minute
+	provideSoon  = 30 * time.Second // while something has a problem: somebody may be mending it
 	retryFirst   = 5 * time.Second
 	retryLast    = 10 * time.Minute
 )

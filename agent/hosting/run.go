@@ -15,10 +15,15 @@ func (n *Node) Run(ctx context.Context) {
 	var providedAt time.Time
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	every := provideEvery
 	for ctx.Err() == nil {
-		if time.Since(providedAt) >= provideEvery {
-			if n.look(ctx) && !providedAt.IsZero() {
+		if time.Since(providedAt) >= every {
+			changed, whole := n.look(ctx)
+			if changed && !providedAt.IsZero() {
 				n.tryFailed()
+			}
+			if every = provideSoon; whole {
+				every = provideEvery
 			}
 			providedAt = time.Now()
 		}
@@ -27,7 +32,7 @@ func (n *Node) Run(ctx context.Context) {
 			n.converge(ctx, batch)
 			continue
 		}
-		timer.Reset(min(wait, time.Until(providedAt.Add(provideEvery))))
+		timer.Reset(min(wait, time.Until(providedAt.Add(every))))
 		select {
 		case <-ctx.Done():
 		case <-n.work:
@@ -36,8 +41,8 @@ func (n *Node) Run(ctx context.Context) {
 	}
 }
 
-// look asks the parts what the node has.
-func (n *Node) look(ctx context.Context) (changed bool) {
+// look asks the parts what the node has; whole is that nothing has a problem.
+func (n *Node) look(ctx context.Context) (changed, whole bool) {
 	all := protocol.Provided{Components: []protocol.Component{}, Switches: map[string]bool{}}
 	for _, p := range n.opt.Parts {
 		v := p.Provide(ctx)
@@ -46,9 +51,10 @@ func (n *Node) look(ctx context.Context) (changed bool) {
 		all.Shells = append(all.Shells, v.Shells...)
 	}
 	if ctx.Err() != nil {
-		return false
+		return false, false
 	}
-	return n.provide(all)
+	whole = !slices.ContainsFunc(all.Components, func(c protocol.Component) bool { return c.Problem != "" })
+	return n.provide(all), whole
 }
 
 // tryFailed tries what failed at once: something about the node changed.

@@ -178,6 +178,7 @@ var examples = map[string]string{
 	"DELETE /v1/servers/{id}/override":          ``,
 	"PUT /v1/servers/{id}/override":             reasoned,
 	"DELETE /v1/servers/{id}/ports":             ``,
+	"GET /v1/servers/{id}/provision":            ``,
 	"GET /v1/servers/{id}/ports":                ``,
 	"PUT /v1/servers/{id}/ports":                `{"ports":[]}`,
 	"DELETE /v1/servers/{id}/quarantine":        ``,

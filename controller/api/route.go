@@ -44,6 +44,7 @@ var permissions = map[string]access.Permission{
 	"GET /v1/servers/{id}/why":               access.ServerRead,
 	"GET /v1/servers/{id}/diagnoses":         access.ServerRead,
 	"GET /v1/servers/{id}/inspection":        access.ErasureRead, // what former owners left: no business of the present one
+	"GET /v1/servers/{id}/provision":         access.ErasureRead, // the provider's machine
 	"POST /v1/servers/{id}/node":             access.ServerWrite,
 	"DELETE /v1/servers/{id}/node":           access.ServerWrite,
 	"POST /v1/servers/{id}/left-overs/clear": access.ServerOverride,

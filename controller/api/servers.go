@@ -109,6 +109,7 @@ func (a *API) registerServers() {
 	a.registerLife()
 	a.registerDiagnoses()
 	a.registerInspections()
+	a.registerProvisions()
 	a.registerNodes()
 	a.registerConsole()
 	a.registerHosting()

@@ -12,7 +12,7 @@ import (
 
 // inspectionCommands are those about what is on a server that customers may have left there.
 func (p *program) inspectionCommands() []*cobra.Command {
-	return []*cobra.Command{p.inspectCommand(), p.inspectionCommand(), p.nodeCommand(), p.clearCommand()}
+	return []*cobra.Command{p.inspectCommand(), p.inspectionCommand(), p.nodeCommand(), p.clearCommand(), p.provisionCommand()}
 }
 
 func (p *program) inspectCommand() *cobra.Command {

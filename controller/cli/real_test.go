@@ -382,6 +382,7 @@ func (r *real) accounts() {
 			store.ServerPools.Put(tx, "spl-1", reselling.Pool{ID: "spl-1", Name: "nodes", Service: "web", Policy: reselling.FirstFit, Members: []string{node}, Oversell: true}))
 	})
 	r.do("", "offer create --name Hosting --kind service --values disk_mib=100,traffic_mib=none,mailboxes=3,mailing_lists=1,ftp_logins=1,subdomains=1,databases=1")
+	r.do("", "server provision node1")
 	res := r.do("", "account create --domain http://www.Example.de/ --offer Hosting --server node1")
 	if user, password, ok := strings.Cut(strings.TrimSpace(res.out), " "); !ok || user != "example" || len(password) < 16 {
 		r.t.Errorf("account create: %q", res.out)

@@ -66,6 +66,18 @@ func (w *world) pictures() map[string]map[string]string {
 	return all
 }
 
+// maps are all entries of the maps of mail.
+func (w *world) maps() (all string) {
+	files, err := filepath.Glob("/etc/steelyard-hosting/mail/maps/*.lmdb")
+	if err != nil || len(files) == 0 {
+		w.t.Fatal("there are no maps of mail: ", err)
+	}
+	for _, file := range files {
+		all += file + "\n" + w.run("postmap", "-s", "lmdb:"+strings.TrimSuffix(file, ".lmdb"))
+	}
+	return all
+}
+
 // grants are all users and databases of the database server.
 func (w *world) grants() string {
 	return w.run("mariadb", "--batch", "-e", "select user, host from mysql.global_priv order by 1, 2; select schema_name from information_schema.schemata order by 1; select grantee, privilege_type from information_schema.schema_privileges order by 1, 2")
@@ -78,8 +90,10 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.offer()
 	first := w.account("first.example") // what the node has after its first account is the node's own
+	first.change("add-mailbox", "--address", "info")
+	first.change("add-database", "--name", "shop")
 	first.remove()
-	before, grants := w.pictures(), w.grants()
+	before, maps, grants := w.pictures(), w.maps(), w.grants()
 
 	c := w.account("http://www.Bücher.example/") // C9: pasted
 	c.domain = "xn--bcher-kva.example"
@@ -91,7 +105,14 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 	c.suspension()
 	c.remove()
 	for dir, was := range before {
-		hostingtest.Same(t, was, w.pictures()[dir], "passwd-", "shadow-", "group-", "gshadow-", ".pwd.lock", "steelyard-hosting/next-uid")
+		hostingtest.Same(t, was, w.pictures()[dir],
+			"passwd-", "shadow-", "group-", "gshadow-", ".pwd.lock", "steelyard-hosting/next-uid", // no user gets the number of another one
+			"steelyard-hosting/nginx/generation.conf", "steelyard-hosting/php/generation.conf", "steelyard-generation-", // how often a daemon was reloaded
+			"steelyard-hosting/mail/maps/", // what is in them is compared below
+			"ftp.log")                      // of the node: traffic is counted from it
+	}
+	if now := w.maps(); now != maps {
+		t.Errorf("the maps of mail have\n%s\nand had\n%s", now, maps)
 	}
 	if now := w.grants(); now != grants {
 		t.Errorf("the database server has\n%s\nand had\n%s", now, grants)

@@ -53,6 +53,13 @@ func newWorld(t *testing.T) *world {
 		return nil
 	})
 	w.cli("server", "node", w.node, "--reason", "shared hosting", "--yes")
+	w.until("the node can do what Debian has", func() error {
+		out, err := w.try("server", "provision", w.node)
+		if can := between(out, "can: ", "\n"); err == nil && !strings.Contains(can, "imap, mail") {
+			err = fmt.Errorf("%s", out)
+		}
+		return err
+	})
 	w.cli("server-group", "create", "--name", "all", "--types", "web,mail,mysql")
 	w.cli("server", "set-roles", w.node, "--role", "web=all,mail=all,mysql=all")
 	return w
