@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 )
@@ -25,6 +26,8 @@ func (w *world) account(domain string, args ...string) *customer {
 // change does something to the account, and waits until its node has done it.
 func (c *customer) change(use string, args ...string) string {
 	c.t.Helper()
+	begun := time.Now()
+	defer func() { c.t.Logf("%v until %s was done", time.Since(begun).Round(10*time.Millisecond), use) }()
 	said := c.cli(append([]string{"account", use, c.domain}, args...)...)
 	c.cli("account", "watch", c.domain, "--timeout", "60s")
 	return strings.TrimSpace(said)
