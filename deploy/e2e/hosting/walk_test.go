@@ -107,8 +107,9 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 	c.database()
 	c.suspension()
 	c.remove()
+	after := w.pictures()
 	for dir, was := range before {
-		hostingtest.Same(t, was, w.pictures()[dir],
+		hostingtest.Same(t, was, after[dir],
 			"passwd-", "shadow-", "group-", "gshadow-", ".pwd.lock", "steelyard-hosting/next-uid", // no user gets the number of another one
 			"steelyard-hosting/nginx/generation.conf", "steelyard-hosting/php/generation.conf", "steelyard-generation-", // how often a daemon was reloaded
 			"steelyard-hosting/mail/maps/", // what is in them is compared below
