@@ -282,8 +282,9 @@ func TestB46_TheGatewayIsAskedFromThePortItself(t *testing.T) {
 	inNamespace(t, func(t *testing.T, inPeer func(...string)) {
 		m := New(Options{})
 		m.prc = "/proc/thread-self"
+		// A busy machine may lose one echo: whether a port answers is asked here, not how busy this machine is.
 		e, err := m.Gateway(t.Context(), "v0", 10)
-		if err != nil || e.Gateway != "10.83.0.1" || e.Sent != 10 || e.Received != 10 || e.Median <= 0 || e.Worst < e.Median {
+		if err != nil || e.Gateway != "10.83.0.1" || e.Sent != 10 || e.Received < 9 || e.Median <= 0 || e.Worst < e.Median {
 			t.Errorf("%+v %v", e, err)
 		}
 		if _, err := m.Gateway(t.Context(), "lo", 1); !errors.Is(err, driver.ErrUnsupported) {

@@ -99,8 +99,14 @@ func TestX4_TheTablesNameTheStatesOfTheRecords(t *testing.T) {
 		of    any
 		table *state.Table
 	}{
-		{operation.Operation{}, &operation.Operations}, {order.Order{}, &order.Orders}, {order.Service{}, &order.Services}, {reselling.Sale{}, &reselling.Sales},
-		{reselling.SignUp{}, &reselling.SignUps}, {reselling.Reseller{}, &reselling.Resellers}, {hosting.Placement{}, &hosting.Placements}, {account.Account{}, &account.Accounts},
+		{operation.Operation{}, &operation.Operations},
+		{order.Order{}, &order.Orders},
+		{order.Service{}, &order.Services},
+		{reselling.Sale{}, &reselling.Sales},
+		{reselling.SignUp{}, &reselling.SignUps},
+		{reselling.Reseller{}, &reselling.Resellers},
+		{hosting.Placement{}, &hosting.Placements},
+		{account.Account{}, &account.Accounts},
 	} {
 		field, _ := reflect.TypeOf(record.of).FieldByName("State")
 		var named []string
