@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -371,6 +372,38 @@ func TestC22_TheDefaultMailboxIsMadeOrItIsToldWhyNot(t *testing.T) {
 	b, _, err := g.CreateAccount(context.Background(), ann, AccountDraft{Domain: "example.org", Offer: none.ID})
 	if err != nil || len(b.Mailboxes) != 0 || !strings.Contains(b.Notice, "default mailbox") {
 		t.Errorf("%+v, %v", b, err)
+	}
+}
+
+// TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade: default is what the reseller's accounts get, and else what the offer says; a word of the request wins.
+func TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade(t *testing.T) {
+	g := openFarm(t, memkv.New(memkv.Options{}))
+	made := 0
+	imap := func(word string) bool {
+		t.Helper()
+		made++
+		a, _, err := g.CreateAccount(context.Background(), ann, AccountDraft{Domain: fmt.Sprintf("made%d.example", made), Offer: "ofr-gold", IMAP: word})
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := g.HostedDocument(hostNode, a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc.IMAP
+	}
+	for word, want := range map[string]bool{"": true, "default": true, "on": true, "off": false} {
+		if got := imap(word); got != want {
+			t.Errorf("with IMAP %q, which the offer has on, the node is told %v", word, got)
+		}
+	}
+	g.commit(func(tx *store.Tx) error {
+		return store.AccountDefaults.Put(tx, "provider", plan.Defaults{VirusScan: plan.AsOffered, IMAP: plan.Off})
+	})
+	for word, want := range map[string]bool{"": false, "default": false, "on": true, "off": false} {
+		if got := imap(word); got != want {
+			t.Errorf("with IMAP %q, which new accounts do not have by default, the node is told %v", word, got)
+		}
 	}
 }
 
