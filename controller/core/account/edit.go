@@ -14,7 +14,7 @@ import (
 // What a node takes: see the checks of agent/hosting/file, which are as narrow.
 var (
 	word   = regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,31}$`)
-	local  = regexp.MustCompile(`^[a-z0-9]+([._+-]+[a-z0-9]+)*$`)
+	local  = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*$`) // without "+": mail servers take what follows it for a detail of the mailbox before it
 	member = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._+=-]*[A-Za-z0-9_+=-])?$`)
 	step   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 )

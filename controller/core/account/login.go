@@ -19,6 +19,8 @@ var reserved = strings.Fields(`root daemon bin sys sync games man lp mail news u
 	postfix dovecot dovenull vmail mysql mariadb proftpd ftp anonymous nginx apache clamav clamilt rspamd redis sshd cron crontab tty disk kmem dialout
 	fax voice cdrom floppy tape sudo audio dip src shadow utmp video sasl plugdev staff users nogroup input kvm render sgx adm admin administrator
 	postmaster hostmaster webmaster abuse support steelyard steel agent host localhost server test guest user public vdr landscape sssd polkitd rtkit
+	halt shutdown wheel ssl tss swtpm ssh postdrop vsftpd apache2 postgres memcache opendkim amavis debian hosting syslog stunnel4 nagios zabbix munin
+	puppet ansible prometheus grafana etcd haproxy varnish squid snmp phpmyadmin roundcube mailman cyrus exim sgx information performance galera
 	avahi lxd docker libvirt netdev ntp chrony bind named unbound tcpdump uuidd statd rpc htdocs private tmp sub all self none null`)
 
 // Users are names that an account of a domain may have, the best first: the domain's first label in letters and digits, then the same

@@ -24,13 +24,13 @@ const (
 	AsOffered = "default"
 )
 
-var mailboxName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._+-]{0,62}[a-z0-9])?$`)
+var mailboxName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$`)
 
 // Check records what is wrong with basic settings.
 func (d *Defaults) Check(c *fault.Check) {
 	c.Require(!d.DefaultMailbox || d.MailboxName != "", "mailbox_name", "is empty; each account gets a default mailbox, and it needs a name")
 	c.Require(d.MailboxName == "" || mailboxName.MatchString(d.MailboxName) && !strings.Contains(d.MailboxName, ".."), "mailbox_name",
-		"is %.80q; give 1 to 64 of a to z, digits, dot, dash, plus and underscore, such as info", d.MailboxName)
+		"is %.80q; give 1 to 64 of a to z, digits, dot, dash and underscore, such as info", d.MailboxName)
 	c.Require(d.Shell == "" || slices.Contains(Shells, d.Shell), "shell", "is %.40q; use one of %s", d.Shell, strings.Join(Shells, ", "))
 	for field, word := range map[string]string{"virus_scan": d.VirusScan, "imap": d.IMAP} {
 		c.Require(word == On || word == Off || word == AsOffered, field, "is %.40q; use on, off or default", word)
