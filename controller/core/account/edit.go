@@ -193,7 +193,7 @@ func (a *Account) Address(text string) (string, error) {
 	case err != nil:
 		return "", invalid("address", "%s", fault.From(err).Message)
 	case len(name) > 64 || !local.MatchString(name) || strings.Contains(name, ".."):
-		return "", invalid("address", "is %.80q; in front of the @ there may be letters, digits and . _ + - between them", text)
+		return "", invalid("address", "is %.80q; in front of the @ there may be small letters, digits and . _ - between them", text)
 	case !slices.Contains(a.mailDomains(), domain):
 		return "", invalid("address", "%s is not a domain of the account; use one of %s", domain, few(a.mailDomains()))
 	}
