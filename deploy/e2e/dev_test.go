@@ -205,6 +205,9 @@ func (f *fleet) untilDecided(t *testing.T, id string) {
 		if o.State == "fulfilled" {
 			return true
 		}
+		if o.Operation == "" { // not begun yet
+			return false
+		}
 		var op struct{ State, Message string }
 		f.must(200, "GET", "/v1/operations/"+o.Operation, "", &op)
 		return op.State == "held" && strings.Contains(op.Message, "digest")

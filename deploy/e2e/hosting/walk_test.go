@@ -100,13 +100,14 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 
 	c := w.account("http://www.Bücher.example/") // C9: pasted
 	c.domain = "xn--bcher-kva.example"
-	c.site()
-	c.files()
-	c.shell()
-	c.mail()
-	c.database()
-	c.suspension()
-	c.remove()
+	for _, does := range []struct {
+		what string
+		do   func()
+	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"suspension", c.suspension}, {"removal", c.remove}} {
+		begun := time.Now()
+		does.do()
+		t.Logf("%s took %v", does.what, time.Since(begun).Round(10*time.Millisecond))
+	}
 	after := w.pictures()
 	for dir, was := range before {
 		hostingtest.Same(t, was, after[dir],

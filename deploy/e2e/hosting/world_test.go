@@ -37,6 +37,8 @@ func newWorld(t *testing.T) *world {
 	w.carry()
 	w.until("the maps of mail", exists("/etc/steelyard-hosting/mail/maps/boxes.lmdb")) // the agent makes them; Postfix and Dovecot begin with them
 	w.mail()
+	w.agent.Stop() // a new one looks at once what there is, not in half a minute
+	w.carry()
 	w.until("the node is connected", func() error {
 		var servers struct {
 			Items []struct {
