@@ -11,7 +11,7 @@ TOOLS   := .cache/bin
 
 # Packages where goroutines meet: tested with the race detector when there is a C compiler.
 RACE := ./protocol/... ./controller/store/... ./controller/gateway/... ./controller/reconcile/... \
-        ./controller/intake/... ./controller/notify/... ./controller/seal/... ./controller/metrics/... ./agent/execute/... ./agent/link/...
+        ./controller/intake/... ./controller/notify/... ./controller/seal/... ./controller/metrics/... ./agent/execute/... ./agent/link/... ./agent/hosting
 
 .PHONY: build ramenv run test test-metal check check-fast bench rules golden clean help FORCE
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,7 +131,13 @@ func TestC14_WhatGoesIsRemovedBackwardsAndForgotten(t *testing.T) {
 		defer func() { b.stop() }()
 		b.set(document("acc-1", 1, protocol.HostedPresent))
 		left := []protocol.Found{{Name: "/srv/hosting/uacc1", Detail: "is busy"}}
-		b.parts[0].Leaves = func(*part.Account) []protocol.Found { return left }
+		var freed atomic.Bool
+		b.parts[0].Leaves = func(*part.Account) []protocol.Found {
+			if freed.Load() {
+				return nil
+			}
+			return left
+		}
 		b.deeds = nil
 		b.set(document("acc-1", 2, protocol.HostedGone))
 		b.hear()
@@ -143,7 +150,7 @@ func TestC14_WhatGoesIsRemovedBackwardsAndForgotten(t *testing.T) {
 		if len(b.node.Have()) != 1 {
 			t.Error("an account with left-overs was forgotten")
 		}
-		left = nil
+		freed.Store(true)
 		time.Sleep(retryLast)
 		b.hear()
 		if r := b.results["acc-1"]; r.State != protocol.HostedDone || r.Version != 2 {
