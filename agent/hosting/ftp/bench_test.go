@@ -3,6 +3,7 @@ package ftp
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,11 @@ func many(n int) []*part.Account {
 
 // BenchmarkUnchanged is a look at one of 5,000 accounts with two logins each.
 func BenchmarkUnchanged(b *testing.B) {
-	p := New(Options{Layout: hostingtest.Layout(b, b.TempDir()), Program: "/bin/true"})
+	dir := b.TempDir() // for what an operator's ProFTPD includes, too
+	p := New(Options{
+		Layout: hostingtest.Layout(b, dir), Program: "/bin/true", Conf: filepath.Join(dir, "proftpd.conf"), PID: filepath.Join(dir, "pid"),
+		Include: filepath.Join(dir, "steelyard.conf"), Logrotate: filepath.Join(dir, "logrotate", "steelyard-ftp"),
+	})
 	p.laid = true
 	list := many(5000)
 	for _, a := range list {
