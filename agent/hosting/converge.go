@@ -42,8 +42,6 @@ func (n *Node) through(ctx context.Context, batch []*account, gone bool) {
 	state := protocol.HostedPresent
 	if gone {
 		state = protocol.HostedGone
-	}
-	if gone {
 		n.identify(jobs)
 	}
 	for i, p := range n.order(state) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/steelyard/steelyard/agent/hosting/file"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/agent/hosting/part"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -105,11 +104,11 @@ func TestAnyCrashAndARepetitionEndInTheSameState(t *testing.T) {
 		n.settle(b)
 	}
 	for step, over := 1, false; !over && step < 50; step++ {
-		gone := until(step, remove)
+		gone := !hostingtest.Stopped(step, remove)
 		n.part = New(n.o)
 		remove()
 		hostingtest.Same(t, without, hostingtest.Picture(t, n.o.Layout.State))
-		there := until(step, func() { n.settle(a, b) })
+		there := !hostingtest.Stopped(step, func() { n.settle(a, b) })
 		n.part = New(n.o)
 		n.settle(a, b)
 		hostingtest.Same(t, with, hostingtest.Picture(t, n.dir), "run/", "logs/")
@@ -129,34 +128,12 @@ func TestAnyCrashAndARepetitionEndInTheSameState(t *testing.T) {
 			}
 		}
 		n.part = New(n.o)
-		over = until(step, func() { n.settle(a, b) })
+		over = !hostingtest.Stopped(step, func() { n.settle(a, b) })
 		n.part = New(n.o)
 		n.settle(a, b)
 		hostingtest.Same(t, with, hostingtest.Picture(t, n.dir), "run/", "logs/")
 	}
 	n.in("alice_web", "w").Close()
-}
-
-// killed is what a test panics with where the agent would have been killed.
-type killed struct{}
-
-// until runs f and ends it after so many steps, as kill -9 would; over tells whether f came to its end.
-func until(steps int, f func()) (over bool) {
-	stop := file.OnStep(func(string) {
-		if steps--; steps == 0 {
-			panic(killed{})
-		}
-	})
-	defer stop()
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(killed); !ok {
-				panic(r)
-			}
-		}
-	}()
-	f()
-	return true
 }
 
 func TestAConfigurationThatProFTPDDoesNotTakeIsTakenBack(t *testing.T) {

@@ -3,7 +3,6 @@ package mail
 import (
 	"testing"
 
-	"github.com/steelyard/steelyard/agent/hosting/file"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/agent/hosting/part"
 	"github.com/steelyard/steelyard/protocol"
@@ -46,7 +45,7 @@ func TestX5_ACrashAtAnyPointIsCompletedByTheNextCall(t *testing.T) {
 					want = n.all()
 					continue
 				}
-				if !stopped(act, stop) {
+				if !hostingtest.Stopped(stop, func() { _ = act() }) {
 					if stop < 4 {
 						t.Errorf("only %d steps", stop)
 					}
@@ -88,26 +87,6 @@ func (n *node) all() map[string]string {
 	}
 	return all
 }
-
-// stopped runs act until its nth step; false: it has fewer.
-func stopped(act func() error, n int) (was bool) {
-	defer file.OnStep(func(string) {
-		if n--; n == 0 {
-			panic(crash{})
-		}
-	})()
-	defer func() {
-		if r := recover(); r != nil {
-			if _, was = r.(crash); !was {
-				panic(r)
-			}
-		}
-	}()
-	_ = act()
-	return false
-}
-
-type crash struct{}
 
 // TestLostMapsAreMadeAgain: from the records of all accounts.
 func TestLostMapsAreMadeAgain(t *testing.T) {

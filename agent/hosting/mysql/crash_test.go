@@ -3,7 +3,6 @@ package mysql
 import (
 	"testing"
 
-	"github.com/steelyard/steelyard/agent/hosting/file"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/agent/hosting/part"
 	"github.com/steelyard/steelyard/protocol"
@@ -55,7 +54,7 @@ func TestP18_ACrashAtAnyPointIsCompletedByTheNextCall(t *testing.T) {
 			for stop := 1; ; stop++ {
 				clean()
 				walk.first()
-				if !stopped(walk.act, stop) {
+				if !hostingtest.Stopped(stop, func() { _ = walk.act() }) {
 					break
 				}
 				stops++
@@ -72,23 +71,3 @@ func TestP18_ACrashAtAnyPointIsCompletedByTheNextCall(t *testing.T) {
 		})
 	}
 }
-
-// stopped runs act until its nth step; false: it has fewer.
-func stopped(act func() error, n int) (was bool) {
-	defer file.OnStep(func(string) {
-		if n--; n == 0 {
-			panic(crash{})
-		}
-	})()
-	defer func() {
-		if r := recover(); r != nil {
-			if _, was = r.(crash); !was {
-				panic(r)
-			}
-		}
-	}()
-	_ = act()
-	return false
-}
-
-type crash struct{}

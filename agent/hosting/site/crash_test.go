@@ -5,31 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/steelyard/steelyard/agent/hosting/file"
 	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 )
-
-// killed is what a test panics with where the agent would have been killed.
-type killed struct{}
-
-// until runs f and ends it after so many steps, as kill -9 would; over tells whether f came to its end.
-func until(steps int, f func()) (over bool) {
-	stop := file.OnStep(func(string) {
-		if steps--; steps == 0 {
-			panic(killed{})
-		}
-	})
-	defer stop()
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(killed); !ok {
-				panic(r)
-			}
-		}
-	}()
-	f()
-	return true
-}
 
 // written is what of the node does not change from reload to reload.
 func (n *node) written() map[string]string {
@@ -57,13 +34,13 @@ func TestAnyCrashAndARepetitionEndInTheSameState(t *testing.T) {
 		n.settle()
 	}
 	for step, over := 1, false; !over && step < 100; step++ {
-		gone := until(step, remove)
+		gone := !hostingtest.Stopped(step, remove)
 		n.part = New(n.o)
 		remove()
 		n.must("example.de", "/", 404, "")
 		n.must("bob.de", "/", 200, "new")
 
-		there := until(step, func() { n.settle(a) })
+		there := !hostingtest.Stopped(step, func() { n.settle(a) })
 		n.part = New(n.o)
 		n.settle(a)
 		n.must("example.de", "/index.html", 200, "hello of alice")
