@@ -50,6 +50,7 @@ type Reconciler struct {
 	queue   *queue
 	queued  *waitlist
 	paced   *pacer
+	fanOut  int // how many an edit of an offer reaches at once
 	fence   store.Fence
 	since   time.Time // when it began to lead
 	remotes Remotes   // nil: remote modules offer nothing
@@ -57,7 +58,7 @@ type Reconciler struct {
 
 // New makes a reconciler. It starts nothing.
 func New(s *store.Store, k *stock.Stock, signer Signer, log *slog.Logger, now func() time.Time, o Observer) *Reconciler {
-	return &Reconciler{store: s, stock: k, signer: signer, log: log, now: now, observe: o, queue: newQueue(), queued: newWaitlist(), paced: &pacer{next: map[string]time.Time{}}}
+	return &Reconciler{store: s, stock: k, signer: signer, log: log, now: now, observe: o, queue: newQueue(), queued: newWaitlist(), fanOut: fanOut, paced: &pacer{next: map[string]time.Time{}}}
 }
 
 // Run works until ctx ends, which it does when leadership is lost.

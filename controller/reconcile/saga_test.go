@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/task"
 	"github.com/steelyard/steelyard/controller/intake"
 	hands "github.com/steelyard/steelyard/controller/outofband"
+	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
@@ -44,6 +46,7 @@ type saga struct {
 	tempered func(p *puppet, c protocol.Command) temper
 	running  sync.WaitGroup
 	arrived  map[string]time.Time // when the agent of a server in the hall came
+	fanOut   int                  // how many a change reaches at once; 0 is as ever
 }
 
 // life is one process of the controller.
@@ -58,10 +61,16 @@ type life struct {
 // inSaga plays f; fates says how each life of the controller goes.
 func inSaga(t *testing.T, fates func(life int) (fate, int), f func(s *saga)) (commits int) {
 	t.Helper()
+	return begun(t, (*saga).seedFleet, fates, f)
+}
+
+// begun is inSaga on a state that begin writes.
+func begun(t *testing.T, begin func(s *saga), fates func(life int) (fate, int), f func(s *saga)) (commits int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &saga{t: t, kv: memkv.New(memkv.Options{}), ledger: newLedger(), ctx: ctx, fates: fates, agents: map[string]*puppet{}, arrived: map[string]time.Time{}}
-		s.seedFleet()
+		begin(s)
 		var running sync.WaitGroup
 		running.Go(func() { _ = s.ledger.follow(ctx, s.kv) })
 		running.Go(s.reincarnate)
@@ -81,13 +90,16 @@ func inSaga(t *testing.T, fates func(life int) (fate, int), f func(s *saga)) (co
 }
 
 // seedFleet writes what is there before anything can fail.
-func (s *saga) seedFleet() {
+func (s *saga) seedFleet() { s.seeds((*world).seed) }
+
+// seeds changes the state while nothing runs.
+func (s *saga) seeds(f func(w *world)) {
 	w := world{t: s.t, kv: s.kv}
 	ctx, cancel := context.WithCancel(s.ctx)
 	w.store = store.New(s.kv, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() { defer close(done); _ = w.store.Run(ctx) }()
-	w.seed()
+	f(&w)
 	cancel()
 	<-done
 }
@@ -126,9 +138,13 @@ func (s *saga) live() *life {
 	log := slog.New(slog.DiscardHandler)
 	l.store = store.New(l.kv, log)
 	l.intake = intake.New(l.store, log, time.Now)
+	ring, err := seal.Open(l.store, keys{})
+	must(err)
+	l.intake.SetRing(ring)
 	l.presence = store.NewPresenceWriter(l.kv, "rep", 0, log)
 	k := stock.New(l.store, time.Now)
 	r := New(l.store, k, &s.world, log, time.Now, &s.world)
+	r.fanOut = cmp.Or(s.fanOut, r.fanOut)
 	ctx, cancel := context.WithCancel(s.ctx)
 	var running sync.WaitGroup
 	running.Go(func() { _ = l.store.Run(ctx) })

@@ -51,7 +51,7 @@ func (r *Reconciler) reach(ctx context.Context, offerID string) (next time.Time,
 		if !unreached(item.Value, o) {
 			continue
 		}
-		if n++; n > fanOut {
+		if n++; n > r.fanOut {
 			break
 		}
 		r.queue.add(store.Subscriptions.Name() + "/" + item.ID)

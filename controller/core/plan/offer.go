@@ -45,9 +45,13 @@ type Edition struct {
 	Changeable []string `json:"changeable,omitempty"`
 }
 
-// Edition is what a subscription that is synced now holds.
+// Edition is what a subscription that is synced now holds. It equals the one that was stored and read again, so a deed that changes nothing is seen as such.
 func (o *Offer) Edition() Edition {
-	return Edition{Offer: o.ID, Name: o.Name, Version: o.Version, Values: o.Values, Changeable: o.Changeable}
+	e := Edition{Offer: o.ID, Name: o.Name, Version: o.Version, Values: o.Values}
+	if len(o.Changeable) > 0 {
+		e.Changeable = o.Changeable
+	}
+	return e
 }
 
 // name of an offer: that of the system whose offers are taken over (rule C2).
