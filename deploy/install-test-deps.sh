@@ -48,6 +48,8 @@ wanted=(
   postmap:postfix            # their mail
   dovecot:dovecot-core
   clamd:clamav-daemon        # the scan of it
+  systemd-nspawn:systemd-container # a node that systemd starts
+  nsenter:util-linux
   openssl:openssl            # digests of passwords
   mkfs.btrfs:btrfs-progs
   mkfs.vfat:dosfstools

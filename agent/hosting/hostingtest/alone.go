@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -30,6 +31,12 @@ const alone = "STEELYARD_ALONE"
 // Inside, the test is process 1: what it did not start itself and what has ended stays as a zombie.
 func Alone(t *testing.T) (over bool) {
 	t.Helper()
+	return AloneFor(t, 4*Patience)
+}
+
+// AloneFor is Alone for a test that takes up to this long.
+func AloneFor(t *testing.T, long time.Duration) (over bool) {
+	t.Helper()
 	if os.Getenv(alone) == t.Name() {
 		return false
 	}
@@ -37,8 +44,15 @@ func Alone(t *testing.T) (over bool) {
 		t.Fatal("a subtest cannot be alone: ask in the test itself")
 	}
 	Need(t)
-	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", (4 * Patience).String())
-	cmd.Env = append(os.Environ(), alone+"="+t.Name())
+	run(t, long, alone)
+	return true
+}
+
+// run runs the calling test once more, in namespaces of its own; the variable how tells it what for.
+func run(t *testing.T, long time.Duration, how string) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", long.String())
+	cmd.Env = append(os.Environ(), how+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig:  syscall.SIGKILL,
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
@@ -50,12 +64,21 @@ func Alone(t *testing.T) (over bool) {
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Fatalf("alone it did not pass: %v", err)
 	}
-	return true
 }
 
 // init makes the world before any test, so that nothing of the process is left in the other one.
 func init() {
-	if os.Getenv(alone) == "" || os.Getpid() != 1 {
+	if os.Getpid() != 1 {
+		return
+	}
+	if os.Getenv(booted) != "" {
+		if err := boot(); err != nil {
+			fmt.Println("on a system of its own:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if os.Getenv(alone) == "" {
 		return
 	}
 	if err := secede(); err != nil {
@@ -64,39 +87,53 @@ func init() {
 	}
 }
 
-// secede puts a layer of memory over the root, with /proc and network of this process's namespaces.
-func secede() error {
-	here, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	const base = "/mnt"
+const base = "/mnt"
+
+// layer puts a layer of memory over the root; nothing is mounted in it yet.
+func layer() (root string, err error) {
 	failed := errors.Join(
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("tmpfs", base, "tmpfs", 0, "size=2g,mode=0755"),
+		unix.Mount("tmpfs", base, "tmpfs", 0, "size=4g,mode=0755"),
 	)
 	for _, dir := range []string{"upper", "work", "new"} {
 		failed = errors.Join(failed, os.Mkdir(filepath.Join(base, dir), 0o755))
 	}
 	if failed != nil {
-		return failed
+		return "", failed
 	}
 	if err := unix.Mount("overlay", base+"/new", "overlay", 0, "lowerdir=/,upperdir="+base+"/upper,workdir="+base+"/work"); err != nil {
-		return fmt.Errorf("overlay: %w", err)
+		return "", fmt.Errorf("overlay: %w", err)
+	}
+	return base + "/new", nil
+}
+
+// secede enters such a layer, with /proc and network of this process's namespaces.
+func secede() error {
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	root, err := layer()
+	if err != nil {
+		return err
 	}
 	if err := errors.Join(
-		unix.Mount("/dev", base+"/new/dev", "", unix.MS_BIND|unix.MS_REC, ""),
-		unix.Mount("/sys", base+"/new/sys", "", unix.MS_BIND|unix.MS_REC, ""),
-		unix.Mount("proc", base+"/new/proc", "proc", 0, ""),
-		unix.Mount("tmpfs", base+"/new/run", "tmpfs", 0, "mode=0755"),
-		unix.Mount("tmpfs", base+"/new/dev/shm", "tmpfs", 0, "mode=1777"),
-		unix.Chdir(base+"/new"), unix.Chroot("."),
+		unix.Mount("/dev", root+"/dev", "", unix.MS_BIND|unix.MS_REC, ""),
+		unix.Mount("/sys", root+"/sys", "", unix.MS_BIND|unix.MS_REC, ""),
+		unix.Mount("proc", root+"/proc", "proc", 0, ""),
+		unix.Mount("tmpfs", root+"/run", "tmpfs", 0, "mode=0755"),
+		unix.Mount("tmpfs", root+"/dev/shm", "tmpfs", 0, "mode=1777"),
+		unix.Chdir(root), unix.Chroot("."),
 	); err != nil {
 		return err
 	}
+	return errors.Join(upLoopback(), os.Chdir(here))
+}
+
+func upLoopback() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	return errors.Join(netlink.LinkSetUp(lo), os.Chdir(here))
+	return netlink.LinkSetUp(lo)
 }

@@ -12,6 +12,7 @@ import (
 type customer struct {
 	*world
 	id, domain, user, password string
+	secret                     string // of his databases
 }
 
 // curl speaks most of what a customer's programs do. Secrets are in a file, not among the arguments.

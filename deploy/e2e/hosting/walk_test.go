@@ -90,7 +90,12 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 	if hostingtest.Alone(t) {
 		return
 	}
-	w := newWorld(t)
+	newWorld(t).walk(nil)
+}
+
+// walk is all that a customer does, from his account's first moment to its last; between is done once he has something of everything.
+func (w *world) walk(between func(*customer)) {
+	t := w.t
 	w.offer()
 	first := w.account("first.example") // what the node has after its first account is the node's own
 	first.change("add-mailbox", "--address", "info")
@@ -100,10 +105,13 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 
 	c := w.account("http://www.Bücher.example/") // C9: pasted
 	c.domain = "xn--bcher-kva.example"
+	if between == nil {
+		between = func(*customer) {}
+	}
 	for _, does := range []struct {
 		what string
 		do   func()
-	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"suspension", c.suspension}, {"removal", c.remove}} {
+	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"between", func() { between(c) }}, {"suspension", c.suspension}, {"removal", c.remove}} {
 		begun := time.Now()
 		does.do()
 		t.Logf("%s took %v", does.what, time.Since(begun).Round(10*time.Millisecond))

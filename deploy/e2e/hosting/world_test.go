@@ -24,12 +24,25 @@ type world struct {
 	agent   *hostingtest.Process
 	env     []string
 	node    string // id of the server
+	systemd bool   // starts what runs on the node ([hostingtest.Booted]), as Debian's units say
 }
 
 // newWorld prepares a node as docs/nodes.md says, and makes it a hosting node.
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, bin: os.Getenv(programs), data: t.TempDir()}
+	w := prepare(t)
+	w.rise("imap, mail")
+	return w
+}
+
+func prepare(t *testing.T) *world {
+	_, err := os.Stat("/run/systemd/system")
+	w := &world{t: t, bin: os.Getenv(programs), data: t.TempDir(), systemd: err == nil}
 	w.daemons()
+	return w
+}
+
+// rise lets controller and agent begin, and waits until the node can do what it should.
+func (w *world) rise(should string) {
 	w.controller()
 	w.cli("location", "create", "--name", "Hall", "--external-id", "hall")
 	join := filepath.Join(w.data, "join")
@@ -37,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	w.carry()
 	w.until("the maps of mail", exists("/etc/steelyard-hosting/mail/maps/boxes.lmdb")) // the agent makes them; Postfix and Dovecot begin with them
 	w.mail()
-	w.agent.Stop() // a new one looks at once what there is, not in half a minute
+	w.rest() // a new one looks at once what there is, not in half a minute
 	w.carry()
 	w.until("the node is connected", func() error {
 		var servers struct {
@@ -57,14 +70,13 @@ func newWorld(t *testing.T) *world {
 	w.cli("server", "node", w.node, "--reason", "shared hosting", "--yes")
 	w.until("the node can do what Debian has", func() error {
 		out, err := w.try("server", "provision", w.node)
-		if can := between(out, "can: ", "\n"); err == nil && !strings.Contains(can, "imap, mail") {
+		if can := between(out, "can: ", "\n"); err == nil && !strings.Contains(can, should) {
 			err = fmt.Errorf("%s", out)
 		}
 		return err
 	})
 	w.cli("server-group", "create", "--name", "all", "--types", "web,mail,mysql")
 	w.cli("server", "set-roles", w.node, "--role", "web=all,mail=all,mysql=all")
-	return w
 }
 
 // daemons starts what a node serves customers with. The configuration is Debian's.
@@ -77,15 +89,15 @@ func (w *world) daemons() {
 		path, user, _ := strings.Cut(dir, ":")
 		w.run("install", "-d", "-o", user, path)
 	}
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{"/usr/sbin/mariadbd", "--user=mysql", "--skip-name-resolve", "--innodb-buffer-pool-size=32M"}, Ready: answers("unix", "/run/mysqld/mysqld.sock")})
+	w.serve("mariadb", hostingtest.Daemon{Args: []string{"/usr/sbin/mariadbd", "--user=mysql", "--skip-name-resolve", "--innodb-buffer-pool-size=32M"}, Ready: answers("unix", "/run/mysqld/mysqld.sock")})
 	w.run("rm", "-f", "/etc/nginx/sites-enabled/default")
 	nginx := hostingtest.Need(t, "nginx") // listens on port 80 once there is an account
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{nginx, "-g", "daemon off;"}, Ready: exists("/run/nginx.pid")})
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "php-fpm8.2"), "--nodaemonize"}, Ready: exists("/run/php/php8.2-fpm.sock")})
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "proftpd"), "-n"}, Ready: answers("tcp", "127.0.0.1:21")})
+	w.serve("nginx", hostingtest.Daemon{Args: []string{nginx, "-g", "daemon off;"}, Ready: exists("/run/nginx.pid")})
+	w.serve("php8.2-fpm", hostingtest.Daemon{Args: []string{hostingtest.Need(t, "php-fpm8.2"), "--nodaemonize"}, Ready: exists("/run/php/php8.2-fpm.sock")})
+	w.serve("proftpd", hostingtest.Daemon{Args: []string{hostingtest.Need(t, "proftpd"), "-n"}, Ready: answers("tcp", "127.0.0.1:21")})
 	w.run("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "vmail")
 	w.run("ssh-keygen", "-A")
-	hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "sshd"), "-D", "-e"}, Ready: answers("tcp", "127.0.0.1:22")})
+	w.serve("ssh", hostingtest.Daemon{Args: []string{hostingtest.Need(t, "sshd"), "-D", "-e"}, Ready: answers("tcp", "127.0.0.1:22")})
 }
 
 // mail puts into the configuration of Postfix and Dovecot what docs/nodes.md says, and starts them.
@@ -94,12 +106,17 @@ func (w *world) mail() {
 	for _, p := range prepared.Main {
 		w.run("postconf", "-e", p.Name+" = "+p.Value)
 	}
-	w.run("postconf", "-e", "inet_protocols = ipv4", "myhostname = node.test", "maillog_file = /dev/stdout")
+	w.run("postconf", "-e", "inet_protocols = ipv4", "myhostname = node.test")
+	dovecot := prepared.Dovecot
+	if !w.systemd { // and so without a log of the system
+		w.run("postconf", "-e", "maillog_file = /dev/stdout")
+		dovecot += "log_path = /dev/stderr\n"
+	}
 	w.run("newaliases")
 	w.run("sed", "-i", "s/^!include auth-system/#!include auth-system/", "/etc/dovecot/conf.d/10-auth.conf")
-	w.write("/etc/dovecot/conf.d/99-steelyard.conf", prepared.Dovecot+"log_path = /dev/stderr\n")
-	hostingtest.Start(w.t, hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "dovecot"), "-F"}, Ready: answers("tcp", "127.0.0.1:143")})
-	hostingtest.Start(w.t, hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "postfix"), "start-fg"}, Ready: answers("tcp", "127.0.0.1:25")})
+	w.write("/etc/dovecot/conf.d/99-steelyard.conf", dovecot)
+	w.serve("dovecot", hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "dovecot"), "-F"}, Ready: answers("tcp", "127.0.0.1:143")})
+	w.serve("postfix", hostingtest.Daemon{Args: []string{hostingtest.Need(w.t, "postfix"), "start-fg"}, Ready: answers("tcp", "127.0.0.1:25")})
 }
 
 func answers(network, address string) func() error {
@@ -138,9 +155,36 @@ func (w *world) controller() {
 
 // carry starts the agent.
 func (w *world) carry() {
-	w.agent = hostingtest.Start(w.t, hostingtest.Daemon{Args: []string{
+	args := []string{
 		filepath.Join(w.bin, "steelyard-agent"), "run", "--hosting", "--controller", "127.0.0.1:8443", "--join-file", filepath.Join(w.data, "join"), "--state", filepath.Join(w.data, "agent"),
-	}})
+	}
+	if !w.systemd {
+		w.agent = hostingtest.Start(w.t, hostingtest.Daemon{Args: args})
+		return
+	}
+	unit := "[Unit]\nAfter=network.target\n\n[Service]\nExecStart=" + strings.Join(args, " ") + "\nRestart=always\nRestartSec=1\n" // as on the systems that we install (agent/configure)
+	w.write("/etc/systemd/system/steelyard-agent.service", unit)
+	w.run("systemctl", "daemon-reload")
+	w.run("systemctl", "start", "steelyard-agent")
+}
+
+// rest stops the agent.
+func (w *world) rest() {
+	if w.systemd {
+		w.run("systemctl", "stop", "steelyard-agent")
+		return
+	}
+	w.agent.Stop()
+}
+
+// serve starts a daemon: by Debian's unit of it, or by itself.
+func (w *world) serve(unit string, d hostingtest.Daemon) {
+	if !w.systemd {
+		hostingtest.Start(w.t, d)
+		return
+	}
+	w.run("systemctl", "start", unit)
+	w.until(unit, d.Ready)
 }
 
 func between(text, from, to string) string {
