@@ -9,7 +9,7 @@
 //   - A document is on disk before anything is done for it. Whatever dies in between, the parts are asked again with the newest document, and all that they
 //     do may be repeated. An older version than the node has is ignored.
 //   - Accounts are converged independently: one that fails is tried again, later and later (5 s to 10 min), and keeps no other waiting.
-//   - Parts are asked one after another, never at the same time. A batch of up to 100 accounts goes through a part before its daemon is reloaded, once.
+//   - Parts are asked one after another, never at the same time. A batch of up to 100 accounts, or of a fifth of what waits, goes through a part before its daemon is reloaded, once.
 //     What changed goes before what is looked at again: every account once in an hour, because people change machines by hand.
 //   - A result is told until the controller says that it is stored; telling it again changes nothing. A document that is gone, done and told is
 //     forgotten.

@@ -72,7 +72,7 @@ func (n *Node) tryFailed() {
 func (n *Node) next(now time.Time) (batch []*account, wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	size := min(len(n.changed), batchSize)
+	size := min(len(n.changed), max(batchSize, len(n.changed)/5)) // thousands at once, as after a reinstallation, shall not mean dozens of reloads of daemons that serve thousands
 	batch = slices.Clone(n.changed[:size])
 	n.changed = slices.Delete(n.changed, 0, size)
 	for _, a := range batch {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// The server is asked for one account at a time until that was done so often that asking for all is cheaper. What was read of all is used for a
-// bounded time, and until Settle.
+// The server is asked for one account at a time until that was done so often in one batch that asking for all is cheaper. What was read of all is used for a
+// bounded time.
 const (
 	singles = 20
-	fresh   = time.Minute
+	fresh   = 10 * time.Second
 )
 
 // view is what was read of the server for all accounts.
 type view struct {
-	asked int // accounts that were asked for one by one
+	asked int // accounts of this batch that were asked for one by one
 	at    time.Time
 	users map[string]*user // by name; nil: not read
 	named map[string]bool  // all databases
@@ -65,7 +65,7 @@ type account struct {
 // look reads what there is of an account; databases are the names that matter.
 func (p *Part) look(ctx context.Context, name string, databases []string) (account, error) {
 	if p.seen.users != nil && time.Since(p.seen.at) > fresh {
-		p.seen = view{asked: singles}
+		p.seen = view{asked: p.seen.asked}
 	}
 	if p.seen.users == nil && p.seen.asked < singles {
 		p.seen.asked++
