@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/steelyard/steelyard/controller/core/account"
 )
 
 // needle is one way to write something that is looked for.
@@ -60,6 +62,9 @@ func (h *haystack) in(where string, text []byte) {
 				h.note(where, n)
 			}
 		}
+	}
+	if cryptDigest.Match(text) {
+		h.note(where, needle{what: "the digest of a password", form: "crypt(5) has it"})
 	}
 }
 
@@ -111,6 +116,10 @@ func TestX9_TheSearchFindsEveryForm(t *testing.T) {
 		if len(h.found[where]) != 1 || h.found[where]["secret"] == "" {
 			t.Errorf("in %q was found %v", text, h.found[where])
 		}
+	}
+	digest, err := account.SystemDigest(secret, "sixteenletters00")
+	if h.in("a map of mail", []byte("info@example.de:"+digest+"\n")); err != nil || len(h.found["a map of mail"]) != 1 {
+		t.Errorf("a digest is not found: %v", err)
 	}
 	h.in("nothing", []byte("correct horse battery staple"))
 	if len(h.found["nothing"]) > 0 {
