@@ -20,7 +20,6 @@ import (
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
-	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -99,7 +98,7 @@ func (g *gate) held() (n [5]int) {
 }
 
 func TestC9_C12_C14_AnAccountIsMadeAndRemovedWithAllOfIt(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	ctx := context.Background()
 	a := g.account("http://www.Example.de/", "cus-1")
 	if a.Domain != "example.de" || a.User != "example" || a.State != account.Making || a.Server != hostNode || a.Owner != "cus-1" || len(a.Password) < 16 {
@@ -171,7 +170,7 @@ func TestC9_C12_C14_AnAccountIsMadeAndRemovedWithAllOfIt(t *testing.T) {
 }
 
 func TestX14_ADomainNameBelongsToOneOfTheWholeFleet(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	ctx := context.Background()
 	a := g.account("example.de", "cus-1")
 	for _, domain := range []string{"example.de", "www.example.de", "shop.example.de", "a.b.example.de"} {
@@ -214,7 +213,7 @@ func TestX14_ADomainNameBelongsToOneOfTheWholeFleet(t *testing.T) {
 }
 
 func TestC15_PasswordsOfConsoleAndNodeChangeTogether(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	ctx := context.Background()
 	a := g.account("example.de", "")
 	before, err := g.HostedDocument(hostNode, a.ID)
@@ -245,7 +244,7 @@ func TestC15_PasswordsOfConsoleAndNodeChangeTogether(t *testing.T) {
 }
 
 func TestX9_NoPasswordIsStoredInClear(t *testing.T) {
-	backend := memkv.New(memkv.Options{})
+	backend := newState(t)
 	g := openFarm(t, backend)
 	ctx := WithOnce(context.Background(), NewOnce("ann", "key", "bearer"))
 	a, _, err := g.CreateAccount(ctx, ann, AccountDraft{Domain: "example.de", Offer: "ofr-gold"})
@@ -300,7 +299,7 @@ func (l *lossy) Commit(ctx context.Context, t kv.Txn) (int64, bool, error) {
 
 func TestX10_TheSameRequestAgainMakesOneAccountWhateverWasLost(t *testing.T) {
 	for lost := int32(1); lost <= 2; lost++ {
-		backend := &lossy{KV: memkv.New(memkv.Options{})}
+		backend := &lossy{KV: newState(t)}
 		g := openFarm(t, backend)
 		ctx := WithOnce(context.Background(), NewOnce("ann", "key", "bearer"))
 		d := AccountDraft{Domain: "example.de", Offer: "ofr-gold", Customer: "cus-1"}
@@ -319,7 +318,7 @@ func TestX10_TheSameRequestAgainMakesOneAccountWhateverWasLost(t *testing.T) {
 }
 
 func TestH18_AnAccountNeedsANodeThatCarriesAccounts(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	g.commit(func(tx *store.Tx) error { return store.Provisions.Delete(tx, hostNode) })
 	for server, words := range map[string]string{hostNode: "carries no accounts", "": "carries no accounts"} {
 		_, _, err := g.CreateAccount(context.Background(), ann, AccountDraft{Domain: "example.de", Offer: "ofr-gold", Server: server})
@@ -330,7 +329,7 @@ func TestH18_AnAccountNeedsANodeThatCarriesAccounts(t *testing.T) {
 }
 
 func TestC13_C16_P10_WhatTheSubscriptionGivesReachesTheNodeInTheSameCommit(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	ctx := context.Background()
 	a := g.account("example.de", "")
 	version := func() protocol.HostedAccount {
@@ -358,7 +357,7 @@ func TestC13_C16_P10_WhatTheSubscriptionGivesReachesTheNodeInTheSameCommit(t *te
 }
 
 func TestC22_TheDefaultMailboxIsMadeOrItIsToldWhyNot(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	g.commit(func(tx *store.Tx) error {
 		return store.AccountDefaults.Put(tx, "provider", plan.Defaults{DefaultMailbox: true, MailboxName: "info", VirusScan: plan.AsOffered, IMAP: plan.Off})
 	})
@@ -377,7 +376,7 @@ func TestC22_TheDefaultMailboxIsMadeOrItIsToldWhyNot(t *testing.T) {
 
 // TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade: default is what the reseller's accounts get, and else what the offer says; a word of the request wins.
 func TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	made := 0
 	imap := func(word string) bool {
 		t.Helper()
@@ -408,7 +407,7 @@ func TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade(t *testing.T) {
 }
 
 func TestX13_EverythingThatIsWrongWithAnAccountIsToldAtOnce(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	_, _, err := g.CreateAccount(context.Background(), ann, AccountDraft{Domain: "localhost", Offer: "ofr-no", Customer: "cus-no", Server: "srv-no", IMAP: "perhaps", VirusScan: "x", Shell: "/bin/zsh", AddOns: []string{"ofr-x"}})
 	var fields []string
 	for _, f := range fault.From(err).Fields {
@@ -422,7 +421,7 @@ func TestX13_EverythingThatIsWrongWithAnAccountIsToldAtOnce(t *testing.T) {
 }
 
 func TestH6_AccountsThatAnAgentCarriesAreNotMovedByHand(t *testing.T) {
-	g := openFarm(t, memkv.New(memkv.Options{}))
+	g := openFarm(t, newState(t))
 	g.account("example.de", "")
 	g.commit(func(tx *store.Tx) error { return putSellable(tx, "srv-0000000000000002", 2) })
 	if _, err := g.MoveContent(context.Background(), ann, hostNode, "srv-0000000000000002", "full"); !fault.Is(err, fault.KindRefused) || !strings.Contains(err.Error(), "example.de") {

@@ -19,7 +19,6 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
-	"github.com/steelyard/steelyard/controller/store/kv/memkv"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -40,7 +39,7 @@ const (
 
 func openGate(t *testing.T) *gate {
 	t.Helper()
-	return openGateOver(t, memkv.New(memkv.Options{}))
+	return openGateOver(t, newState(t))
 }
 
 func openGateOver(t *testing.T, backend kv.KV) *gate {
