@@ -13,6 +13,10 @@ import (
 // Dir makes a directory with this owner and mode, or gives them to the one that is there; changed tells whether anything was done. The directory that it is in must be
 // there and be changed by nobody but root; in others use [Tree.Dir]. What has the name and is no directory is refused.
 func Dir(path string, o Owner) (changed bool, err error) {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && o.of(&st) {
+		return false, nil // nearly always; to open it and the one above would cost six times as much
+	}
 	parent, err := openDir(filepath.Dir(path))
 	if err != nil {
 		return false, fmt.Errorf("make directory %s: %w", path, err)

@@ -32,14 +32,18 @@ func (p *Part) postfix(ctx context.Context) protocol.Component {
 		c.Problem = err.Error()
 		return c
 	}
-	c.Version, _ = p.parameter(ctx, "mail_version")
-	for _, want := range Prepare(p.o).Main {
-		has, err := p.parameter(ctx, want.Name)
-		if err != nil {
-			c.Problem = err.Error()
-			return c
-		}
-		if !want.in(has) {
+	wanted, names := Prepare(p.o).Main, []string{"mail_version"}
+	for _, want := range wanted {
+		names = append(names, want.Name)
+	}
+	has, err := p.parameters(ctx, names...)
+	if err != nil {
+		c.Problem = err.Error()
+		return c
+	}
+	c.Version = has["mail_version"]
+	for _, want := range wanted {
+		if !want.in(has[want.Name]) {
 			c.Problem = fmt.Sprintf("main.cf is not prepared: postconf -e '%s = %s', then postfix reload", want.Name, want.Value)
 			return c
 		}
@@ -76,8 +80,18 @@ func (w Parameter) in(value string) bool {
 	return true
 }
 
-func (p *Part) parameter(ctx context.Context, name string) (string, error) {
-	return quiet(ctx, p.o.Postconf, "-c", p.o.Postfix, "-h", name)
+// parameters are what main.cf says, by name; one that Postfix does not know is not among them.
+func (p *Part) parameters(ctx context.Context, names ...string) (map[string]string, error) {
+	said, err := quiet(ctx, p.o.Postconf, append([]string{"-c", p.o.Postfix}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]string{}
+	for line := range strings.Lines(said) {
+		name, value, _ := strings.Cut(line, "=")
+		has[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return has, nil
 }
 
 // quiet is what a program prints, without its warnings.
@@ -126,7 +140,7 @@ func (p *Part) clamav(ctx context.Context) protocol.Component {
 	}
 	c.Version, _, _ = strings.Cut(strings.TrimPrefix(said, "ClamAV "), "/")
 	want := Scanning()
-	if has, err := p.parameter(ctx, want.Name); err != nil || !want.in(has) {
+	if has, err := p.parameters(ctx, want.Name); err != nil || !want.in(has[want.Name]) {
 		c.Problem = fmt.Sprintf("no virus scan, mail is delivered unscanned: postconf -e '%s = %s', then postfix reload", want.Name, want.Value)
 	}
 	return c

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -26,6 +27,9 @@ func (c *claims) take(user string, names []string) error {
 		if other := c.user[name]; other != "" && other != user {
 			return fault.Conflict("%s is served on this node for the user %s; it can be this account's when that one has it no more", name, other)
 		}
+	}
+	if slices.Equal(c.byUser[user], names) {
+		return nil
 	}
 	c.leave(user)
 	c.add(user, names)
