@@ -6,7 +6,7 @@
 //
 // Rotation. The file is found again by inode and first line under its path or beside it (PATH.1, PATH-20261123, PATH.2.gz …), by its first line alone where it was copied
 // (copytruncate) or compressed. The inode alone says little: file systems give one out again at once, and a truncated file may have grown past the offset. Files are read
-// from the oldest to the living one, by the time of their last line. A renamed file is left when the next one has a line and nothing was written to it for
+// from the oldest to the living one, by the time of their last line. A renamed file is left when a later one has a line, or is itself rotated, and nothing was written to it for
 // [Settled]: a daemon writes to the old one until it is told to reopen, and slow ones until they are done.
 //
 // Loss. Where the file of a place is nowhere any more, Next says so in [Piece].Lost, and goes on with the oldest file that was written later: a gap is

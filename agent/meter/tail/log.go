@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -17,13 +16,13 @@ const Settled = time.Minute
 // Log is one log of a daemon. Not safe for concurrent use.
 type Log struct {
 	Path string
-	Now  func() time.Time
 
+	now      func() time.Time
 	unpacked *reader // of the compressed file that was read last
 }
 
 // New names a log; it need not be there yet.
-func New(path string) *Log { return &Log{Path: path, Now: time.Now} }
+func New(path string, now func() time.Time) *Log { return &Log{Path: path, now: now} }
 
 // Close forgets what is kept open. The log may be read again.
 func (l *Log) Close() {
@@ -31,52 +30,9 @@ func (l *Log) Close() {
 	l.unpacked = nil
 }
 
-// End is the place behind everything that is there now: for a log that was there before anybody counted it. The zero Place: there is no log.
-func (l *Log) End() (Place, error) {
-	f, err := look(l.Path)
-	if err != nil {
-		return Place{}, absent(err)
-	}
-	b := make([]byte, headMax)
-	r, err := open(f, 0)
-	if err != nil {
-		return Place{}, absent(err)
-	}
-	defer r.close()
-	n, err := r.fill(b)
-	if err != nil {
-		return Place{}, err
-	}
-	p := f.start(f.written)
-	if p.Head = head(b[:n]); p.Head == 0 {
-		return p, nil // no whole line: it is read when it is one
-	}
-	p.Offset, err = r.lastLine(f.size, b)
-	return p, err
-}
-
-// lastLine is the offset behind the last whole line.
-func (r *reader) lastLine(size int64, b []byte) (int64, error) {
-	for end := size; end > 0; {
-		from := max(0, end-int64(len(b)))
-		n, err := r.f.ReadAt(b[:end-from], from)
-		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
-			return from + int64(i) + 1, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		end = from
-	}
-	return 0, nil
-}
-
-// Next reads on behind a place, into buf. Nothing new is an empty piece whose To is the place. A log that is not there yet is empty. Errors: what the
+// Next reads on behind a place, into buf; behind the zero Place stands everything that is there, rotated files too. Nothing new is an empty piece whose To is the place. A log that is not there yet is empty. Errors: what the
 // file system says; the same place may be asked for again.
 func (l *Log) Next(from Place, buf []byte) (Piece, error) {
-	if from.IsZero() {
-		return l.begin(buf)
-	}
 	f, err := look(l.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Piece{From: from, To: from}, err
@@ -95,66 +51,58 @@ func (l *Log) Next(from Place, buf []byte) (Piece, error) {
 	return l.search(from, buf)
 }
 
-// begin reads a log that was never read, from its first line on.
-func (l *Log) begin(buf []byte) (Piece, error) {
-	f, err := look(l.Path)
-	if err != nil {
-		return Piece{}, absent(err)
-	}
-	f.living = true
-	piece, _, err := l.read(f, f.start(f.written), buf)
-	piece.From = Place{}
-	return piece, err
-}
-
 // search reads on where the place is not simply in the living file.
 func (l *Log) search(from Place, buf []byte) (Piece, error) {
 	none := Piece{From: from, To: from}
 	list, err := files(l.Path)
 	if err != nil {
-		return none, err
+		return none, absent(err)
 	}
 	if from.Head == 0 { // no line of that file was read: whatever became of it, it is among those that were written since
-		return l.onward(since(list, from), from, nil, buf)
+		return l.onward(since(list, from), from, from.Seen, nil, buf)
 	}
 	at := find(list, from)
 	if at < 0 {
-		return l.onward(since(list, from), from, &Gap{After: from.Seen}, buf)
+		return l.onward(since(list, from), from, from.Seen, &Gap{After: from.Seen}, buf)
 	}
 	f, here := list[at], from
 	here.Device, here.Inode = f.device, f.inode
 	piece, ok, err := l.read(f, here, buf)
 	switch {
 	case damaged(err):
-		return l.onward(list[at+1:], from, &Gap{After: from.Seen}, buf)
+		return l.onward(list[at+1:], from, f.written, &Gap{After: from.Seen}, buf)
 	case err != nil || ok && piece.hasMore():
 		piece.From = from
 		return piece, err
 	case !l.finished(f):
 		return none, nil
 	}
-	return l.onward(list[at+1:], from, nil, buf)
+	return l.onward(list[at+1:], from, f.written, nil, buf)
 }
 
-// onward goes on with the first of these files that has a line. A gap is told with it; without any file it waits for the next one that comes.
-func (l *Log) onward(list []*file, from Place, gap *Gap, buf []byte) (Piece, error) {
+// onward goes on with the first of these files that has a line; seen is the last change of the one before them. A gap is told with it; without any file it waits for the next one that comes.
+func (l *Log) onward(list []*file, from Place, seen time.Time, gap *Gap, buf []byte) (Piece, error) {
 	for _, f := range list {
 		if gap != nil && gap.Before.IsZero() {
 			gap.Before = f.written
 		}
-		piece, ok, err := l.read(f, f.start(from.Seen), buf)
+		piece, ok, err := l.read(f, f.start(seen), buf)
 		more := piece.hasMore()
 		piece.From, piece.Lost = from, gap
 		switch {
 		case damaged(err):
-			gap = &Gap{After: from.Seen}
+			gap = &Gap{After: seen}
 		case err != nil:
 			return Piece{From: from, To: from}, err
 		case ok && (more || gap != nil && f.living):
 			return piece, nil
 		}
 	}
-	return Piece{From: from, To: from}, nil
+	piece := Piece{From: from, To: from}
+	if n := len(list) - 1; n > 0 && !from.IsZero() { // rotated twice without a line: whoever writes has reopened, and what was read may be removed soon
+		piece.To = list[n].start(seen)
+	}
+	return piece, nil
 }
 
 // hasMore tells whether reading came further.

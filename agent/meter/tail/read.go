@@ -66,7 +66,7 @@ func (p *Piece) skip(n int) {
 }
 
 // finished tells whether nobody writes to a file any more.
-func (l *Log) finished(f *file) bool { return f.packed || l.Now().Sub(f.written) >= Settled }
+func (l *Log) finished(f *file) bool { return f.packed || l.now().Sub(f.written) >= Settled }
 
 // reader is at an offset of a file; the one of a compressed file is kept.
 func (l *Log) reader(f *file, offset int64) (*reader, error) {

@@ -1,0 +1,204 @@
+package meter
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard/steelyard/agent/meter/book"
+	"github.com/steelyard/steelyard/agent/meter/tail"
+)
+
+func tailPiece(lines []byte) tail.Piece { return tail.Piece{Lines: lines} }
+
+// node is a node's logs, the meter on them, and what was written to them.
+type node struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	dir   string
+	now   time.Time
+	users map[string]string
+	book  *book.Book
+	meter *Meter
+	want  map[string]book.Totals // by account
+	month []book.Month
+}
+
+func newNode(t *testing.T, seed uint64, accounts int) *node {
+	n := &node{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), users: map[string]string{}, want: map[string]book.Totals{}}
+	at := func(m time.Month) book.Quarter {
+		return book.QuarterOf(time.Date(2026, m, 1, 0, 0, 0, 0, time.UTC))
+	}
+	n.month = []book.Month{{Name: "2026", From: at(1), To: at(24)}}
+	for i := range accounts {
+		user := fmt.Sprint("user", i)
+		n.users[user] = fmt.Sprint("account", i)
+		n.must(os.MkdirAll(filepath.Join(n.dir, "logs", user), 0o750))
+	}
+	n.start()
+	return n
+}
+
+func (n *node) must(err error) {
+	n.t.Helper()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) site(user string) string { return filepath.Join(n.dir, "logs", user, "access.log") }
+func (n *node) ftp() string             { return filepath.Join(n.dir, "logs", "ftp.log") }
+
+// start is the agent's.
+func (n *node) start() {
+	b, err := book.Open(filepath.Join(n.dir, "book"), func() time.Time { return n.now })
+	n.must(err)
+	n.must(b.SetMonths(n.month))
+	n.book = b
+	n.meter = New(Options{Book: b, Sites: n.site, FTP: n.ftp(), Now: func() time.Time { return time.Now().Add(2 * tail.Settled) }})
+}
+
+// kill ends the agent, and takes some of what it wrote last from the disk: a write that was on its way.
+func (n *node) kill() {
+	n.must(n.book.Close())
+	files, err := filepath.Glob(filepath.Join(n.dir, "book", "*.book"))
+	n.must(err)
+	if len(files) > 0 {
+		f := files[len(files)-1]
+		info, err := os.Stat(f)
+		n.must(err)
+		n.must(os.Truncate(f, max(0, info.Size()-n.rnd.Int64N(40))))
+	}
+	n.start()
+}
+
+func (n *node) append(path, line string) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	n.must(err)
+	_, err = f.WriteString(line)
+	n.must(err)
+	n.must(f.Close())
+}
+
+// visit writes a line of a site's log.
+func (n *node) visit(user string) {
+	in, out := n.rnd.Uint64N(5000), n.rnd.Uint64N(1e9)
+	n.append(n.site(user), fmt.Sprintf("192.0.2.1 - - [x] \"GET /%s HTTP/1.1\" 200 1 \"-\" \"curl\" %d.%03d \"example.de\" %d %d \"OK\"\n",
+		strings.Repeat("x", n.rnd.IntN(100)), n.now.Unix(), n.rnd.IntN(1000), in, out))
+	n.had(user, book.WWW, in, out)
+}
+
+// transfer writes a line of ProFTPD's log, with others that are no transfers.
+func (n *node) transfer(user string) {
+	size := n.rnd.Uint64N(1e9)
+	command, in, out := "STOR", size, uint64(0)
+	if n.rnd.IntN(2) == 0 {
+		command, in, out = "RETR", 0, size
+	}
+	n.append(n.ftp(), fmt.Sprintf("%d %s %s 226 %d 1 2 \"success\" \"/x\"\n%d %s EXIT - - 5 6 \"-\" \"-\"\n", n.now.Unix(), user, command, size, n.now.Unix(), user))
+	n.had(user, book.FTP, in, out)
+}
+
+func (n *node) had(user string, class book.Class, in, out uint64) {
+	w := n.want[n.users[user]]
+	w[class].In += in
+	w[class].Out += out
+	n.want[n.users[user]] = w
+}
+
+// rotate renames a log, as logrotate does.
+func (n *node) rotate(path string) {
+	for i := 9; i > 0; i-- {
+		_ = os.Rename(fmt.Sprintf("%s.%d", path, i), fmt.Sprintf("%s.%d", path, i+1))
+	}
+	_ = os.Rename(path, path+".1")
+}
+
+func (n *node) look() {
+	n.t.Helper()
+	n.must(n.meter.Look(n.t.Context(), n.users))
+}
+
+func (n *node) check() {
+	n.t.Helper()
+	got := map[string]book.Totals{}
+	list, _ := n.book.Changed(0)
+	for _, r := range list {
+		got[r.Account] = r.Months[0]
+	}
+	for _, account := range n.users {
+		if got[account] != n.want[account] {
+			n.t.Fatalf("%s: counted %+v, written %+v", account, got[account], n.want[account])
+		}
+	}
+}
+
+func TestU1_U2_U3_U4_EveryByteOnceThroughKillsAndRotations(t *testing.T) {
+	for seed := range uint64(10) {
+		n := newNode(t, seed, 3)
+		for range 150 {
+			user := fmt.Sprint("user", n.rnd.IntN(3))
+			switch n.rnd.IntN(12) {
+			case 0:
+				n.kill()
+			case 1:
+				n.rotate(n.site(user))
+			case 2:
+				n.rotate(n.ftp())
+			case 3, 4:
+				n.look()
+			case 5, 6:
+				n.transfer(user)
+			default:
+				n.visit(user)
+			}
+			n.now = n.now.Add(time.Duration(n.rnd.IntN(120)) * time.Minute)
+		}
+		for range 12 {
+			n.look()
+		}
+		n.check()
+		n.must(n.book.Close())
+	}
+}
+
+func TestU3_UnknownLinesAreToldAndNothingElseIsLost(t *testing.T) {
+	n := newNode(t, 1, 1)
+	n.visit("user0")
+	n.append(n.site("user0"), "rubbish \xff\n\n"+strings.Repeat("x", 400)+"\n")
+	n.visit("user0")
+	n.look()
+	n.check()
+	if s := n.book.Source("www:account0"); s.Unknown != 3 {
+		t.Errorf("%d unknown lines", s.Unknown)
+	}
+	if s := n.meter.Samples()["www:account0"]; len(s) != sampleMax {
+		t.Errorf("sample %q", s)
+	}
+}
+
+func TestOneLogThatCannotBeReadKeepsNoneFromBeingCounted(t *testing.T) {
+	n := newNode(t, 1, 3)
+	n.visit("user0")
+	n.visit("user2")
+	n.must(os.Symlink("/etc/passwd", n.site("user1")))
+	if err := n.meter.Look(t.Context(), n.users); err == nil || !strings.Contains(err.Error(), n.site("user1")) {
+		t.Error(err)
+	}
+	n.check()
+}
+
+func TestALineOfALoginThatIsNobodysIsNotCounted(t *testing.T) {
+	n := newNode(t, 1, 1)
+	n.append(n.ftp(), fmt.Sprintf("%d operator STOR 226 10 1 2 \"success\" \"/x\"\n", n.now.Unix()))
+	n.transfer("user0")
+	n.look()
+	n.check()
+	if s := n.book.Source("ftp"); s.Unknown != 0 {
+		t.Error("a login of others is an unknown line")
+	}
+}
