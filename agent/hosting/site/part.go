@@ -94,7 +94,7 @@ func (p *Part) serve(a *part.Account, n names) error {
 	if php {
 		p.running[a.ID] = true
 		_, err = p.php.want(a.ID, a.User, p.o.pool(a))
-	} else if p.php != nil {
+	} else if p.php != nil && !(a.PHP && a.State == protocol.HostedSuspended) { // a pool that nobody leads to may stay: a reload of PHP-FPM is felt by all accounts
 		err = p.php.drop(a.User)
 	}
 	if err == nil && a.PHP && p.php == nil {

@@ -124,7 +124,11 @@ func TestSuspendedAccountsShowANoticeAndRunNothing(t *testing.T) {
 	n.settle(a, b)
 	n.put(a, "htdocs/index.html", "hello of alice")
 	a.State = protocol.HostedSuspended
+	before := n.read("state/php/generation.conf")
 	n.settle(a)
+	if n.read("state/php/generation.conf") != before {
+		t.Error("PHP-FPM was reloaded: everybody waits, and the cache of scripts is empty")
+	}
 	for _, host := range []string{"example.de", "www.example.de", "shop.example.de", "old.de"} {
 		n.must(host, "/x.php", 503, "not available")
 		if strings.Contains(n.get(host, "/").body, "alice") {
@@ -162,6 +166,15 @@ func TestC14_NothingOfASiteIsLeft(t *testing.T) {
 	}
 	hostingtest.Same(t, before, hostingtest.Picture(t, n.dir),
 		"nginx-", "php-fpm.log", "run/steelyard-generation", "state/nginx/generation.conf", "state/php/generation.conf", "logs/bob/")
+}
+
+func (n *node) read(name string) string {
+	n.t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.dir, name))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // contains is content once a file holds a text.
