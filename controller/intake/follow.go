@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
@@ -11,7 +12,7 @@ import (
 
 // FollowOffer brings one subscription to where everything around it is now, in one commit: offers that are being replaced give way to their
 // successors (rule C8), newer editions reach it (P6), what its node provides is looked at again (P13), and the reasons for which it is suspended
-// are judged (P10, P18). done tells that something became another. Repeated, it changes nothing: so a fan-out that stopped goes on by looking again.
+// are judged (P10, P18): this is where an overuse begins and ends, whoever counted it. Who is to be told of it is told in the same commit. done tells that something became another. Repeated, it changes nothing: so a fan-out that stopped goes on by looking again.
 func FollowOffer(tx *store.Tx, subscriptionID string, now time.Time) (done bool, err error) {
 	before, known, err := store.Subscriptions.Find(tx, subscriptionID)
 	if err != nil || !known {
@@ -30,16 +31,16 @@ func FollowOffer(tx *store.Tx, subscriptionID string, now time.Time) (done bool,
 		return false, err
 	}
 	look := &lookup{tx: tx}
-	after := following(before, look.Offer, subscription.Around{Provision: p, Use: use}, out, now)
+	after, reached := following(before, look.Offer, subscription.Around{Provision: p, Use: use}, out, now)
 	if look.err != nil || same(before, after) {
 		return false, look.err
 	}
-	return true, putSubscription(tx, access.System, "subscription.follow", before, after, "", now)
+	return true, cmp.Or(putSubscription(tx, access.System, "subscription.follow", before, after, "", now), tellOveruse(tx, &after, reached, now))
 }
 
 // following is what becomes of a subscription by what is around it. One that holds the present editions of its offers is only looked at again:
 // so what somebody took stays taken until a sync is asked for (rule P17).
-func following(s subscription.Subscription, find Finder, a subscription.Around, barred bool, now time.Time) subscription.Subscription {
+func following(s subscription.Subscription, find Finder, a subscription.Around, barred bool, now time.Time) (subscription.Subscription, []subscription.Over) {
 	before := s
 	behind := false
 	for _, offerID := range s.Offers() {
@@ -58,9 +59,11 @@ func following(s subscription.Subscription, find Finder, a subscription.Around, 
 	}
 	s = s.Expire(now).Judge(a.Use)
 	if barred {
-		return s.Suspend(subscription.Reseller)
+		s = s.Suspend(subscription.Reseller)
+	} else {
+		s = s.Unsuspend(subscription.Reseller)
 	}
-	return s.Unsuspend(subscription.Reseller)
+	return s.Warn(a.Use, now)
 }
 
 // barred reports whether the reseller of a path, or one above him, is suspended.
@@ -89,7 +92,8 @@ func Waiting(snap *store.Snapshot, s *subscription.Subscription, now time.Time) 
 		barred = barred || r.State == reselling.Suspended
 		id = r.Parent
 	}
-	return !same(*s, following(*s, snapshot{snap}.Offer, aroundIn(snap, s), barred, now))
+	after, _ := following(*s, snapshot{snap}.Offer, aroundIn(snap, s), barred, now)
+	return !same(*s, after)
 }
 
 // FinishReplace deletes an offer that is being replaced once nobody has it any more. While somebody has, it does nothing.

@@ -9,5 +9,8 @@
 // Three regions live side by side (P7): locked or following, unsynced or synced, and suspended for a set of reasons or active. No deed on one
 // changes another, with one exception that P8 wants: a value of one's own locks.
 //
+// Overuse (P18) is judged from what whoever counts disk space and traffic says there is: [Subscription.Judge] suspends and lifts that, [Subscription.Warn] says who
+// is to be told, once in a month for each limit. Both are called for every new figure, in one place: intake.FollowOffer.
+//
 // It knows no clock, no store and no account. [Preview] runs the same functions as the sync that follows, and so cannot tell anything else.
 package subscription

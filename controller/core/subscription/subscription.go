@@ -23,7 +23,8 @@ type Subscription struct {
 	Unsynced  []plan.Deviation          `json:"unsynced,omitempty"` // promises that cannot be kept (P9); none: synced
 	Suspended []string                  `json:"suspended,omitempty" enum:"manual,expired,overuse,reseller"`
 	ExpiresAt time.Time                 `json:"expires_at,omitzero"`
-	Result    Result                    `json:"result"` // of the last sync
+	Warned    map[string]Warning        `json:"warned,omitempty"` // by property: limits of whose overuse somebody was told (P18)
+	Result    Result                    `json:"result"`           // of the last sync
 	CreatedAt time.Time                 `json:"created_at"`
 	ChangedAt time.Time                 `json:"changed_at"`
 }

@@ -673,3 +673,47 @@ func TestP9_ANodeIsNeverAskedForMoreThanItProvides(t *testing.T) {
 		}
 	}
 }
+
+// TestP18_TheOwnerIsToldOnceForEachLimitAndMonth: where the policy says so; however often figures come, and go up and down.
+func TestP18_TheOwnerIsToldOnceForEachLimitAndMonth(t *testing.T) {
+	now := time.Date(2026, 3, 31, 23, 0, 0, 0, time.UTC)
+	for _, policy := range plan.Policies {
+		s := bought(t, edited(gold(), plan.Values{plan.Overuse: plan.Chosen(policy), plan.TrafficMiB: plan.Number(5000)}))
+		warn := func(when string, use Use, at time.Time, want ...string) {
+			t.Helper()
+			if !plan.Tells(policy) {
+				want = nil
+			}
+			var list []Over
+			s, list = s.Warn(use, at)
+			var got []string
+			for _, o := range list {
+				got = append(got, o.Property)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, %s: told of %v, not %v", policy, when, got, want)
+			}
+		}
+		atLimit := []string{plan.DiskMiB}
+		if !plan.Stops(policy) {
+			atLimit = nil // more than the limit is possible, and only that is told (C23)
+		}
+		warn("within", Use{plan.DiskMiB: 999, plan.TrafficMiB: 5000}, now)
+		warn("mailboxes", Use{plan.Mailboxes: 1000}, now)
+		warn("at the limit", Use{plan.DiskMiB: 1000, plan.TrafficMiB: 5000}, now, atLimit...)
+		if plan.Stops(policy) {
+			warn("more traffic", Use{plan.DiskMiB: 1000, plan.TrafficMiB: 5001}, now, plan.TrafficMiB)
+		} else {
+			warn("more", Use{plan.DiskMiB: 1001, plan.TrafficMiB: 5001}, now, plan.DiskMiB, plan.TrafficMiB)
+		}
+		warn("again", Use{plan.DiskMiB: 1001, plan.TrafficMiB: 9999}, now)
+		warn("less", Use{plan.DiskMiB: 1}, now)
+		warn("more again", Use{plan.DiskMiB: 1002}, now.Add(59*time.Minute))
+		warn("the next month", Use{plan.DiskMiB: 1002}, now.Add(time.Hour), plan.DiskMiB)
+		s = s.Suspend(Manual)
+		warn("suspended", Use{plan.DiskMiB: 1002, plan.TrafficMiB: 9999}, now.Add(time.Hour))
+		if !plan.Tells(policy) && len(s.Warned) > 0 {
+			t.Errorf("%s: noted %v", policy, s.Warned)
+		}
+	}
+}
