@@ -25,7 +25,8 @@ type view struct {
 
 // user is a database user as the server has it.
 type user struct {
-	priv   string            // how it logs in, and its rights on everything, as the server stores them
+	is     stored            // how it logs in, and its rights on everything
+	sane   bool              // is could be read
 	grants map[string]rights // by pattern
 	finer  bool              // it has rights on single tables, columns or routines
 }
@@ -43,18 +44,12 @@ type stored struct {
 
 // as reports whether the user logs in as wanted.
 func (u *user) as(want stored) bool {
-	var is stored
-	if json.Unmarshal([]byte(u.priv), &is) != nil {
-		return false
-	}
-	return is.Plugin == native && is.Digest == want.Digest && is.Locked == want.Locked && is.Connections == want.Connections && len(is.Or) <= 1 && string(is.Changed) != "0"
+	is := u.is
+	return u.sane && is.Plugin == native && is.Digest == want.Digest && is.Locked == want.Locked && is.Connections == want.Connections && len(is.Or) <= 1 && string(is.Changed) != "0"
 }
 
 // plain reports whether it has rights on whole databases only.
-func (u *user) plain() bool {
-	var is stored
-	return json.Unmarshal([]byte(u.priv), &is) == nil && is.Access == "0" && !u.finer
-}
+func (u *user) plain() bool { return u.sane && u.is.Access == "0" && !u.finer }
 
 // account is what the server has of one account: its user, nil for none, and which of the databases that were asked for there are.
 type account struct {
@@ -129,7 +124,9 @@ func (p *Part) keep(name string, is account, databases []string) {
 func (p *Part) users(ctx context.Context, where string) (map[string]*user, error) {
 	users := map[string]*user{}
 	err := p.rows(ctx, "SELECT User, Priv FROM mysql.global_priv WHERE Host = 'localhost'"+where, func(name, priv, _ string) {
-		users[name] = &user{priv: priv, grants: map[string]rights{}}
+		u := &user{grants: map[string]rights{}}
+		u.sane = json.Unmarshal([]byte(priv), &u.is) == nil
+		users[name] = u
 	})
 	if err != nil {
 		return nil, err

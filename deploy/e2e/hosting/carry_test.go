@@ -48,17 +48,29 @@ type carrier struct {
 
 func begin(t *testing.T, dir string, parts []part.Part) *carrier {
 	t.Helper()
+	c := open(t, dir, parts)
+	c.run()
+	return c
+}
+
+// open reads the documents that the node has, and does nothing yet.
+func open(t *testing.T, dir string, parts []part.Part) *carrier {
+	t.Helper()
 	node, err := hosting.New(hosting.Options{Dir: filepath.Join(dir, "hosted"), Parts: parts, Layout: part.Standard, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	return &carrier{t: t, node: node}
+}
+
+func (c *carrier) run() {
+	ctx, cancel := context.WithCancel(c.t.Context())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		node.Run(ctx)
+		c.node.Run(ctx)
 	}()
-	return &carrier{t: t, node: node, end: func() { cancel(); <-over }}
+	c.end = func() { cancel(); <-over }
 }
 
 func (c *carrier) until(what string, f func() error) { c.t.Helper(); hostingtest.Until(c.t, what, f) }
