@@ -13,10 +13,10 @@ import (
 // most is how much of what a program printed is kept, bytes.
 const most = 64 << 10
 
-// Run runs a program to its end, for at most a minute, and returns what it printed. The fault of one that failed ends with its last words. Arguments
+// Run runs a program to its end, for at most three minutes (a busy nginx tests thousands of sites in more than one), and returns what it printed. The fault of one that failed ends with its last words. Arguments
 // are seen by everybody on the node: no secrets.
 func Run(ctx context.Context, program string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out tail
