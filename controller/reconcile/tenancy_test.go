@@ -159,14 +159,15 @@ func (h *tenancy) comes(what string, holds func() bool) {
 	h.t.Fatalf("never came to pass: %s\n%s", what, strings.Join(snapshotOf(h.saga).portrait(), "\n"))
 }
 
-// asShallBe waits until the node has made true the newest of the account, which is in a state.
+// asShallBe waits until the node has made true the newest of the account, which is in a state, and what it let go of is free.
 func (h *tenancy) asShallBe(state string) {
 	h.t.Helper()
 	h.comes("the account is "+state, func() bool {
 		a := h.theAccount()
 		d, told := rows(h, store.Hosted)[a.ID]
 		o := rows(h, store.HostedResults)[a.ID]
-		return a.State == state && (!told || o.Done(d.Account.Version))
+		letGo := len(a.Dropped)+len(a.Removing.Databases)+len(a.Removing.Mailboxes) == 0
+		return a.State == state && letGo && (!told || o.Done(d.Account.Version))
 	})
 }
 
