@@ -3,9 +3,11 @@ package hostingtest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,12 +104,21 @@ func started(box int, over <-chan error) (leader int, err error) {
 	return 0, errors.New("systemd did not come up in the container")
 }
 
-// sweep takes away the empty groups of control that nspawn leaves.
+// sweep takes away the empty groups of control that nspawn and the systemd in it leave. One that is used stays.
 func sweep() {
 	for _, pattern := range []string{"/sys/fs/cgroup/*/payload", "/sys/fs/cgroup/*/supervisor", "/sys/fs/cgroup/payload", "/sys/fs/cgroup/supervisor"} {
 		list, _ := filepath.Glob(pattern)
 		for _, dir := range list {
-			_ = syscall.Rmdir(dir) // one that is used stays
+			var all []string
+			_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					all = append(all, path)
+				}
+				return nil
+			})
+			for _, path := range slices.Backward(all) { // what is below first
+				_ = syscall.Rmdir(path)
+			}
 		}
 	}
 }
