@@ -216,9 +216,9 @@ func TestX15_WhatResistsIsToldAndKeepsTheName(t *testing.T) {
 // TestWhatBelongsToNoAccountIsNotTouched: users and databases of the operator.
 func TestWhatBelongsToNoAccountIsNotTouched(t *testing.T) {
 	s := start(t)
-	s.may(s.login("root", ""), "CREATE USER backup@localhost IDENTIFIED BY 'x'", "CREATE DATABASE shop_old", "GRANT SELECT ON *.* TO backup@localhost")
+	s.may(s.login("root", ""), "CREATE USER backups@localhost IDENTIFIED BY 'x'", "CREATE DATABASE shop_old", "GRANT SELECT ON *.* TO backups@localhost")
 	before := s.state()
-	for _, a := range []*partAccount{hosted("backup", "backup_a"), hosted("shop", "shop_a")} {
+	for _, a := range []*partAccount{hosted("backups", "backups_a"), hosted("shop", "shop_a")} {
 		if err := s.part.Ensure(t.Context(), a); !fault.Is(err, fault.KindConflict) {
 			t.Errorf("%s: %v", a.User, err)
 		}

@@ -12,10 +12,6 @@ import (
 // host is where all database users of accounts log in from: the node itself.
 const host = "localhost"
 
-// reserved are user names that the server gives a meaning, or whose databases could be its own: "performance" and performance_schema, "test", which
-// everybody may use on many servers.
-var reserved = []string{"root", "mysql", "mariadb", "sys", "information", "performance", "test", "public", "debian", "galera"}
-
 // maxDatabase is the longest name of a database, bytes.
 const maxDatabase = 64
 
@@ -24,7 +20,7 @@ func check(a *protocol.HostedAccount) error {
 	var c fault.Check
 	c.Require(a.State == protocol.HostedPresent || a.State == protocol.HostedSuspended, "state", "is %.20q; it cannot be made so", a.State)
 	c.Require(protocol.UserName(a.User), "user", "is %.40q, which is no name of a hosted user", a.User)
-	c.Require(!slices.Contains(reserved, a.User), "user", "is %q, which has a meaning for the database server; the account needs another name to have databases", a.User)
+	c.Require(!protocol.ReservedUser(a.User), "user", "is %q, which has a meaning for the database server; the account needs another name to have databases", a.User)
 	for i, name := range a.Databases {
 		checkDatabase(&c, file.Nth("databases", i, ""), a.User, name)
 		c.Require(!slices.Contains(a.DatabasesGone, name), file.Nth("databases", i, ""), "is %.80q, which databases_gone names, too", name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -48,7 +47,7 @@ func check(a *part.Account) error {
 	}
 	var c fault.Check
 	c.Require(a.State != protocol.HostedGone, "state", "is %q; that is for Remove", a.State)
-	c.Require(!slices.Contains(reserved, a.User), "user", "is %q, a name that a program of the system uses", a.User)
+	c.Require(!protocol.ReservedUser(a.User), "user", "is %q, a name that a program of the system uses, or that misleads", a.User)
 	file.CheckDigest(&c, "password", a.Password)
 	if a.Shell != "" && unix.Access(a.Shell, unix.X_OK) != nil {
 		c.Add("shell", "is %s, which this node has not", a.Shell)
@@ -133,13 +132,4 @@ func (p *Part) shut(ctx context.Context, a *part.Account, u *user) error {
 	changed.Login = false
 	_, err := p.users.put(changed)
 	return err
-}
-
-// reserved are names that Debian packages give to users and groups of theirs: one of these installed later would take the customer's.
-var reserved = []string{
-	"root", "daemon", "bin", "sys", "sync", "games", "man", "mail", "news", "uucp", "proxy", "backup", "list", "irc", "gnats", "nobody", "nogroup", "adm", "tty", "disk", "kmem", "dialout", "fax",
-	"voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "operator", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "users", "input", "kvm", "render", "sgx", "wheel", "crontab", "ssh",
-	"sshd", "ftp", "proftpd", "vsftpd", "nginx", "www", "apache", "apache2", "postfix", "postdrop", "dovecot", "dovenull", "vmail", "mysql", "mariadb", "postgres", "redis", "memcache", "clamav", "opendkim", "rspamd",
-	"amavis", "debian", "admin", "hosting", "steelyard", "syslog", "messagebus", "ntp", "chrony", "bind", "unbound", "named", "stunnel4", "docker", "lxd", "libvirt", "nagios", "zabbix", "munin", "puppet", "ansible",
-	"prometheus", "grafana", "etcd", "haproxy", "varnish", "squid", "snmp", "tcpdump", "halt", "shutdown", "uuidd", "lp", "netdev", "ssl", "tss", "swtpm", "systemd", "phpmyadmin", "roundcube", "mailman", "cyrus", "exim",
 }

@@ -56,7 +56,7 @@ func TestX15_UserNamesAreNamesOfUsersAndNobodyElses(t *testing.T) {
 			t.Errorf("%s has only %v", domain, list)
 		}
 		for _, name := range list {
-			if !protocol.UserName(name) || slices.Contains(reserved, name) {
+			if !protocol.UserName(name) || protocol.ReservedUser(name) {
 				t.Errorf("%s: %q is no name for a user", domain, name)
 			}
 		}
