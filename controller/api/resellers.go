@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -34,10 +35,18 @@ type (
 )
 
 type (
-	resellerBody struct{ intake.ResellerDraft }
-	planBody     struct{ intake.PlanDraft }
-	signUpBody   struct{ intake.SignUpDraft }
-	serversBody  struct {
+	resellerBody    struct{ intake.ResellerDraft }
+	planBody        struct{ intake.PlanDraft }
+	signUpBody      struct{ intake.SignUpDraft }
+	planPreviewBody struct {
+		Limits   map[string]*reselling.Limit `json:"limits,omitempty" doc:"Those that would be others; null: the plan would say nothing of it. The rest stays."`
+		Oversell *bool                       `json:"oversell,omitempty"`
+	}
+	unsetBody struct {
+		Limits []string `json:"limits" doc:"Resources, and oversell."`
+		Reason string   `json:"reason,omitempty" doc:"Kept in the audit log."`
+	}
+	serversBody struct {
 		Servers []string `json:"servers" doc:"Ids of the servers, 1 to 100. Each is assigned by itself: that one cannot be assigned keeps no other from it."`
 	}
 	unassignBody struct {
@@ -63,6 +72,26 @@ func (b *resellerBody) check(c *fault.Check, look intake.Lookup, st *state) {
 }
 func (b *planBody) check(c *fault.Check, look intake.Lookup, _ *state)   { b.Check(c, look, "") }
 func (b *signUpBody) check(c *fault.Check, look intake.Lookup, _ *state) { b.Check(c, look) }
+
+func (b *unsetBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
+	c.Require(len(b.Reason) <= intake.MaxReason, "reason", "is longer than %d bytes", intake.MaxReason)
+}
+
+// onto is the draft of a plan as the body would have it.
+func (b *planPreviewBody) onto(d intake.PlanDraft) (intake.PlanDraft, error) {
+	limits := reselling.Limits{}
+	maps.Copy(limits, d.Limits)
+	for name, l := range b.Limits {
+		if delete(limits, name); l != nil {
+			limits[name] = *l
+		}
+	}
+	d.Limits = limits
+	if b.Oversell != nil {
+		d.Oversell = *b.Oversell
+	}
+	return d, nil
+}
 
 func (b *serversBody) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	c.Require(len(b.Servers) > 0, "servers", "is empty; name at least one server")
@@ -94,6 +123,32 @@ func (a *API) registerResellers() {
 			_, _, err := a.in.EditReseller(c.ctx(), c.actor(), id, rev, apply)
 			return err
 		})
+	without(a, "GET /v1/resellers/{id}/standing", about{
+		summary: "A reseller's limits from all sides: what each is, where it comes from, and what counts against it", tag: "resellers", answer: intake.ResellerStanding{},
+	}, func(c *call) (reply, error) {
+		r, err := a.find(c, "resellers")
+		if err != nil {
+			return reply{}, err
+		}
+		st, err := a.in.StandingOfReseller(r.id)
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{body: render(&st)}, nil
+	})
+	withBody(a, "POST /v1/resellers/{id}/unset", about{
+		summary: "Let limits be again what the reseller's plan says (P8a)", tag: "resellers", answer: Reseller{},
+		detail: "Limits that were set by hand are kept from edits of the plan; own lists them.",
+	}, func(c *call, b *unsetBody) (reply, error) {
+		r, err := a.find(c, "resellers")
+		if err != nil {
+			return reply{}, err
+		}
+		if _, _, err := a.in.UnsetLimits(c.ctx(), c.actor(), r.id, b.Limits, b.Reason); err != nil {
+			return reply{}, err
+		}
+		return a.shown(c, "resellers", r.id)
+	})
 	for action, to := range map[string]struct{ state, summary string }{
 		"disable":  {reselling.Disabled, "Keep a reseller's people out; what he has goes on"},
 		"suspend":  {reselling.Suspended, "Keep a reseller's people and all his customers out, and give him nothing new"},
@@ -114,11 +169,15 @@ func (a *API) registerPlans() {
 			p, _, err := a.in.CreatePlan(c.ctx(), c.actor(), b.PlanDraft)
 			return c.created("reseller-plans", p.ID, &p, "", err)
 		})
-	editor(a, "reseller-plans", "Change a plan", ResellerPlan{}, intake.PlanDraft.Check,
+	editor(a, "reseller-plans", "Change a plan, and bring it to everybody who has it (P6)", ResellerPlan{}, intake.PlanDraft.Check,
 		func(c *call, id string, rev int64, apply func(intake.PlanDraft) (intake.PlanDraft, error)) error {
 			_, _, err := a.in.EditPlan(c.ctx(), c.actor(), id, rev, apply)
 			return err
 		})
+	withBody(a, "POST /v1/reseller-plans/{id}/preview", about{
+		summary: "Tell what an edit of a plan would do (P6, P12)", tag: "reseller-plans", answer: reselling.PlanReport{},
+		detail: "Changes nothing. Tells which resellers would get other limits, who would be over a limit (C23), who keeps what was set by hand, and who would not get all of it because who is above him has no more.",
+	}, a.previewPlan)
 	a.remover("reseller-plans", "Delete a plan that has no server and that nobody waits for (H17)", func(c *call, id string, rev int64) (int64, error) {
 		return a.in.DeletePlan(c.ctx(), c.actor(), id, rev)
 	})
@@ -136,6 +195,18 @@ func (a *API) registerPlans() {
 				return a.in.UnassignAll(c.ctx(), c.actor(), plan, b.Servers, b.Reason)
 			})
 		})
+}
+
+func (a *API) previewPlan(c *call, b *planPreviewBody) (reply, error) {
+	r, err := a.find(c, "reseller-plans")
+	if err != nil {
+		return reply{}, err
+	}
+	report, err := a.in.PreviewPlan(r.id, b.onto)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{body: render(&report)}, nil
 }
 
 func (a *API) assigning(c *call, do func(plan string) (intake.Assignment, int64, error)) (reply, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,15 @@ var setValues = field{name: "values", kind: values, usage: valuesUsage, required
 func (p *program) offerActions() []*cobra.Command {
 	n := find("offer")
 	return []*cobra.Command{
-		p.previewCommand(n),
+		p.previewCommand(n, preview{
+			long:    "Tells who would get other values, who would be over a limit, and who would become unsynced because his node lacks something. Nothing is changed.",
+			example: "  steelyard offer preview Gold --values mailboxes=5,php=on",
+			fields: []field{
+				{name: "name", usage: "another name"},
+				{name: "values", kind: values, usage: valuesUsage},
+				{name: "changeable", kind: list, usage: "properties that the subscriber may change"},
+			},
+		}),
 		p.deed(n, deed{
 			use: "replace", short: "Move everybody who has it to another offer, then delete it", below: "/replace", verb: "is being replaced", question: "Move everybody who has %s to the other offer, and delete it?",
 			long:   "Moves everybody who has the offer to another one of the same kind, one after the other, and deletes it when the last one was moved.\nWhat subscriptions have of their own stays.",
@@ -51,14 +60,19 @@ func (p *program) offerActions() []*cobra.Command {
 	}
 }
 
-// previewCommand tells what an edit of an offer would do.
-func (p *program) previewCommand(n *noun) *cobra.Command {
+// preview is what an edit would do, before it is made.
+type preview struct {
+	long, example string
+	fields        []field
+}
+
+// previewCommand tells what an edit of an offer, or of a reseller plan, would do.
+func (p *program) previewCommand(n *noun, pre preview) *cobra.Command {
 	c := &cobra.Command{
-		Use: "preview OFFER", Short: "Tell what an edit would do, and change nothing", Args: exactly("the name or id of one offer"), ValidArgsFunction: p.completeArg(n.name),
-		Long:    "Tells who would get other values, who would be over a limit, and who would become unsynced because his node lacks something. Nothing is changed.",
-		Example: "  steelyard offer preview Gold --values mailboxes=5,php=on",
+		Use: "preview " + strings.ToUpper(n.name), Short: "Tell what an edit would do, and change nothing", Args: exactly("the name or id of one " + n.name), ValidArgsFunction: p.completeArg(n.name),
+		Long: pre.long, Example: pre.example,
 	}
-	f := p.form(c, []field{{name: "name", usage: "another name"}, {name: "values", kind: values, usage: valuesUsage}, {name: "changeable", kind: list, usage: "properties that the subscriber may change"}})
+	f := p.form(c, pre.fields)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		body, err := f.body(c.Context(), c.Flags())
 		if err != nil {
@@ -85,7 +99,7 @@ func (p *program) subscriptionActions() []*cobra.Command {
 	n := find("subscription")
 	addOn := []field{{name: "offer", kind: ref, of: "offer", usage: "the add-on", required: true}}
 	return []*cobra.Command{
-		p.standingCommand(n),
+		p.standingCommand(n, "Where each value comes from, what a sync would do, and what is over its limit"),
 		p.deed(n, deed{use: "sync", short: "Bring it to the present editions of its plan and add-ons", below: "/sync", verb: "is synced", fields: []field{reason(false)}}),
 		p.deed(n, deed{use: "take", short: "Accept what is available instead of what is promised", below: "/take", verb: "has what is available", fields: []field{reason(false)}}),
 		p.deed(n, deed{use: "unlock", short: "Give up the values that locked it, and sync it", below: "/unlock", verb: "follows its plan", fields: []field{reason(false)}}),
@@ -105,11 +119,11 @@ func (p *program) subscriptionActions() []*cobra.Command {
 	}
 }
 
-// standingCommand shows a subscription from all sides.
-func (p *program) standingCommand(n *noun) *cobra.Command {
+// standingCommand shows a subscription, or a reseller, from all sides.
+func (p *program) standingCommand(n *noun, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: "standing SUBSCRIPTION", Short: "Where each value comes from, what a sync would do, and what is over its limit",
-		Args: exactly("the name or id of one subscription"), ValidArgsFunction: p.completeArg(n.name),
+		Use: "standing " + strings.ToUpper(n.name), Short: short,
+		Args: exactly("the name or id of one " + n.name), ValidArgsFunction: p.completeArg(n.name),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := p.resolve(c.Context(), n.name, args[0])
 			if err != nil {

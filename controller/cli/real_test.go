@@ -416,6 +416,15 @@ func (r *real) plans() {
 	r.do("", "reseller-plan create --name silver --allocated-server")
 	r.do("", "reseller-plan edit silver --name gold")
 	r.do("", "reseller-plan show gold")
+	r.do("", "reseller-plan edit gold --limits mailboxes=500 --oversell")
+	r.do("", "reseller-plan preview gold --limits mailboxes=400")
+	if out := r.do("", "reseller standing nord").out; !strings.Contains(out, "disk_mib") {
+		r.t.Errorf("%s", out)
+	}
+	unset := runWith(r.t, map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}, "", Hooks{}, "reseller", "unset", "nord", "--limits", "mailboxes")
+	if unset.status != failed || !strings.Contains(unset.err, "has no plan") {
+		r.t.Errorf("unset: %+v", unset)
+	}
 	for _, use := range []string{"assign", "unassign"} {
 		env := map[string]string{"STEELYARD_URL": r.url, "STEELYARD_TOKEN": r.token}
 		if res := runWith(r.t, env, "", Hooks{}, "reseller-plan", use, "gold", "web1"); res.status != failed || !strings.Contains(res.out, "refused") {

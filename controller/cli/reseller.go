@@ -33,6 +33,11 @@ func limitsOf(flag string, given map[string]string) (map[string]any, error) {
 	return body, c.Err("the limits are not understood")
 }
 
+const (
+	limitsUsage   = "how much he may have: servers=5,customers=100,disk_mib=none,mailboxes=500; none is no limit, which is not 0"
+	oversellUsage = "he may promise more than his limits; they hold for what there is then"
+)
+
 func (p *program) resellerActions() []*cobra.Command {
 	n := find("reseller")
 	return []*cobra.Command{
@@ -40,6 +45,11 @@ func (p *program) resellerActions() []*cobra.Command {
 		p.deed(n, deed{
 			use: "suspend", short: "Keep his people and all his customers out, and give him nothing new", below: "/suspend", verb: "is suspended", fields: []field{reason(true)},
 			question: "Keep reseller %s out with all his customers, and those of the resellers below him?",
+		}),
+		p.standingCommand(n, "Where each limit comes from, and what counts against it"),
+		p.deed(n, deed{
+			use: "unset", short: "Let limits be again what his plan says", below: "/unset", verb: "has what his plan says",
+			fields: []field{{name: "limits", kind: list, usage: "which ones; oversell is one", required: true}, reason(false)},
 		}),
 		p.deed(n, deed{use: "activate", short: "Let him work again", below: "/activate", verb: "is active", fields: []field{reason(false)}}),
 	}
@@ -58,7 +68,12 @@ func (p *program) signUpActions() []*cobra.Command {
 func (p *program) planActions() []*cobra.Command {
 	assign := p.allot("assign", "Assign servers to a plan; who signs up for it gets the longest assigned one", nil)
 	unassign := p.allot("unassign", "Take servers that nobody got yet out of a plan", []field{reason(false)})
-	return []*cobra.Command{assign, unassign}
+	preview := p.previewCommand(find("reseller-plan"), preview{
+		long:    "Tells which resellers would get other limits, who would be over a limit, who keeps what was set by hand, and who would not get all of it. Nothing is changed.",
+		example: "  steelyard reseller-plan preview gold --limits disk_mib=500000,mailboxes=none",
+		fields:  []field{{name: "limits", kind: limits, usage: limitsUsage}, {name: "oversell", kind: yes, usage: oversellUsage}},
+	})
+	return []*cobra.Command{assign, unassign, preview}
 }
 
 // allot is the command that assigns servers, or the one that takes them back.

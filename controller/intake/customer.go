@@ -107,7 +107,7 @@ func (in *Intake) CreateCustomer(ctx context.Context, actor access.Actor, d Cust
 
 // countCustomer counts one more customer of a reseller.
 func countCustomer(tx *store.Tx, r reselling.Reseller) error {
-	limit := r.Limits[reselling.Customers]
+	limit := r.Limits.Of(reselling.Customers)
 	if !limit.Allows(r.Customers + 1) {
 		return fault.Refused("reseller %s has %d customers, and may have %s; raise limits.%s of the reseller first", r.Name, r.Customers, limit, reselling.Customers)
 	}

@@ -17,18 +17,29 @@ import (
 
 // PlanDraft is what a person says of a reseller plan.
 type PlanDraft struct {
-	Name            string `json:"name" doc:"Shown to people; unique without regard to case."`
-	AllocatedServer bool   `json:"allocated_server,omitempty" doc:"Who signs up gets a whole server (H10)."`
+	Name            string           `json:"name" doc:"Shown to people; unique without regard to case."`
+	AllocatedServer bool             `json:"allocated_server,omitempty" doc:"Who signs up gets a whole server (H10)."`
+	Limits          reselling.Limits `json:"limits,omitempty" doc:"What who signs up may have, by resource: a whole number, or \"no limit\". Of one that is missing the plan says nothing. What was named for a reseller by hand stays his own."`
+	Oversell        bool             `json:"oversell,omitempty" doc:"Who signs up may promise more than his limits; they hold for what there is then."`
 }
 
 // DraftOfPlan is the draft that would make p.
 func DraftOfPlan(p reselling.Plan) PlanDraft {
-	return PlanDraft{Name: p.Name, AllocatedServer: p.AllocatedServer}
+	return PlanDraft{Name: p.Name, AllocatedServer: p.AllocatedServer, Limits: p.Limits, Oversell: p.Oversell}
 }
 
 func (d PlanDraft) onto(p reselling.Plan) reselling.Plan {
-	p.Name, p.AllocatedServer = d.Name, d.AllocatedServer
+	p.Name, p.AllocatedServer, p.Limits, p.Oversell = d.Name, d.AllocatedServer, d.Limits, d.Oversell
 	return p
+}
+
+// edited is p as the draft wants it; its version grows when resellers get something else.
+func (d PlanDraft) edited(p reselling.Plan) reselling.Plan {
+	after := d.onto(p)
+	if !after.Gives(&p) {
+		after.Version++
+	}
+	return after
 }
 
 // Check records all fields that are wrong; self is the plan that is edited.
@@ -48,14 +59,15 @@ func (in *Intake) CreatePlan(ctx context.Context, actor access.Actor, d PlanDraf
 		if err := checked(tx, "the plan cannot be made", func(c *fault.Check, look Lookup) { d.Check(c, look, "") }); err != nil {
 			return err
 		}
-		p = d.onto(reselling.Plan{ID: fresh, CreatedAt: now})
+		p = d.onto(reselling.Plan{ID: fresh, Version: 1, CreatedAt: now})
 		return cmp.Or(store.ResellerPlans.Create(tx, p.ID, p), rename(tx, "reseller-plans", "", p.Name, p.ID),
 			audit(tx, actor, "plan.create", "reseller-plans/"+p.ID, nil, p, "", now), remember(tx, "reseller-plans", p.ID, p, now))
 	})
 	return p, rev, err
 }
 
-// EditPlan changes a plan that is still at revision rev. It goes on handing out servers while it has some.
+// EditPlan changes a plan that is still at revision rev. It goes on handing out servers while it has some. When it gives something else then, its
+// version grows, and it reaches everybody who has it (rule P6).
 func (in *Intake) EditPlan(ctx context.Context, actor access.Actor, planID string, rev int64, edit func(PlanDraft) (PlanDraft, error)) (p reselling.Plan, at int64, err error) {
 	now := in.now()
 	at, err = in.store.Change(ctx, func(tx *store.Tx) error {
@@ -80,7 +92,7 @@ func (in *Intake) EditPlan(ctx context.Context, actor access.Actor, planID strin
 		}); err != nil {
 			return err
 		}
-		p = d.onto(before)
+		p = d.edited(before)
 		return cmp.Or(store.ResellerPlans.Put(tx, planID, p), rename(tx, "reseller-plans", before.Name, p.Name, planID),
 			audit(tx, actor, "plan.edit", "reseller-plans/"+planID, before, p, "", now))
 	})

@@ -18,8 +18,8 @@ type ResellerDraft struct {
 	Company  string           `json:"company" doc:"As it is on letters."`
 	Email    string           `json:"email" doc:"Where mails for the reseller go."`
 	Parent   string           `json:"parent,omitempty" doc:"Id of the reseller that it belongs to; none is the provider. Fixed for ever."`
-	Limits   reselling.Limits `json:"limits,omitempty" doc:"By resource: a whole number, or \"no limit\". One that is missing is 0."`
-	Oversell bool             `json:"oversell,omitempty" doc:"The limits of those below may add up to more than the reseller's own."`
+	Limits   reselling.Limits `json:"limits,omitempty" doc:"By resource: a whole number, or \"no limit\". Of servers, customers, disk_mib and traffic_mib one that is missing is 0; of the rest none. What is named here, a plan does not change."`
+	Oversell bool             `json:"oversell,omitempty" doc:"What the reseller promises, to customers and to those below, may add up to more than the limits; they hold for what there is then."`
 }
 
 // DraftOfReseller is the draft that would make r.
@@ -76,8 +76,9 @@ func (in *Intake) CreateReseller(ctx context.Context, actor access.Actor, d Rese
 			}
 			r.Path = parent.Path + "/" + fresh
 			c.Require(r.Depth() <= reselling.MaxDepth, "parent", "%s is %d below the provider already; %d are the most", parent.Name, parent.Depth(), reselling.MaxDepth)
+			before := *parent
 			parent.Below = parent.Below.Change(nil, r.Limits)
-			parent.CheckBelow(c, parent.Below)
+			parent.CheckGiven(c, &before)
 		})
 		if err == nil && d.Parent != "" { // nothing new is made for who is kept out
 			_, err = working(tx, d.Parent)
@@ -106,15 +107,20 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 		if err != nil {
 			return err
 		}
-		r = d.onto(before)
+		if r, err = byHand(tx, before, d.onto(before), now); err != nil {
+			return err
+		}
 		err = checkedReseller(tx, actor, "the reseller cannot be changed", d, resellerID, func(c *fault.Check, parent *reselling.Reseller) {
 			c.Require(d.Parent == before.Parent, "parent", "cannot be changed; what the reseller has is counted there")
-			r.CheckBelow(c, r.Below)
-			c.Require(r.Limits[reselling.Servers].Allows(r.Servers), "limits."+reselling.Servers, "is %s; the reseller has %d", r.Limits[reselling.Servers], r.Servers)
-			c.Require(r.Limits[reselling.Customers].Allows(r.Customers), "limits."+reselling.Customers, "is %s; the reseller has %d", r.Limits[reselling.Customers], r.Customers)
+			r.CheckGiven(c, &before)
+			for name, has := range map[string]uint64{reselling.Servers: r.Servers, reselling.Customers: r.Customers} {
+				limit := r.Limits.Of(name)
+				c.Require(limit.Allows(has) || before.Limits.Of(name).Within(limit), "limits."+name, "is %s; the reseller has %d", limit, has)
+			}
 			if parent != nil {
+				was := *parent
 				parent.Below = parent.Below.Change(before.Limits, r.Limits)
-				parent.CheckBelow(c, parent.Below)
+				parent.CheckGiven(c, &was)
 			}
 		})
 		return cmp.Or(err, store.Resellers.Put(tx, resellerID, r), rename(tx, "resellers", DraftOfReseller(before).name(), DraftOfReseller(r).name(), resellerID),
@@ -214,7 +220,7 @@ func count(tx *store.Tx, c fleet.Claim, by int) error {
 	if c.Via == fleet.ViaPlan {
 		r.Taken += uint64(by)
 	}
-	if by > 0 && !r.Limits[reselling.Servers].Allows(r.Servers) {
+	if by > 0 && !r.Limits.Of(reselling.Servers).Allows(r.Servers) {
 		return fullOf(r, r.Servers-1)
 	}
 	return store.Resellers.Put(tx, r.ID, r)
@@ -222,5 +228,5 @@ func count(tx *store.Tx, c fleet.Claim, by int) error {
 
 // fullOf refuses one more server.
 func fullOf(r reselling.Reseller, has uint64) error {
-	return fault.Refused("reseller %s has %d servers, and may have %s; raise limits.%s of the reseller first", r.Name, has, r.Limits[reselling.Servers], reselling.Servers)
+	return fault.Refused("reseller %s has %d servers, and may have %s; raise limits.%s of the reseller first", r.Name, has, r.Limits.Of(reselling.Servers), reselling.Servers)
 }

@@ -150,20 +150,24 @@ func (in *Intake) changeSignUp(ctx context.Context, actor access.Actor, action, 
 // Resellers finds resellers: in a commit, or in a snapshot.
 type Resellers func(id string) (reselling.Reseller, bool, error)
 
-// Barred tells what speaks against a sign-up, but for the servers of its plan: the reseller, his limit, a person. takes says that a server
-// comes with the plan.
-func Barred(find Resellers, s *reselling.SignUp, takes bool) (list []reselling.Hold, err error) {
-	r, known, err := find(s.Reseller)
-	if err != nil || !known {
-		return []reselling.Hold{{Kind: reselling.ResellerBarred, Message: "the reseller is not there any more"}}, err
+// Barred tells what speaks against a sign-up for plan p, but for the servers of the plan: the reseller, the limit that he has with it, a person.
+func Barred(books reselling.Books, s *reselling.SignUp, p *reselling.Plan) (list []reselling.Hold, err error) {
+	r, known := books(s.Reseller)
+	if !known {
+		return []reselling.Hold{{Kind: reselling.ResellerBarred, Message: "the reseller is not there any more"}}, nil
 	}
-	if err := may(r, find); fault.Is(err, fault.KindRefused) {
+	if err := may(r, func(id string) (reselling.Reseller, bool, error) {
+		r, known := books(id)
+		return r, known, nil
+	}); fault.Is(err, fault.KindRefused) {
 		list = append(list, reselling.Hold{Kind: reselling.ResellerBarred, Message: err.Error()})
 	} else if err != nil {
 		return nil, err
 	}
-	if takes && !r.Limits[reselling.Servers].Allows(r.Servers+1) {
-		list = append(list, reselling.Hold{Kind: reselling.ServerLimit, Message: fullOf(r, r.Servers).Error()})
+	if p.AllocatedServer {
+		if r = withPlan(r, r, p, books); !r.Limits.Of(reselling.Servers).Allows(r.Servers + 1) {
+			list = append(list, reselling.Hold{Kind: reselling.ServerLimit, Message: fullOf(r, r.Servers).Error()})
+		}
 	}
 	if s.HeldBy != "" {
 		list = append(list, reselling.Hold{Kind: reselling.HeldByProvider, Message: s.HeldBy + " wants to look at it first: " + s.HeldFor})
@@ -191,6 +195,13 @@ func may(r reselling.Reseller, find Resellers) error {
 	}
 }
 
+// BarredIn is Barred in a commit.
+func BarredIn(tx *store.Tx, s *reselling.SignUp, p *reselling.Plan) ([]reselling.Hold, error) {
+	b := &bookkeeper{tx: tx}
+	list, err := Barred(b.find, s, p)
+	return list, cmp.Or(b.err, err)
+}
+
 // ResellersIn finds them in a commit.
 func ResellersIn(tx *store.Tx) Resellers {
 	return func(id string) (reselling.Reseller, bool, error) { return store.Resellers.Find(tx, id) }
@@ -203,13 +214,12 @@ func Complete(tx *store.Tx, s reselling.SignUp, p reselling.Plan, serverID strin
 	was := s
 	s.State, s.Reasons, s.ChangedAt, s.ActivatedAt, s.Server = reselling.SignUpActive, nil, now, now, serverID
 	s.Message = "active"
-	r, err := store.Resellers.Get(tx, s.Reseller)
+	before, err := store.Resellers.Get(tx, s.Reseller)
 	if err != nil {
 		return err
 	}
-	before := r
-	r.Plan = p.ID
-	if err := store.Resellers.Put(tx, r.ID, r); err != nil {
+	r, err := follow(tx, before, before.SignedUp(p.ID), &p, now)
+	if err != nil {
 		return err
 	}
 	if serverID != "" {

@@ -122,6 +122,8 @@ func (r *Reconciler) noticed(table, id string) {
 	case store.ResellerPlans.Name(), store.Allotments.Name():
 		r.queue.add(store.ResellerPlans.Name() + "/" + id)
 	case store.Resellers.Name():
+		r.queue.add(table + "/" + id)
+		r.shortBelow(id)
 		r.signedUpFor(id)
 		r.suspendedBelow(id)
 	case store.Offers.Name():
@@ -209,6 +211,9 @@ func (r *Reconciler) everything() {
 	for id := range store.Sales.Keys(snap) {
 		r.revoking(id)
 	}
+	for id := range store.ResellerPlans.Keys(snap) {
+		r.queue.add(store.ResellerPlans.Name() + "/" + id)
+	}
 	for id := range store.Offers.Keys(snap) {
 		r.queue.add(store.Offers.Name() + "/" + id)
 	}
@@ -267,7 +272,12 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 	case store.Accounts.Name():
 		return r.account(ctx, id)
 	case store.ResellerPlans.Name():
-		return time.Time{}, r.plan(ctx, id)
+		if err := r.plan(ctx, id); err != nil {
+			return time.Time{}, err
+		}
+		return r.reachResellers(id), nil
+	case store.Resellers.Name():
+		return time.Time{}, r.reseller(ctx, id)
 	default:
 		return r.server(ctx, id)
 	}

@@ -112,12 +112,7 @@ func (r *Reconciler) asBefore(s *reselling.SignUp, left bool) bool {
 	if !known || s.State != reselling.SignUpModeration {
 		return false
 	}
-	holds, err := intake.Barred(func(id string) (reselling.Reseller, bool, error) {
-		if v, ok := store.Resellers.In(snap, id); ok {
-			return *v, true, nil
-		}
-		return reselling.Reseller{}, false, nil
-	}, s, p.AllocatedServer)
+	holds, err := intake.Barred(intake.BooksIn(snap), s, p)
 	holds = lacking(holds, p.AllocatedServer && !left)
 	return err == nil && len(holds) > 0 && s.SameReasons(holds)
 }
@@ -177,7 +172,7 @@ func planOf(s *store.Store, signUpID string) string {
 
 // decide completes a sign-up when nothing speaks against it; server is the one that it would get.
 func (r *Reconciler) decide(tx *store.Tx, s reselling.SignUp, p reselling.Plan, server string) error {
-	holds, err := intake.Barred(intake.ResellersIn(tx), &s, p.AllocatedServer)
+	holds, err := intake.BarredIn(tx, &s, &p)
 	if err != nil {
 		return err
 	}

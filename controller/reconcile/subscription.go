@@ -46,18 +46,8 @@ func (r *Reconciler) reach(ctx context.Context, offerID string) (next time.Time,
 	if !ok {
 		return time.Time{}, nil
 	}
-	n := 0
-	for item := range store.Subscriptions.Lookup(r.store.Snapshot(), store.SubscriptionsTo, offerID) {
-		if !unreached(item.Value, o) {
-			continue
-		}
-		if n++; n > r.fanOut {
-			break
-		}
-		r.queue.add(store.Subscriptions.Name() + "/" + item.ID)
-	}
-	if n > 0 {
-		return r.now().Add(fanOutPause), nil
+	if next := fan(r, store.Subscriptions, store.SubscriptionsTo, offerID, func(s *subscription.Subscription) bool { return unreached(s, o) }); !next.IsZero() {
+		return next, nil
 	}
 	if o.Successor == "" {
 		return time.Time{}, nil
@@ -70,6 +60,24 @@ func (r *Reconciler) reach(ctx context.Context, offerID string) (next time.Time,
 		next = now.Add(fanOutPause)
 	}
 	return next, nil
+}
+
+// fan looks at some of those that an index leads to and that want it, and tells when to go on; the zero time is when all were reached.
+func fan[V any](r *Reconciler, table store.Table[V], index, key string, wants func(*V) bool) (next time.Time) {
+	n := 0
+	for item := range table.Lookup(r.store.Snapshot(), index, key) {
+		if !wants(item.Value) {
+			continue
+		}
+		if n++; n > r.fanOut {
+			break
+		}
+		r.queue.add(table.Name() + "/" + item.ID)
+	}
+	if n == 0 {
+		return time.Time{}
+	}
+	return r.now().Add(fanOutPause)
 }
 
 // unreached reports whether an offer has something new for a subscription. A locked one was reached once that was told.

@@ -193,3 +193,37 @@ func TestP10_DateOveruseAndResellerSuspendByThemselves(t *testing.T) {
 		want("no date")
 	})
 }
+
+// TestP6_AnEditOfAResellerPlanReachesEverybody some at a time.
+func TestP6_AnEditOfAResellerPlanReachesEverybody(t *testing.T) {
+	inTrade(t, func(s *seller) {
+		ctx := context.Background()
+		p, _, err := s.intake.CreatePlan(ctx, ann, intake.PlanDraft{Name: "gold", Limits: reselling.Limits{reselling.Disk: reselling.AtMost(10)}})
+		s.ok(err)
+		var ids []string
+		for i := range 20 {
+			r, _, err := s.intake.CreateReseller(ctx, ann, intake.ResellerDraft{Name: fmt.Sprint("r", i), Company: "x", Email: "ops@example.org"})
+			s.ok(err)
+			_, _, err = s.intake.SignUp(ctx, ann, intake.SignUpDraft{Plan: p.ID, Reseller: r.ID})
+			s.ok(err)
+			ids = append(ids, r.ID)
+		}
+		has := func(when string, most uint64, version uint64) {
+			t.Helper()
+			time.Sleep(10 * fanOutPause)
+			synctest.Wait()
+			for _, id := range ids {
+				if r, _ := store.Resellers.View(s.store, id); r.Limits[reselling.Disk] != reselling.AtMost(most) || r.Version != version || r.Reached.Outcome != reselling.Synced {
+					t.Fatalf("%s: %+v", when, r)
+				}
+			}
+		}
+		has("signed up", 10, 1)
+		_, _, err = s.intake.EditPlan(ctx, ann, p.ID, intake.AnyRevision, func(d intake.PlanDraft) (intake.PlanDraft, error) {
+			d.Limits = reselling.Limits{reselling.Disk: reselling.AtMost(20)}
+			return d, nil
+		})
+		s.ok(err)
+		has("edited", 20, 2)
+	})
+}

@@ -65,13 +65,25 @@ var (
 
 // Resellers and what they have.
 var (
-	Resellers = NewTable[reselling.Reseller]("resellers", "reseller")
+	Resellers = NewTable[reselling.Reseller]("resellers", "reseller").Index(ResellersTo, func(r *reselling.Reseller) []string { return []string{r.Plan} }).
+			Index(ResellersShort, func(r *reselling.Reseller) []string {
+			if len(r.Short) == 0 {
+				return nil
+			}
+			return []string{r.Parent}
+		})
 	Customers = NewTable[reselling.Customer]("customers", "customer")
 	Sales     = NewTable[reselling.Sale]("sales", "sale").Tell(notify.OfSale)
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
 
 	ServerGroups = NewTable[reselling.ServerGroup]("server-groups", "server group")
 	ServerPools  = NewTable[reselling.Pool]("server-pools", "server pool")
+)
+
+// ResellersTo is the index of Resellers by plan, ResellersShort by the one above, of those who did not get what their plan says.
+const (
+	ResellersTo    = "to"
+	ResellersShort = "short"
 )
 
 // TheProvider is the id of the one provider.

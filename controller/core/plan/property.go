@@ -12,11 +12,11 @@ import (
 const (
 	DiskMiB      = reselling.Disk
 	TrafficMiB   = reselling.Traffic // a month
-	Mailboxes    = "mailboxes"
-	MailingLists = "mailing_lists"
-	FTPLogins    = "ftp_logins" // beside the account's own
-	Subdomains   = "subdomains"
-	Databases    = "databases"
+	Mailboxes    = reselling.Mailboxes
+	MailingLists = reselling.MailingLists
+	FTPLogins    = reselling.FTPLogins // beside the account's own
+	Subdomains   = reselling.Subdomains
+	Databases    = reselling.Databases
 	PHP          = "php"
 	VirusScan    = "virus_scan"
 	IMAP         = "imap"

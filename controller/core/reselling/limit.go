@@ -3,6 +3,7 @@ package reselling
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,17 +68,35 @@ const MaxLimit = 1 << 50
 
 // Resources that are limited.
 const (
-	Servers   = "servers"
-	Customers = "customers"
-	Disk      = "disk_mib"
-	Traffic   = "traffic_mib" // a month
+	Servers       = "servers"
+	Customers     = "customers"
+	Disk          = "disk_mib"
+	Traffic       = "traffic_mib" // a month
+	Subscriptions = "subscriptions"
+	Domains       = "domains" // of accounts and of forwards
+	Mailboxes     = "mailboxes"
+	MailingLists  = "mailing_lists"
+	FTPLogins     = "ftp_logins"
+	Subdomains    = "subdomains"
+	Databases     = "databases"
 )
 
-// Resources lists them.
-var Resources = []string{Servers, Customers, Disk, Traffic}
+// Resources lists them. The first four have a price: what is not named of them is 0. What customers make of them is not limited unless it is named.
+var Resources = []string{Servers, Customers, Disk, Traffic, Subscriptions, Domains, Mailboxes, MailingLists, FTPLogins, Subdomains, Databases}
 
-// Limits are those of a reseller, by resource; one that is missing is a limit of 0.
+// Bound reports whether a resource is limited to 0 where nothing is said of it.
+func Bound(resource string) bool { return slices.Index(Resources, resource) < 4 }
+
+// Limits are those of a reseller, by resource; see [Limits.Of] for one that is missing.
 type Limits map[string]Limit
+
+// Of is the limit of a resource; where none is named it is 0, or none: see [Resources].
+func (l Limits) Of(resource string) Limit {
+	if limit, named := l[resource]; named {
+		return limit
+	}
+	return Limit{None: !Bound(resource)}
+}
 
 // Check records what is wrong with limits, under field.
 func (l Limits) Check(c *fault.Check, field string) {
@@ -96,21 +115,43 @@ type Promise struct {
 	Open  uint64 `json:"open"` // how many of them have no limit
 }
 
-// Change takes before out of the sum and puts after in. Either may be nil.
+// Change takes before out of the sum and puts after in. Either may be nil. What is not named promises nothing.
 func (s Sum) Change(before, after Limits) Sum {
 	next := Sum{}
 	for _, r := range Resources {
 		p := s[r]
-		if before != nil {
-			p = p.add(before[r], ^uint64(0))
+		if l, named := before[r]; named {
+			p = p.add(l, ^uint64(0))
 		}
-		if after != nil {
-			p = p.add(after[r], 1)
+		if l, named := after[r]; named {
+			p = p.add(l, 1)
 		}
-		next[r] = p
+		if p != (Promise{}) {
+			next[r] = p
+		}
 	}
 	return next
 }
+
+// Minus takes a part out of a sum that has it.
+func (s Sum) Minus(part Sum) Sum { return s.joined(part, ^uint64(0)) }
+
+func (s Sum) joined(other Sum, sign uint64) Sum {
+	next := maps.Clone(s)
+	if next == nil {
+		next = Sum{}
+	}
+	for r, p := range other {
+		next[r] = Promise{next[r].Total + sign*p.Total, next[r].Open + sign*p.Open}
+		if next[r] == (Promise{}) {
+			delete(next, r)
+		}
+	}
+	return next
+}
+
+// Within reports whether a promise is within a limit.
+func (p Promise) Within(l Limit) bool { return l.None || p.Open == 0 && p.Total <= l.Most }
 
 // add adds sign (1, or -1 in two's complement) times l. Nothing overflows: [MaxLimit] is small beside 64 bits.
 func (p Promise) add(l Limit, sign uint64) Promise {
@@ -125,7 +166,7 @@ func (p Promise) add(l Limit, sign uint64) Promise {
 // Exceeds names the resources of which a sum is more than the limits allow.
 func (s Sum) Exceeds(l Limits) (list []string) {
 	for _, r := range Resources {
-		if p := s[r]; !l[r].None && (p.Open > 0 || p.Total > l[r].Most) {
+		if !s[r].Within(l.Of(r)) {
 			list = append(list, r)
 		}
 	}

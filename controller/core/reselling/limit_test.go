@@ -77,7 +77,7 @@ func TestS12_ASumIsThatOfItsParts(t *testing.T) {
 			for _, p := range parts {
 				total, open = total+p[name].Most, open || p[name].None
 			}
-			if !limits[name].None && (open || total > limits[name].Most) {
+			if l := limits.Of(name); !l.None && (open || total > l.Most) {
 				want = append(want, name)
 			}
 		}

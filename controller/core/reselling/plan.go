@@ -1,6 +1,7 @@
 package reselling
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -19,11 +20,22 @@ type Plan struct {
 	ID              string    `json:"id"`
 	Name            string    `json:"name"`             // unique without regard to case
 	AllocatedServer bool      `json:"allocated_server"` // who signs up gets a whole server (rule H10)
+	Limits          Limits    `json:"limits,omitempty"` // of who signed up; of what is not named the plan says nothing
+	Oversell        bool      `json:"oversell"`         // of who signed up
+	Version         uint64    `json:"version"`          // grows with each edit that changes what resellers get (rule P6)
 	CreatedAt       time.Time `json:"created_at"`
 }
 
 // Check records what is wrong with what a person says of a plan.
-func (p *Plan) Check(c *fault.Check) { order.CheckName(c, "name", p.Name) }
+func (p *Plan) Check(c *fault.Check) {
+	order.CheckName(c, "name", p.Name)
+	p.Limits.Check(c, "limits")
+}
+
+// Gives reports whether two plans give the same: an edit from one to the other reaches nobody.
+func (p *Plan) Gives(other *Plan) bool {
+	return p.Oversell == other.Oversell && maps.Equal(p.Limits, other.Limits)
+}
 
 // Allotment is which servers are assigned to a plan and who got one, by plan. It says nothing that their claims do not say; each commit that
 // assigns, takes or gives back writes it, so that who reads it knows all of them at that moment: which one is the oldest (rule H14), whether

@@ -21,22 +21,26 @@ const MaxDepth = 4
 
 // Reseller is a company that gets servers and sells what is on them. One may have resellers of his own.
 type Reseller struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"` // unique without regard to case
-	Company   string    `json:"company"`
-	Email     string    `json:"email"`
-	Parent    string    `json:"parent,omitempty"` // "" is the provider's own
-	Path      string    `json:"path"`             // ids from the one below the provider to himself, with slashes
-	Plan      string    `json:"plan,omitempty"`   // reseller plan that he signed up for
-	Limits    Limits    `json:"limits"`
-	Oversell  bool      `json:"oversell"` // the limits of those below him may add up to more than his
-	Below     Sum       `json:"below"`    // what those below him were promised
-	Servers   uint64    `json:"servers"`  // how many he has, by plan or by sale
-	Taken     uint64    `json:"taken"`    // how many of them by plan
-	Customers uint64    `json:"customers"`
-	State     string    `json:"state" enum:"active,disabled,suspended"`
-	Note      string    `json:"note,omitempty"` // why it was disabled or suspended
-	CreatedAt time.Time `json:"created_at"`
+	ID        string     `json:"id"`
+	Name      string     `json:"name"` // unique without regard to case
+	Company   string     `json:"company"`
+	Email     string     `json:"email"`
+	Parent    string     `json:"parent,omitempty"`       // "" is the provider's own
+	Path      string     `json:"path"`                   // ids from the one below the provider to himself, with slashes
+	Plan      string     `json:"plan,omitempty"`         // reseller plan that he signed up for
+	Version   uint64     `json:"plan_version,omitempty"` // of the plan that reached him
+	Limits    Limits     `json:"limits"`                 // that hold
+	Oversell  bool       `json:"oversell"`               // what he promises may add up to more than his limits: they hold for what there is then
+	OfPlan    []string   `json:"of_plan,omitempty"`      // limits, and "oversell", that are as the plan says; the others were set by hand
+	Short     []Shortage `json:"short,omitempty"`        // what the plan says and who is above him has not
+	Reached   SyncResult `json:"reached,omitzero"`       // how the last edition of the plan reached him (rule P6)
+	Below     Sum        `json:"below"`                  // what those below him were promised
+	Servers   uint64     `json:"servers"`                // how many he has, by plan or by sale
+	Taken     uint64     `json:"taken"`                  // how many of them by plan
+	Customers uint64     `json:"customers"`
+	State     string     `json:"state" enum:"active,disabled,suspended"`
+	Note      string     `json:"note,omitempty"` // why it was disabled or suspended
+	CreatedAt time.Time  `json:"created_at"`
 }
 
 // Depth is 1 below the provider.
@@ -52,15 +56,24 @@ func (r *Reseller) Check(c *fault.Check) {
 	r.Limits.Check(c, "limits")
 }
 
-// CheckBelow records limits of a child that are more than its parent may give; sum is that of all children with it.
-func (r *Reseller) CheckBelow(c *fault.Check, sum Sum) {
+// CheckGiven records limits of r beyond which more is promised, or less is left, than it was before. What was too much already and does not
+// become worse is no error.
+func (r *Reseller) CheckGiven(c *fault.Check, before *Reseller) {
+	for _, name := range Resources {
+		has, was, limit := r.given(name), before.given(name), r.Limits.Of(name)
+		worse := has.Total > was.Total || has.Open > was.Open || r.Oversell != before.Oversell || !before.Limits.Of(name).Within(limit)
+		if worse && !has.Within(limit) {
+			c.Add("limits."+name, "would be more than reseller %s has: those below him would have %s of %s; lower it, raise limits.%s of %s%s",
+				r.Name, has.words(), limit, name, r.Name, r.orOversell())
+		}
+	}
+}
+
+func (r *Reseller) orOversell() string {
 	if r.Oversell {
-		return
+		return ""
 	}
-	for _, name := range sum.Exceeds(r.Limits) {
-		c.Add("limits."+name, "would be more than reseller %s has: those below him would have %s of %s; lower it, or let him oversell",
-			r.Name, sum[name].words(), r.Limits[name])
-	}
+	return ", or let him oversell"
 }
 
 func (p Promise) words() string {

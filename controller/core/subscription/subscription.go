@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/plan"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 )
 
 // Subscription is what a customer bought.
@@ -37,19 +38,15 @@ type Own struct {
 
 // Results of a sync.
 const (
-	Never    = ""         // none was made since it was created
-	Synced   = "synced"   // all that is promised is there
-	Unsynced = "unsynced" // something cannot be provided
-	Skipped  = "locked"   // it is left alone
-	Failed   = "failed"   // the message says why; it is tried again
+	Never    = reselling.Never    // none was made since it was created
+	Synced   = reselling.Synced   // all that is promised is there
+	Unsynced = reselling.Unsynced // something cannot be provided
+	Skipped  = reselling.Skipped  // it is left alone
+	Failed   = reselling.Failed   // its reseller may not promise that much (rule X12); it is tried again
 )
 
 // Result tells how the last sync of a subscription ended (rule P6).
-type Result struct {
-	Outcome string    `json:"outcome,omitempty" enum:",synced,unsynced,locked,failed"`
-	Message string    `json:"message,omitempty"`
-	At      time.Time `json:"at,omitzero"`
-}
+type Result = reselling.SyncResult
 
 // Custom is what a subscription without a plan is called.
 const Custom = "Custom"
