@@ -157,6 +157,9 @@ func TestC9_C12_C14_AnAccountIsMadeAndRemovedWithAllOfIt(t *testing.T) {
 	if got := g.says(a.ID, protocol.HostedDone); got.State != account.Gone {
 		t.Errorf("with nothing left it is %s", got.State)
 	}
+	if again, _, err := g.RemoveAccount(ctx, ann, a.ID, "example.de", "over"); err != nil || again.State != account.Gone {
+		t.Errorf("who did not hear of the removal asks again: %v, %s", err, again.State)
+	}
 	if got, want := g.held(), [5]int{2, 1, 1, 1, 1}; got != want {
 		t.Errorf("of two accounts one is gone, and there are names, users, placements, documents, subscriptions: %v, not %v", got, want)
 	}

@@ -54,12 +54,20 @@ func (in *Intake) onAccountSecret(ctx context.Context, actor access.Actor, accou
 	return made, rev, err
 }
 
-func (w *work) read(accountID string) (err error) {
-	if w.a, err = store.Accounts.Get(w.tx, accountID); err != nil {
+// read finds an account that is not gone.
+func (w *work) read(accountID string) error {
+	if err := w.find(accountID); err != nil {
 		return err
 	}
 	if w.a.State == account.Gone {
 		return fault.Refused("account %s is gone", w.a.Domain)
+	}
+	return nil
+}
+
+func (w *work) find(accountID string) (err error) {
+	if w.a, err = store.Accounts.Get(w.tx, accountID); err != nil || w.a.State == account.Gone {
+		return err
 	}
 	w.sub, err = store.Subscriptions.Get(w.tx, w.a.Subscription)
 	return err

@@ -18,13 +18,13 @@ import (
 // namesAtOnce is how many domain names one commit lets go of: each is read and deleted, and a commit has 128 operations.
 const namesAtOnce = 20
 
-// RemoveAccount lets the node remove an account with all that is in it (rule C14). confirm is its domain. Removing one that is leaving already changes
-// nothing. Until nothing of it is left its user name and its domain names are held (X15).
+// RemoveAccount lets the node remove an account with all that is in it (rule C14). confirm is its domain. Removing one that is leaving already, or is gone, changes
+// nothing: who did not hear the answer asks again (rule X10). Until nothing of it is left its user name and its domain names are held (X15).
 func (in *Intake) RemoveAccount(ctx context.Context, actor access.Actor, accountID, confirm, reason string) (a account.Account, rev int64, err error) {
 	now := in.now()
 	rev, err = in.store.Change(ctx, func(tx *store.Tx) error {
 		w := &work{tx: tx, now: now}
-		if err := w.read(accountID); err != nil {
+		if err := w.find(accountID); err != nil {
 			return err
 		}
 		if domain, err := account.Pasted(confirm); err != nil || domain != w.a.Domain {
