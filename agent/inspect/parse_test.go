@@ -117,6 +117,21 @@ http {
 	}
 }
 
+// TestS9_SitesOfHostedAccounts: the agent's nginx has one server for all of them, and a list of names by account.
+func TestS9_SitesOfHostedAccounts(t *testing.T) {
+	in := inspected(t, tree(t, map[string]string{
+		"/etc/nginx/nginx.conf":     "http { include /etc/steelyard-hosting/nginx/[bg]*.conf; }",
+		hosted + "base.conf":        `map $host $x { include ` + hosted + `hosts/*.conf; } server { listen 80; include ` + hosted + `names*.list; location / { root /srv; } }`,
+		hosted + "hosts/alice.conf": `a.example "php alice htdocs";`,
+		hosted + "names.list":       "server_name a.example www.a.example;\nserver_name b.example;\n",
+		hosted + "generation.conf":  "server { listen 80; server_name generation.steelyard.invalid; return 200 x; }",
+	}))
+	s := subject(in, protocol.InspectSites)
+	if got := names(s); !slices.Equal(got, []string{"a.example", "b.example"}) || s.Unseen != "" {
+		t.Errorf("%v, unseen %q", got, s.Unseen)
+	}
+}
+
 func TestS9_DatabasesAreListedWhereNoServerRuns(t *testing.T) {
 	in := inspected(t, tree(t, map[string]string{
 		"/var/lib/mysql/mysql/x": "", "/var/lib/mysql/shop@002d1/db.opt": "", "/var/lib/mysql/ibdata1": "", "/var/lib/postgresql/15/main/base/16384/1": "",

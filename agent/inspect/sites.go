@@ -160,8 +160,14 @@ func (c *config) glob(pattern string) []string {
 	return paths
 }
 
-// keep takes a virtual host.
+// hosted is where the agent keeps what nginx is told of hosted accounts: one server for all of them, which includes a list of their names, and one by which the agent asks what is loaded.
+const hosted = "/etc/steelyard-hosting/nginx/"
+
+// keep takes a virtual host. The agent's own servers are no sites; the names in its list are.
 func (c *config) keep(s site) {
+	if strings.HasPrefix(s.file, hosted) && (len(s.names) == 0 || strings.HasSuffix(s.names[0], ".invalid")) {
+		return
+	}
 	slices.Sort(s.names)
 	s.names = slices.Compact(s.names)
 	c.sites = append(c.sites, s)
@@ -212,6 +218,9 @@ func (c *config) nginx(file, text string, depth int) {
 			}
 			blocks = blocks[:len(blocks)-1]
 		case nginxStop:
+			if len(blocks) == 0 && len(directive) > 1 && directive[0] == "server_name" { // a list of names that a server includes
+				c.keep(site{file: file, names: directive[1:]})
+			}
 			c.nginxDirective(directive, &open, len(blocks) == inside && inside > 0, depth)
 		}
 		directive = nil
@@ -220,7 +229,7 @@ func (c *config) nginx(file, text string, depth int) {
 
 func (c *config) nginxDirective(d []string, open *site, server bool, depth int) {
 	switch {
-	case len(d) > 1 && d[0] == "include" && !server:
+	case len(d) > 1 && d[0] == "include":
 		c.include(d[1], depth)
 	case len(d) > 1 && d[0] == "server_name" && server:
 		open.names = append(open.names, d[1:]...)

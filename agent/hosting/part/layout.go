@@ -9,7 +9,8 @@ import "path/filepath"
 //	Homes/USER/sub/NAME  USER:web      2750  a subdomain's site; sub is root:root 0755
 //	Homes/USER/private   USER:USER     0700  the home directory in passwd: what no site shows
 //	Homes/USER/tmp       USER:USER     0700  sessions and uploads of PHP
-//	Logs/USER            root:USER     0750  access and error log of the sites; outside of the home, so that a full home loses no line
+//	Logs/USER            root:USER     0751  access log of the sites, which the web server's workers write, and error log of scripts; outside of the home, so that a full home loses no line
+//	Logs/*.log           root:root     0600  what traffic is counted by
 //	Mail/DOMAIN/LOCAL    vmail:vmail   0700  Maildirs, of a user of their own: mail never fills the quota of the home (rule C20)
 //	State                root:root     0711  below it what parts remember (root:root 0700), and the maps that daemons read (0750, with the group of its daemon)
 type Layout struct {

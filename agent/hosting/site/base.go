@@ -9,9 +9,22 @@ import (
 // asked is the name under which nginx answers its generation.
 const asked = "generation.steelyard" + own
 
-// format of access logs; the package's documentation describes it.
-const format = `log_format steelyard '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
+// formats of access logs; the package's documentation describes them.
+const formats = `log_format steelyard '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
 	'$msec "$host" $request_length $bytes_sent "$request_completion"';
+log_format steelyard_traffic '$steelyard_user $msec $request_length $bytes_sent';
+`
+
+// tables say what is under a name: the table of all accounts' lines (see [Options.lines]), and what they are made of. A table has room for the names of 20,000 accounts, and for the longest of them.
+const tables = `map_hash_max_size 262144;
+map_hash_bucket_size 512;
+map $host $steelyard { default ""; include %s/hosts/*.conf; }
+map $steelyard $steelyard_kind { default ""; "~^(?<steelyard_1>[a-z]+) " $steelyard_1; }
+map $steelyard $steelyard_user { default ""; "~^[a-z]+ (?<steelyard_2>[a-z0-9]+) " $steelyard_2; }
+map $steelyard $steelyard_dir { default ""; "~^[a-z]+ [a-z0-9]+ (?<steelyard_3>[a-z0-9./-]+)" $steelyard_3; }
+map $steelyard $steelyard_target { default ""; "~^redirect [a-z0-9]+ htdocs (?<steelyard_4>[a-z0-9.-]+)$" $steelyard_4; }
+map $steelyard_kind $steelyard_index { default index.html; php index.php; }
+map $steelyard_kind $steelyard_front { default /.steelyard/none; php /index.php$is_args$args; }
 `
 
 // parameters of PHP, once for all locations: the same lines in thousands of files would make each reload slower.
@@ -39,19 +52,56 @@ var parameters = [][2]string{
 	{"HTTP_PROXY", `""`}, // a header "Proxy" must not become a setting of the script
 }
 
-// base is what all server blocks need. The table of names has room for 20,000 accounts, and each name for the longest.
+// notice is what visitors of a suspended account see: nothing of the customer's.
+const notice = `<!doctype html><html lang=en><meta charset=utf-8><title>Not available</title><h1>This site is not available</h1><p>Please come back later.</p></html>`
+
+// base is the one server of all accounts, and what it needs. Where links are checked nginx 1.22 takes the root of a request that no file answered for missing, and writes no line into a log whose
+// path has variables; so they are checked where files are sent, and nothing else ends there. Scripts are read by PHP as the customer.
 func (o *Options) base() string {
 	var b strings.Builder
-	b.WriteString(format)
-	b.WriteString("server_names_hash_max_size 131072;\nserver_names_hash_bucket_size 512;\n")
+	b.WriteString(formats)
+	fmt.Fprintf(&b, tables, o.nginxDir())
 	for _, p := range parameters {
 		fmt.Fprintf(&b, "fastcgi_param %s %s;\n", p[0], p[1])
 	}
+	b.WriteString("server {\n")
+	for _, address := range o.Listen {
+		b.WriteString("\tlisten " + address + ";\n")
+	}
+	script := "return 403;"
+	if o.PHP != nil {
+		script = "if ($steelyard_kind != php) { return 403; } try_files $uri =404; fastcgi_pass unix:" + o.PHP.socket("$steelyard_user") + ";"
+	}
+	fmt.Fprintf(&b, `	include %[1]s/names*.list;
+	access_log %[2]s steelyard_traffic if=$steelyard_user;
+	access_log %[3]s/access.log steelyard if=$steelyard_user;
+	open_log_file_cache max=1000 inactive=20s valid=10s min_uses=2;
+	root %[4]s/$steelyard_dir;
+	client_max_body_size %[5]dm;
+	if ($steelyard_kind = "") { return 404; }
+	if ($steelyard_kind = redirect) { return 301 http://$steelyard_target$request_uri; }
+	if ($steelyard_kind = suspended) { rewrite ^ /.steelyard/suspended last; }
+	location = /.steelyard/suspended { internal; default_type text/html; return 503 '%[6]s'; }
+	location = /.steelyard/none { internal; return 404; }
+	location = /.steelyard/closed { internal; return 403; }
+	location / {
+		disable_symlinks if_not_owner from=$document_root;
+		index $steelyard_index index.html index.htm /.steelyard/closed;
+		try_files $uri $uri/ $steelyard_front;
+	}
+	location ~ /\.(?!well-known/) { return 403; }
+	location ~* \.(php[0-9]?|phtml|phar)$ { %[7]s }
+}
+`, o.nginxDir(), o.traffic(), o.Layout.LogsOf("$steelyard_user"), o.Layout.Home("$steelyard_user"), o.Body, notice, script)
 	return b.String()
 }
 
-// generation answers which files are loaded. It is the first server block of ours, so it is nginx's choice for names that nobody here has, unless the
-// operator has a default server: such a visitor is never shown a customer's site.
+func (o *Options) nginxDir() string { return filepath.Join(o.Layout.State, "nginx") }
+
+// traffic is the log of what all accounts are counted by.
+func (o *Options) traffic() string { return filepath.Join(o.Layout.Logs, "traffic.log") }
+
+// generation answers which files are loaded. For names that nobody here has nginx chooses the first server, ours or the operator's: such a visitor is never shown a customer's site.
 func (o *Options) generation(text string) string {
 	var b strings.Builder
 	b.WriteString("server {\n")
@@ -64,14 +114,12 @@ func (o *Options) generation(text string) string {
 
 // nginxInclude is the one file of ours in nginx's own configuration. Patterns may match nothing; a plain name would have to be there.
 func (o *Options) nginxInclude() string {
-	dir := filepath.Join(o.Layout.State, "nginx")
-	return "# Made by steelyard-agent: sites of hosted accounts.\ninclude " + dir + "/[bg]*.conf;\ninclude " + dir + "/sites/*.conf;\n"
+	return "# Made by steelyard-agent: sites of hosted accounts.\ninclude " + o.nginxDir() + "/[bg]*.conf;\n"
 }
 
-// nginxTest is a configuration of the files that shall come, and nothing else.
+// nginxTest is a configuration of the lines that shall come, and nothing else.
 func (o *Options) nginxTest() string {
-	dir := filepath.Join(o.Layout.State, "nginx")
-	return fmt.Sprintf("user %s;\npid %s/test.pid;\nerror_log stderr emerg;\nevents {}\nhttp {\n\taccess_log off;\n\tinclude %s/base.conf;\n\tinclude %s/next/*.conf;\n}\n", o.Group, dir, dir, dir)
+	return fmt.Sprintf("user %s;\npid %[2]s/test.pid;\nerror_log stderr emerg;\nevents {}\nhttp {\n\taccess_log off;\n\tmap_hash_max_size 262144;\n\tmap_hash_bucket_size 512;\n\tmap $host $steelyard { include %[2]s/next/*.conf; }\n}\n", o.Group, o.nginxDir())
 }
 
 // phpInclude is the one file of ours in PHP-FPM's own configuration. A reload waits for scripts that run, but not for one that never ends:
@@ -98,7 +146,7 @@ func (v *PHP) generation(text string) string {
 
 // rotation is the file for logrotate. The lines are kept for a month; who counts them reads them long before.
 func (o *Options) rotation() string {
-	return o.Layout.Logs + `/*/*.log {
+	return o.traffic() + " " + o.Layout.Logs + `/*/*.log {
 	daily
 	rotate 30
 	missingok

@@ -69,7 +69,7 @@ func BenchmarkEnsureUnchanged(b *testing.B) {
 		if err := os.MkdirAll(filepath.Join(a.Home, "sub"), 0o755); err != nil {
 			b.Fatal(err)
 		}
-		hostingtest.File(b, n.part.web.path(a.User), n.o.blocks(a, names, true), 0, 0, 0o600)
+		hostingtest.File(b, n.part.web.path(a.User), n.o.lines(a, names, true), 0, 0, 0o600)
 		hostingtest.File(b, n.part.php.path(a.User), n.o.pool(a), 0, 0, 0o600)
 		if err := n.part.Ensure(b.Context(), a); err != nil {
 			b.Fatal(err)

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bufio"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,7 +75,19 @@ func (c *claims) read() error {
 	return nil
 }
 
-// namesIn are the names in a file that [Options.blocks] wrote.
+// list is what nginx is told of all names: which requests are for the server of the accounts. The names of one account stand in one line.
+func (c *claims) list() (string, error) {
+	if err := c.read(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, user := range slices.Sorted(maps.Keys(c.byUser)) {
+		b.WriteString("server_name " + strings.Join(c.byUser[user], " ") + ";\n")
+	}
+	return b.String(), nil
+}
+
+// namesIn are the names in a file that [Options.lines] wrote, sorted.
 func namesIn(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -83,11 +96,11 @@ func namesIn(path string) ([]string, error) {
 	defer f.Close()
 	var names []string
 	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20) // a line holds up to a thousand names
 	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), "\tserver_name "); ok {
-			names = append(names, strings.Fields(strings.TrimSuffix(rest, ";"))...)
+		if name, _, ok := strings.Cut(lines.Text(), " "); ok && name != "#" {
+			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names, lines.Err()
 }

@@ -1,21 +1,23 @@
 // Package site is the part of a hosting node that serves web sites: nginx, with PHP by PHP-FPM where the node has it.
 //
-// What it owns: one file of server blocks and one of a PHP pool for each account, the two files by which nginx and PHP-FPM include them, the directories of an account's
-// logs and of its subdomains, the file for logrotate. Debian's own configuration stays the operator's. It never starts or stops a daemon, and it never reads or writes what a customer
+// What it owns: one server of nginx for all accounts with a table of their names, one PHP pool for each account, the two files by which nginx and PHP-FPM include them, the log of traffic, the
+// directories of an account's logs and of its subdomains, the file for logrotate. Debian's own configuration stays the operator's. It never starts or stops a daemon, and it never reads or writes what a customer
 // has, but for one page in a directory that is empty when the account is made. The directory of a
 // subdomain that an account has no more is left.
 //
 // # Files
 //
 //	NginxInclude              includes the following two; /etc/nginx/conf.d/steelyard.conf
-//	State/nginx/*.conf        log format, parameters of PHP, generation
-//	State/nginx/sites/U.conf  server blocks of the account whose user is U
+//	State/nginx/*.conf        the server of all accounts, generation
+//	State/nginx/hosts/U.conf  what is under the names of the account whose user is U: lines of a map
+//	State/nginx/names.list    all names, which make a request the server's; made from the former
 //	State/php/*.conf          generation; included by steelyard.conf in pool.d of PHP-FPM
 //	State/php/pools/U.conf    pool of the account
 //	State/*/next, */test.conf what is tested before it takes its place
 //	State/*/unsettled         is there while a daemon may have loaded something else than what is written
 //
-// Certificates will belong into State/nginx/certificates, and "listen … ssl" beside the other listen lines of [block.open].
+// A server for each account would cost nginx a third of a millisecond and more for each in every reload, 7 s for 5,000; with a table it is some hundredths of a second for all. Certificates
+// will belong into State/nginx/certificates, found by name as the rest is.
 //
 // # Order and crashes
 //
@@ -32,16 +34,21 @@
 // as its customer, and only nginx can connect to it. A script of one account reads nothing of another because the kernel says so; open_basedir and a check of
 // permissions in the cache of compiled scripts, which all pools share, say it again.
 //
-// # Access log
+// # Logs
 //
-// Logs/U/access.log has one line for each answered request of all sites of the account, for people's tools in the usual "combined" format, followed by what is counted:
+// Logs/traffic.log is what traffic is counted by, one line for each answered request of any account; only root reads it:
 //
-//	addr - user [time] "request" status body "referer" "agent" msec "host" in out "completed"
+//	user msec in out
 //
-// msec is when the answer was over, in seconds with three digits; host is the name that was asked for, in small letters; in and out are all bytes of request and
-// answer, headers included, as far as they were received and handed to the kernel; completed is "OK", or "" when the answer was cut short. The five stand at the end
-// of the line and contain neither spaces nor quotes; in everything that a visitor sends nginx writes quotes and control characters as \xXX. So a line is read from
-// its end. A line is written when the answer is over, and at once. What nobody's name was asked for is in no account's log.
+// msec is when the answer was over, in seconds with three digits; in and out are all bytes of request and answer, headers included, as far as they were received and handed to the
+// kernel. nginx's master opens it, so a line is lost with the disk only. What nobody's name was asked for is not in it.
 //
-// Logs are rotated by logrotate by renaming, and nginx reloads: its workers may not enter Logs/U, so they cannot open files again by themselves.
+// Logs/U/access.log is for the customer, in the usual "combined" format, followed by
+//
+//	msec "host" in out "completed"
+//
+// host is the name that was asked for, in small letters; completed is "OK", or "" when the answer was cut short. nginx's workers open it when somebody visits the site, so it costs an
+// account without visitors nothing. In the moment of a rotation it may lack a line. Logs/U/error.log is the customer's own: what his scripts say.
+//
+// Logs are rotated by logrotate by renaming, and nginx reloads; workers look for their own files again within ten seconds.
 package site

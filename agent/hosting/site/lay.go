@@ -34,13 +34,17 @@ func (p *Part) prepare() error {
 	return nil
 }
 
-// above makes the directory of all logs. Into it customers must be able to pass, to theirs.
+// above makes the directory of all logs, into which customers must be able to pass, to theirs; and the log of traffic, which nobody else reads.
 func (p *Part) above() error {
 	err := os.Mkdir(p.o.Layout.Logs, 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	f, err := os.OpenFile(p.o.traffic(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // laid tells whether our files beside those of the accounts are as they shall be.
@@ -58,7 +62,7 @@ func (p *Part) lay(ctx context.Context, s *side, files map[string]string) error 
 	if p.laid(files) {
 		return nil
 	}
-	program, whole, conf := p.o.Nginx, nginx{&p.o}.whole, file.Owner{Mode: 0o644}
+	program, whole, conf := p.o.Nginx, nginx{o: &p.o}.whole, file.Owner{Mode: 0o644}
 	if s == p.php {
 		program, whole = p.o.PHP.Program, fpm{&p.o}.whole
 	}

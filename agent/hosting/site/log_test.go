@@ -59,9 +59,10 @@ func TestTheAccessLogCountsAllBytesOfEachRequest(t *testing.T) {
 
 // limitToReaders tells if somebody but root and the customer may pass to the log.
 func limitToReaders(log string) string {
-	info, err := os.Stat(filepath.Dir(log))
-	if err != nil || info.Mode().Perm() != 0o750 {
-		return "the directory of logs is open to others"
+	for path, mode := range map[string]os.FileMode{filepath.Dir(log): 0o751, log: 0o640} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+			return path + " is open to others"
+		}
 	}
 	return ""
 }

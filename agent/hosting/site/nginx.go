@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,9 +21,12 @@ import (
 )
 
 // nginx is the daemon on the side of the visitors.
-type nginx struct{ o *Options }
+type nginx struct {
+	o      *Options
+	claims *claims // nil where it is not reloaded
+}
 
-func (n nginx) dir() string { return filepath.Join(n.o.Layout.State, "nginx") }
+func (n nginx) dir() string { return n.o.nginxDir() }
 
 func (n nginx) daemon() daemon.Program {
 	return daemon.Program{Name: filepath.Base(n.o.Nginx), PIDFile: n.o.NginxPID, Start: "systemctl start nginx"}
@@ -54,22 +56,19 @@ func (n nginx) whole(ctx context.Context) error {
 	return err
 }
 
-// room: each account has two logs, and while nginx reloads it has the old ones and the new ones open.
-func (n nginx) room(accounts int) error {
-	pid, err := n.daemon().PID()
-	if err != nil {
-		return nil //nolint:nilerr // the reload tells it
-	}
-	need := 4*accounts + 256
-	if limit, _ := daemon.OpenFiles(pid); limit > 0 && need > limit {
-		return fault.Refused("nginx may have %d files open, and needs %d for %d accounts: raise LimitNOFILE of its service and restart it", limit, need, accounts)
-	}
-	return nil
-}
+// room is for all: nginx has files open for visitors, not for accounts.
+func (n nginx) room(int) error { return nil }
 
 // reload asks for the new files and returns when new connections are served by them alone: nginx answers the new generation, and
 // its former workers accept no more.
 func (n nginx) reload(ctx context.Context) error {
+	names, err := n.claims.list()
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(filepath.Join(n.dir(), "names.list"), []byte(names), file.Root); err != nil {
+		return err
+	}
 	text := strings.ToLower(rand.Text())
 	if _, err := file.Write(filepath.Join(n.dir(), "generation.conf"), []byte(n.o.generation(text)), file.Root); err != nil {
 		return err
@@ -100,15 +99,11 @@ func accepts(worker int) bool {
 	return title != "" && !strings.Contains(title, "shutting down")
 }
 
-// suspicious is after how long nginx is asked whether it likes the files at all. To read them takes it as long as a reload, so that is not asked early on a
-// node with many.
-func (n nginx) suspicious() time.Duration {
-	list, _ := os.ReadDir(filepath.Join(n.dir(), "sites"))
-	return 3*time.Second + time.Duration(len(list))*4*time.Millisecond
-}
+// suspicious is after how long nginx is asked whether it likes the files at all.
+const suspicious = 3 * time.Second
 
 func (n nginx) await(ctx context.Context, done func() error) error {
-	begun, tested, suspicious := time.Now(), false, n.suspicious()
+	begun, tested := time.Now(), false
 	for {
 		err := done()
 		if err == nil {

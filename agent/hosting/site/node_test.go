@@ -71,7 +71,7 @@ http {
 
 func (n *node) startNginx() {
 	n.nx = hostingtest.Start(n.t, hostingtest.Daemon{
-		Args: []string{n.o.Nginx, "-c", n.o.NginxConf, "-e", filepath.Join(n.dir, "e"), "-g", "daemon off;"}, Ready: runs(nginx{&n.o}.daemon()),
+		Args: []string{n.o.Nginx, "-c", n.o.NginxConf, "-e", filepath.Join(n.dir, "e"), "-g", "daemon off;"}, Ready: runs(nginx{o: &n.o}.daemon()),
 	})
 }
 

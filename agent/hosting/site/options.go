@@ -12,7 +12,7 @@ import (
 // Options say where things are. What is not given is where Debian has it.
 type Options struct {
 	Layout       part.Layout
-	Group        string        // of nginx's workers: "www-data"
+	Group        string        // of nginx's workers, and their user: "www-data"
 	Listen       []string      // addresses of all sites as nginx has them: "80", and "[::]:80" where the node has IPv6
 	Probe        string        // "127.0.0.1:80": where nginx is asked what it has loaded
 	Nginx        string        // "/usr/sbin/nginx"

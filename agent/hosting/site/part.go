@@ -22,16 +22,17 @@ type Part struct {
 	php     *side // nil without PHP
 	claims  claims
 	ready   bool            // the directories are there
-	gid     int             // of the web server's group, once it is known
+	uid     int             // of the web server's workers, once it is known
+	gid     int             // of their group
 	running map[string]bool // ids of accounts with PHP that were looked at since the last Settle
 }
 
 // New makes the part; it starts nothing and looks at nothing but which versions of PHP are there.
 func New(o Options) *Part {
 	p := &Part{o: o.filled(), running: map[string]bool{}}
-	web := nginx{&p.o}
-	p.web = &side{dir: web.dir(), live: "sites", server: web, pending: map[string]change{}}
-	p.claims.dir = filepath.Join(web.dir(), "sites")
+	web := nginx{&p.o, &p.claims}
+	p.web = &side{dir: web.dir(), live: "hosts", server: web, pending: map[string]change{}}
+	p.claims.dir = filepath.Join(web.dir(), "hosts")
 	p.find()
 	return p
 }
@@ -70,7 +71,7 @@ func (p *Part) Ensure(_ context.Context, a *part.Account) error {
 	if err := p.claims.take(a.User, names.all()); err != nil {
 		return err
 	}
-	if _, err := file.Dir(p.o.Layout.LogsOf(a.User), file.Owner{GID: a.GID, Mode: 0o750}); err != nil { // before nginx could look for it
+	if err := p.logs(a); err != nil {
 		return err
 	}
 	if err := p.room(a); err != nil {
@@ -82,7 +83,7 @@ func (p *Part) Ensure(_ context.Context, a *part.Account) error {
 // serve remembers the files of an account.
 func (p *Part) serve(a *part.Account, n names) error {
 	php := a.PHP && p.php != nil && a.State == protocol.HostedPresent
-	fresh, err := p.web.want(a.ID, a.User, p.o.blocks(a, n, php))
+	fresh, err := p.web.want(a.ID, a.User, p.o.lines(a, n, php))
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (p *Part) Remove(ctx context.Context, a *part.Account) ([]protocol.Found, e
 	}
 	delete(p.running, a.ID)
 	logs := p.o.Layout.LogsOf(a.User)
-	if _, err := file.RemoveAll(ctx, logs); err != nil { // after the site: nginx would not start with a log whose directory is missing
+	if _, err := file.RemoveAll(ctx, logs); err != nil { // after the site: nginx would make them again
 		return []protocol.Found{{Name: logs, Detail: fmt.Sprintf("logs of the site: %v", err), Owner: a.User}}, nil
 	}
 	return nil, nil
@@ -149,7 +150,7 @@ func (p *Part) Settle(ctx context.Context) error {
 			}
 		}
 	}
-	bad, err := p.settle(ctx, p.web, nginx{&p.o}.files())
+	bad, err := p.settle(ctx, p.web, nginx{o: &p.o}.files())
 	maps.Copy(blamed, bad)
 	if err != nil || len(blamed) > 0 {
 		p.claims.forget() // names of what was given up are free

@@ -70,6 +70,8 @@ func TestOneCustomerReachesNothingOfAnothersSite(t *testing.T) {
 		n.must("alice.de", "/config.php", 200, "config")
 	}
 
+	n.must("bob.de", "/", 200, "new")
+
 	// as bob's programs
 	b := hostingtest.Customer{UID: 61002, GID: 61002}
 	home := n.o.Layout.Home("alice")
@@ -78,7 +80,8 @@ func TestOneCustomerReachesNothingOfAnothersSite(t *testing.T) {
 		b.MustNot(t, "cat", path)
 	}
 	b.MustNot(t, "cat", filepath.Join(n.o.Layout.LogsOf("alice"), "access.log"))
-	b.MustNot(t, "cat", filepath.Join(n.o.Layout.State, "nginx", "sites", "alice.conf"))
+	b.MustNot(t, "cat", n.o.traffic())
+	b.MustNot(t, "cat", filepath.Join(n.o.Layout.State, "nginx", "hosts", "alice.conf"))
 	b.Must(t, "ls", n.o.Layout.LogsOf("bob"))
 	b.Must(t, "cat", filepath.Join(n.o.Layout.LogsOf("bob"), "access.log"))
 	connect := `import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])`
@@ -165,7 +168,7 @@ func TestC14_NothingOfASiteIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostingtest.Same(t, before, hostingtest.Picture(t, n.dir),
-		"nginx-", "php-fpm.log", "run/steelyard-generation", "state/nginx/generation.conf", "state/php/generation.conf", "logs/bob/")
+		"nginx-", "php-fpm.log", "logs/traffic.log", "run/steelyard-generation", "state/nginx/generation.conf", "state/php/generation.conf", "logs/bob/")
 }
 
 func (n *node) read(name string) string {

@@ -37,6 +37,7 @@ func (o *Options) pool(a *part.Account) string {
 	line("php_admin_value[session.gc_divisor]", "1000")
 	line("php_admin_value[opcache.restrict_api]", o.Layout.State) // a script could list those of all pools, and empty their cache
 	line("php_admin_flag[opcache.validate_permission]", "on")
-	line("php_admin_flag[log_errors]", "on") // to nginx, and so into the error log of the account
+	line("php_admin_flag[log_errors]", "on")
+	line("php_admin_value[error_log]", errorLog(o.Layout.LogsOf(a.User)))
 	return b.String()
 }

@@ -30,14 +30,14 @@ func (p *Part) provideWeb(ctx context.Context) protocol.Component {
 	out, err := daemon.Run(ctx, p.o.Nginx, "-v")
 	_, c.Version, _ = strings.Cut(out, "nginx/")
 	if err == nil {
-		_, err = nginx{&p.o}.daemon().PID()
+		_, err = nginx{o: &p.o}.daemon().PID()
 	}
 	if err == nil {
 		_, err = p.group()
 	}
 	if err != nil {
 		c.Problem = err.Error()
-	} else if _, err := os.Stat(filepath.Join(p.web.dir, "generation.conf")); err == nil && (nginx{&p.o}).asked(ctx) == "" {
+	} else if _, err := os.Stat(filepath.Join(p.web.dir, "generation.conf")); err == nil && (nginx{o: &p.o}).asked(ctx) == "" {
 		c.Problem = "nginx does not serve the sites at " + p.o.Probe + ": nginx.conf must include " + p.o.NginxInclude + ", and nothing else may listen there"
 	}
 	return c

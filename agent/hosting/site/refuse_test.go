@@ -77,13 +77,13 @@ func TestWhatNginxDoesNotTakeIsBlamedAndTheOthersGoOn(t *testing.T) {
 	if err := n.part.Ensure(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	n.part.web.pending["alice"] = change{a.ID, "server { nonsense; }\n"} // as a mistake of ours would
-	n.part.web.pending["carl"] = change{c.ID, "server {\n"}
+	n.part.web.pending["alice"] = change{a.ID, "nonsense;\n"} // as a mistake of ours would
+	n.part.web.pending["carl"] = change{c.ID, "map {\n"}
 	if err := n.part.Ensure(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	var blamed *part.Blamed
-	if err := n.part.Settle(t.Context()); !errors.As(err, &blamed) || len(blamed.By) != 2 || !strings.Contains(err.Error(), `account id-alice`) || !strings.Contains(err.Error(), "nonsense") {
+	if err := n.part.Settle(t.Context()); !errors.As(err, &blamed) || len(blamed.By) != 2 || !strings.Contains(err.Error(), `account id-alice`) || !strings.Contains(err.Error(), "alice.conf") {
 		t.Fatal(err)
 	}
 	n.must("bob.de", "/", 200, "new")
@@ -102,7 +102,7 @@ func TestWhatTheOperatorBrokeDoesNotTakeTheSitesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.must("example.de", "/", 200, "new")
-	if _, err := os.Lstat(filepath.Join(n.o.Layout.State, "nginx", "sites", "bob.conf")); !os.IsNotExist(err) {
+	if _, err := os.Lstat(filepath.Join(n.o.Layout.State, "nginx", "hosts", "bob.conf")); !os.IsNotExist(err) {
 		t.Errorf("what is not served is written: %v", err)
 	}
 	n.write("conf.d/own.conf", "")
@@ -139,9 +139,9 @@ func TestPHPLivesOnWhenAPoolCannotBe(t *testing.T) {
 	n.must("carl.de", "/", 200, "new")
 }
 
-func TestARoomForLogsIsAskedForBeforeItIsNeeded(t *testing.T) {
-	n := newNode(t, false)
-	limit := nginx{&n.o}
+func TestRoomForPoolsIsAskedForBeforeItIsNeeded(t *testing.T) {
+	n := newNode(t, true)
+	limit := fpm{&n.o}
 	if err := limit.room(10); err != nil {
 		t.Error(err)
 	}

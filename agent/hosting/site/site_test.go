@@ -1,10 +1,13 @@
 package site
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/steelyard/steelyard/agent/hosting/hostingtest"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -46,6 +49,35 @@ func TestASubdomainHasADirectoryThatOutlivesIt(t *testing.T) {
 	n.must("shop.example.de", "/", 404, "")
 	if _, err := os.Stat(dir); err != nil {
 		t.Errorf("what the customer has is gone: %v", err)
+	}
+}
+
+func TestWhatNoFileAnswersIsInTheLogToo(t *testing.T) {
+	n := newNode(t, false)
+	a := n.account("alice", 61001, "example.de")
+	a.Forwards = []protocol.HostedForward{{Domain: "old.de", Redirect: true}}
+	n.settle(a)
+	if err := os.Mkdir(n.o.Layout.Htdocs("alice")+"/empty", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n.put(a, "htdocs/script.php", "x")
+	asked := map[string]int{"/": 200, "/missing": 404, "/empty": 301, "/empty/": 403, "/script.php": 403, "/.secret": 403, "/index.html": 200}
+	for target, status := range asked {
+		n.must("example.de", target, status, "")
+	}
+	n.must("old.de", "/moved", 301, "")
+	n.must("nobody.example", "/nobody", 404, "")
+	a.State = protocol.HostedSuspended
+	n.settle(a)
+	n.must("example.de", "/suspended", 503, "not available")
+	asked["/moved"], asked["/suspended"] = 301, 503
+	for target, status := range asked {
+		line := fmt.Sprintf("\"GET %s HTTP/1.1\" %d ", target, status)
+		hostingtest.Until(t, line, n.contains(n.o.Layout.LogsOf("alice")+"/access.log", line))
+	}
+	lines := strings.Count(n.read("logs/traffic.log"), "\n")
+	if lines != len(asked) || strings.Count(n.read("logs/traffic.log"), "alice ") != lines {
+		t.Errorf("%d requests, %d lines:\n%s", len(asked), lines, n.read("logs/traffic.log"))
 	}
 }
 

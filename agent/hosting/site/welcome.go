@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -62,14 +64,44 @@ func (p *Part) room(a *part.Account) error {
 	return nil
 }
 
-// group is the number of the web server's group.
+// logs makes the directory of an account's logs and what is in it: the access log, which nginx's workers open by themselves, and the log of what scripts say, which
+// is the customer's own. The directory is root's, so nobody can put a link there for logrotate to follow; workers must be able to pass.
+func (p *Part) logs(a *part.Account) error {
+	if _, err := p.group(); err != nil {
+		return err
+	}
+	dir := p.o.Layout.LogsOf(a.User)
+	if _, err := file.Dir(dir, file.Owner{GID: a.GID, Mode: 0o751}); err != nil {
+		return err
+	}
+	for path, uid := range map[string]int{filepath.Join(dir, "access.log"): p.uid, errorLog(dir): a.UID} {
+		if _, err := os.Lstat(path); err == nil {
+			continue // with what was logged
+		}
+		if _, err := file.Write(path, nil, file.Owner{UID: uid, GID: a.GID, Mode: 0o640}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func errorLog(logs string) string { return filepath.Join(logs, "error.log") }
+
+// group is the number of the web server's group. Its user has the same name.
 func (p *Part) group() (int, error) {
 	if p.gid > 0 {
 		return p.gid, nil
 	}
+	u, err := user.Lookup(p.o.Group)
+	if err != nil {
+		return 0, fmt.Errorf("the user of the web server: %w", err)
+	}
 	g, err := user.LookupGroup(p.o.Group)
 	if err != nil {
 		return 0, fmt.Errorf("the group of the web server: %w", err)
+	}
+	if p.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return 0, err
 	}
 	p.gid, err = strconv.Atoi(g.Gid)
 	return p.gid, err
