@@ -12,5 +12,5 @@
 //	WWW   all bytes that nginx read and wrote for a request: request line, headers, body; not TLS, TCP and IP around it
 //	FTP   the bytes of files, up to where a transfer was broken off; not commands, listings and answers
 //
-// Cost: an account whose site had no visitor costs one system call for a look.
+// Cost: a look at a node without visitors is one system call for each log.
 package meter

@@ -11,17 +11,17 @@ import (
 //	EPOCH LOGIN COMMAND STATUS BYTES RECEIVED SENT …
 //
 // Lines without a transfer have no traffic: the session's own totals are not told apart by session.
-func ftp(line []byte) (user string, q book.Quarter, t book.Traffic, ok bool) {
+func ftp(line []byte) (user []byte, q book.Quarter, t book.Traffic, ok bool) {
 	var field [7][]byte
 	for i := range field {
 		var found bool
 		if field[i], line, found = bytes.Cut(line, []byte{' '}); !found {
-			return "", 0, t, false
+			return nil, 0, t, false
 		}
 	}
 	at, ok := digits(field[0])
 	if !ok {
-		return "", 0, t, false
+		return nil, 0, t, false
 	}
 	if n, ok := digits(field[4]); ok {
 		switch string(field[2]) {
@@ -31,8 +31,8 @@ func ftp(line []byte) (user string, q book.Quarter, t book.Traffic, ok bool) {
 			t.In = n
 		}
 	} else if string(field[4]) != "-" {
-		return "", 0, t, false
+		return nil, 0, t, false
 	}
-	login, _, _ := bytes.Cut(field[1], []byte{'_'})
-	return string(login), book.Quarter(at / 900), t, true
+	user, _, _ = bytes.Cut(field[1], []byte{'_'})
+	return user, book.Quarter(at / 900), t, true
 }

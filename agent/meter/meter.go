@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,71 +15,42 @@ import (
 
 const (
 	chunk     = 1 << 20 // bytes that are read at once
-	atOnce    = 512     // pieces that are committed at once
+	atOnce    = 64      // pieces that are committed at once
 	sampleMax = 300     // bytes of an unknown line
 )
 
 // Options of a meter.
 type Options struct {
-	Book  *book.Book
-	Sites func(user string) string // path of the log of an account's sites
-	FTP   string                   // path of ProFTPD's log; "" where there is none
-	Now   func() time.Time         // tells whether a renamed log is still written to
+	Book *book.Book
+	WWW  string           // path of nginx's log of traffic
+	FTP  string           // path of ProFTPD's log
+	Now  func() time.Time // tells whether a renamed log is still written to
 }
 
 // Meter counts. Not safe for concurrent use.
 type Meter struct {
 	o       Options
-	sources map[string]*source
-	looks   uint64
+	sources []*source
 	buf     []byte
 	samples map[string]string // by source: its last unknown line
 }
 
 // New makes a meter. It opens nothing.
 func New(o Options) *Meter {
-	return &Meter{o: o, sources: map[string]*source{}, buf: make([]byte, chunk), samples: map[string]string{}}
+	return &Meter{o: o, buf: make([]byte, chunk), samples: map[string]string{}, sources: []*source{
+		{"www", tail.New(o.WWW, o.Now), book.WWW, www}, {"ftp", tail.New(o.FTP, o.Now), book.FTP, ftp},
+	}}
 }
 
 // Look counts what was written since the last look; users are the accounts of the node by the name of their user. It ends when everything that was there was
 // counted, or with ctx. The error tells of logs that could not be read; all others were counted.
 func (m *Meter) Look(ctx context.Context, users map[string]string) error {
-	m.looks++
-	c := &counts{at: map[string]int{}, users: users}
-	r := &round{m: m, c: c}
+	r := &round{m: m, c: &counts{at: map[string]int{}, users: users}}
 	var bad []error
-	if m.o.FTP != "" {
-		bad = append(bad, r.read(ctx, m.source("ftp", m.o.FTP, countFTP)))
+	for _, s := range m.sources {
+		bad = append(bad, r.read(ctx, s))
 	}
-	for _, user := range slices.Sorted(maps.Keys(users)) {
-		c.account = users[user]
-		bad = append(bad, r.read(ctx, m.source("www:"+c.account, m.o.Sites(user), countWWW)))
-	}
-	m.forget()
 	return errors.Join(append(bad, r.commit())...)
-}
-
-// forget closes the logs that were not asked for: their accounts are no more. What was counted stays in the book.
-func (m *Meter) forget() {
-	maps.DeleteFunc(m.sources, func(name string, s *source) bool {
-		if s.look == m.looks {
-			return false
-		}
-		s.log.Close()
-		delete(m.samples, name)
-		return true
-	})
-}
-
-// source is the log of a name; one whose path changed is another file's.
-func (m *Meter) source(name, path string, count func([]byte, *counts) bool) *source {
-	s := m.sources[name]
-	if s == nil || s.log.Path != path {
-		s = &source{name: name, log: tail.New(path, m.o.Now), count: count}
-		m.sources[name] = s
-	}
-	s.look = m.looks
-	return s
 }
 
 // Samples are lines that nobody knew, the last one of each source.

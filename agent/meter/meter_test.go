@@ -17,19 +17,20 @@ func tailPiece(lines []byte) tail.Piece { return tail.Piece{Lines: lines} }
 
 // node is a node's logs, the meter on them, and what was written to them.
 type node struct {
-	t     *testing.T
-	rnd   *rand.Rand
-	dir   string
-	now   time.Time
-	users map[string]string
-	book  *book.Book
-	meter *Meter
-	want  map[string]book.Totals // by account
-	month []book.Month
+	t       *testing.T
+	rnd     *rand.Rand
+	dir     string
+	now     time.Time
+	written time.Time // when a log was written to last
+	users   map[string]string
+	book    *book.Book
+	meter   *Meter
+	want    map[string]book.Totals // by account
+	month   []book.Month
 }
 
 func newNode(t *testing.T, seed uint64, accounts int) *node {
-	n := &node{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), users: map[string]string{}, want: map[string]book.Totals{}}
+	n := &node{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), written: time.Now().Add(-time.Hour), users: map[string]string{}, want: map[string]book.Totals{}}
 	at := func(m time.Month) book.Quarter {
 		return book.QuarterOf(time.Date(2026, m, 1, 0, 0, 0, 0, time.UTC))
 	}
@@ -37,7 +38,6 @@ func newNode(t *testing.T, seed uint64, accounts int) *node {
 	for i := range accounts {
 		user := fmt.Sprint("user", i)
 		n.users[user] = fmt.Sprint("account", i)
-		n.must(os.MkdirAll(filepath.Join(n.dir, "logs", user), 0o750))
 	}
 	n.start()
 	return n
@@ -50,8 +50,8 @@ func (n *node) must(err error) {
 	}
 }
 
-func (n *node) site(user string) string { return filepath.Join(n.dir, "logs", user, "access.log") }
-func (n *node) ftp() string             { return filepath.Join(n.dir, "logs", "ftp.log") }
+func (n *node) www() string { return filepath.Join(n.dir, "traffic.log") }
+func (n *node) ftp() string { return filepath.Join(n.dir, "ftp.log") }
 
 // start is the agent's.
 func (n *node) start() {
@@ -59,7 +59,7 @@ func (n *node) start() {
 	n.must(err)
 	n.must(b.SetMonths(n.month))
 	n.book = b
-	n.meter = New(Options{Book: b, Sites: n.site, FTP: n.ftp(), Now: func() time.Time { return time.Now().Add(2 * tail.Settled) }})
+	n.meter = New(Options{Book: b, WWW: n.www(), FTP: n.ftp(), Now: func() time.Time { return time.Now().Add(2 * tail.Settled) }})
 }
 
 // kill ends the agent, and takes some of what it wrote last from the disk: a write that was on its way.
@@ -82,13 +82,14 @@ func (n *node) append(path, line string) {
 	_, err = f.WriteString(line)
 	n.must(err)
 	n.must(f.Close())
+	n.written = n.written.Add(time.Second) // in a test all happens in one tick of the file system's clock
+	n.must(os.Chtimes(path, n.written, n.written))
 }
 
 // visit writes a line of a site's log.
 func (n *node) visit(user string) {
 	in, out := n.rnd.Uint64N(5000), n.rnd.Uint64N(1e9)
-	n.append(n.site(user), fmt.Sprintf("192.0.2.1 - - [x] \"GET /%s HTTP/1.1\" 200 1 \"-\" \"curl\" %d.%03d \"example.de\" %d %d \"OK\"\n",
-		strings.Repeat("x", n.rnd.IntN(100)), n.now.Unix(), n.rnd.IntN(1000), in, out))
+	n.append(n.www(), fmt.Sprintf("%s %d.%03d %d %d\n", user, n.now.Unix(), n.rnd.IntN(1000), in, out))
 	n.had(user, book.WWW, in, out)
 }
 
@@ -112,7 +113,7 @@ func (n *node) had(user string, class book.Class, in, out uint64) {
 
 // rotate renames a log, as logrotate does.
 func (n *node) rotate(path string) {
-	for i := 9; i > 0; i-- {
+	for i := 99; i > 0; i-- {
 		_ = os.Rename(fmt.Sprintf("%s.%d", path, i), fmt.Sprintf("%s.%d", path, i+1))
 	}
 	_ = os.Rename(path, path+".1")
@@ -146,7 +147,7 @@ func TestU1_U2_U3_U4_EveryByteOnceThroughKillsAndRotations(t *testing.T) {
 			case 0:
 				n.kill()
 			case 1:
-				n.rotate(n.site(user))
+				n.rotate(n.www())
 			case 2:
 				n.rotate(n.ftp())
 			case 3, 4:
@@ -169,32 +170,32 @@ func TestU1_U2_U3_U4_EveryByteOnceThroughKillsAndRotations(t *testing.T) {
 func TestU3_UnknownLinesAreToldAndNothingElseIsLost(t *testing.T) {
 	n := newNode(t, 1, 1)
 	n.visit("user0")
-	n.append(n.site("user0"), "rubbish \xff\n\n"+strings.Repeat("x", 400)+"\n")
+	n.append(n.www(), "rubbish \xff\n\n"+strings.Repeat("x", 400)+"\n")
 	n.visit("user0")
 	n.look()
 	n.check()
-	if s := n.book.Source("www:account0"); s.Unknown != 3 {
+	if s := n.book.Source("www"); s.Unknown != 3 {
 		t.Errorf("%d unknown lines", s.Unknown)
 	}
-	if s := n.meter.Samples()["www:account0"]; len(s) != sampleMax {
+	if s := n.meter.Samples()["www"]; len(s) != sampleMax {
 		t.Errorf("sample %q", s)
 	}
 }
 
-func TestOneLogThatCannotBeReadKeepsNoneFromBeingCounted(t *testing.T) {
+func TestALogThatCannotBeReadKeepsNoOtherFromBeingCounted(t *testing.T) {
 	n := newNode(t, 1, 3)
-	n.visit("user0")
-	n.visit("user2")
-	n.must(os.Symlink("/etc/passwd", n.site("user1")))
-	if err := n.meter.Look(t.Context(), n.users); err == nil || !strings.Contains(err.Error(), n.site("user1")) {
+	n.must(os.Symlink("/etc/passwd", n.www()))
+	n.transfer("user2")
+	if err := n.meter.Look(t.Context(), n.users); err == nil || !strings.Contains(err.Error(), n.www()) {
 		t.Error(err)
 	}
 	n.check()
 }
 
-func TestALineOfALoginThatIsNobodysIsNotCounted(t *testing.T) {
+func TestALineOfAUserWhoIsNobodysIsNotCounted(t *testing.T) {
 	n := newNode(t, 1, 1)
 	n.append(n.ftp(), fmt.Sprintf("%d operator STOR 226 10 1 2 \"success\" \"/x\"\n", n.now.Unix()))
+	n.append(n.www(), fmt.Sprintf("operator %d.000 1 2\n", n.now.Unix()))
 	n.transfer("user0")
 	n.look()
 	n.check()

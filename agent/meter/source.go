@@ -11,16 +11,15 @@ import (
 type source struct {
 	name  string
 	log   *tail.Log
-	look  uint64 // in which it was asked for last
-	count func(line []byte, c *counts) (known bool)
+	class book.Class
+	read  func(line []byte) (user []byte, q book.Quarter, t book.Traffic, ok bool)
 }
 
 // counts are those of one piece of a log.
 type counts struct {
-	list    []book.Counted
-	at      map[string]int // account: index in list
-	account string         // of the lines of this log; "" for one of many accounts
-	users   map[string]string
+	list  []book.Counted
+	at    map[string]int    // account: index in list
+	users map[string]string // account by user
 }
 
 // add counts; lines of one quarter-hour mostly follow each other.
@@ -45,20 +44,11 @@ func (c *counts) add(account string, q book.Quarter, class book.Class, t book.Tr
 	a.Counts = append(a.Counts, book.Count{Quarter: q, Class: class, Traffic: t})
 }
 
-// countWWW counts a line of an account's site.
-func countWWW(line []byte, c *counts) bool {
-	q, t, ok := www(line)
-	if ok {
-		c.add(c.account, q, book.WWW, t)
-	}
-	return ok
-}
-
-// countFTP counts a line of the log of all logins. A login that is nobody's here is known: it was removed, or is the operator's own.
-func countFTP(line []byte, c *counts) bool {
-	user, q, t, ok := ftp(line)
-	if account := c.users[user]; ok && account != "" {
-		c.add(account, q, book.FTP, t)
+// line counts a line. A user who is nobody's here is known: he was removed, or is the operator's own.
+func (s *source) line(line []byte, c *counts) bool {
+	user, q, t, ok := s.read(line)
+	if account := c.users[string(user)]; ok && account != "" {
+		c.add(account, q, s.class, t)
 	}
 	return ok
 }
@@ -76,7 +66,7 @@ func (s *source) batch(p tail.Piece, c *counts, unknown func(source string, line
 		} else {
 			lines = nil
 		}
-		if !s.count(line, c) {
+		if !s.line(line, c) {
 			b.Unknown++
 			unknown(s.name, line)
 		}
