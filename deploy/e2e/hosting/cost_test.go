@@ -43,7 +43,7 @@ func TestCostOfANode(t *testing.T) {
 	}
 	w := &world{t: t, data: t.TempDir()}
 	limit := raise(t)
-	c := cost{Accounts: many, Sites: min(many, (limit-300)/4), Few: map[string]float64{}, Many: map[string]float64{}, Daemons: map[string]float64{}}
+	c := cost{Accounts: many, Sites: min(many, (limit-300)/2), Few: map[string]float64{}, Many: map[string]float64{}, Daemons: map[string]float64{}}
 	w.daemons()
 	parts := newParts(t)
 	n := begin(t, w.data, parts)
