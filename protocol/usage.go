@@ -1,0 +1,161 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/steelyard/steelyard/pkg/fault"
+)
+
+// Classes of traffic (rule C21).
+const (
+	UsageWWW = iota
+	UsageFTP
+	UsageMail
+	UsageClasses
+)
+
+// UsageMonths says for which months a node makes totals (rule U7). The controller sends it when a session begins, and whenever it changes.
+type UsageMonths struct {
+	Zone   uint64       `json:"zone"` // grows when the controller's time zone is changed: totals of another Zone are of other months
+	Months []UsageMonth `json:"months"`
+}
+
+// UsageMonth is one of them. It begins and ends with a quarter-hour of UTC, of which [From, To) have passed since 1970.
+type UsageMonth struct {
+	Name string `json:"name"` // 2026-11
+	From int64  `json:"from"`
+	To   int64  `json:"to"`
+}
+
+// UsageReport is what accounts of a node used: totals, never differences, so a report may come twice, late, or after a newer one (rule U1). It is repeated until UsageAck
+// names its Seq, which says that it is stored (rule U4).
+type UsageReport struct {
+	Seq      uint64   `json:"seq"`
+	Book     string   `json:"book"` // of the node's counts; another book counts from nothing
+	Zone     uint64   `json:"zone"`
+	Months   []string `json:"months"`   // names, at most MaxUsageMonths
+	Accounts []byte   `json:"accounts"` // written by AppendUsage, read by Each
+}
+
+// UsageAck says that a UsageReport is stored.
+type UsageAck struct {
+	Seq uint64 `json:"seq"`
+}
+
+// Bounds of what is said of usage.
+const (
+	MaxUsageMonths = 6
+	MaxUsage       = 512 << 10 // bytes of UsageReport.Accounts
+	maxUsageID     = 64        // bytes of an account's id
+)
+
+// Traffic is in bytes: In came to the server, Out left it.
+type Traffic struct{ In, Out uint64 }
+
+// AccountUsage is what one account used.
+type AccountUsage struct {
+	Months [MaxUsageMonths][UsageClasses]Traffic // in the order of UsageReport.Months
+	Stored Stored
+}
+
+// Stored is what an account takes of the disk, in bytes that do not overlap (rule C20).
+type Stored struct {
+	Home, WWW, Mail, Databases uint64
+	At                         uint64 // when it was measured, in seconds since 1970; 0: it was not
+}
+
+// AppendUsage writes an account's usage behind b: length and bytes of its id, a set of the months in which it had traffic (bit 0 is the first), for each of these
+// In and Out of each class, then when its storage was measured and, unless that is 0, the four figures. All numbers are varints as encoding/binary has them.
+func AppendUsage(b []byte, account string, u *AccountUsage) []byte {
+	b = append(append(b, byte(len(account))), account...)
+	var had uint64
+	for i := range u.Months {
+		if u.Months[i] != [UsageClasses]Traffic{} {
+			had |= 1 << i
+		}
+	}
+	b = binary.AppendUvarint(b, had)
+	for i := range u.Months {
+		if had&(1<<i) == 0 {
+			continue
+		}
+		for _, t := range u.Months[i] {
+			b = binary.AppendUvarint(binary.AppendUvarint(b, t.In), t.Out)
+		}
+	}
+	s := &u.Stored
+	if b = binary.AppendUvarint(b, s.At); s.At == 0 {
+		return b
+	}
+	for _, n := range [...]uint64{s.Home, s.WWW, s.Mail, s.Databases} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+// Each calls f for each account of a report; u and account are good until f returns. Fault: invalid, for bytes that AppendUsage does not write; what was read before was given to f.
+func (r *UsageReport) Each(f func(account []byte, u *AccountUsage)) error {
+	if len(r.Months) > MaxUsageMonths || len(r.Accounts) > MaxUsage {
+		return fault.Invalid("the report of usage is of %d months and %d bytes; %d and %d are the most", len(r.Months), len(r.Accounts), MaxUsageMonths, MaxUsage)
+	}
+	d := usage{b: r.Accounts}
+	var u AccountUsage
+	for len(d.b) > 0 {
+		account := d.id()
+		d.account(&u, len(r.Months))
+		if d.bad {
+			return fault.Invalid("the report of usage cannot be read at byte %d", len(r.Accounts)-len(d.b))
+		}
+		f(account, &u)
+	}
+	return nil
+}
+
+// usage reads what AppendUsage wrote.
+type usage struct {
+	b   []byte
+	bad bool
+}
+
+func (d *usage) id() []byte {
+	n := int(d.b[0])
+	if n == 0 || n > maxUsageID || n >= len(d.b) {
+		d.bad = true
+		return nil
+	}
+	id := d.b[1 : 1+n]
+	d.b = d.b[1+n:]
+	return id
+}
+
+func (d *usage) number() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *usage) account(u *AccountUsage, months int) {
+	*u = AccountUsage{}
+	had := d.number()
+	if bits.Len64(had) > months {
+		d.bad = true
+		return
+	}
+	for i := range months {
+		if had&(1<<i) == 0 {
+			continue
+		}
+		for c := range u.Months[i] {
+			u.Months[i][c] = Traffic{In: d.number(), Out: d.number()}
+		}
+	}
+	if u.Stored.At = d.number(); u.Stored.At == 0 {
+		return
+	}
+	u.Stored.Home, u.Stored.WWW, u.Stored.Mail, u.Stored.Databases = d.number(), d.number(), d.number(), d.number()
+}
