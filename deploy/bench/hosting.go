@@ -24,11 +24,11 @@ func measureHosting(ctx context.Context, b *bench) error {
 	line, _, _ := strings.Cut(rest, "\n")
 	type used struct{ Agent, Daemons, Wall float64 }
 	var c struct {
-		Accounts, Sites int
-		First, Again    used
-		Few, Many       map[string]float64
-		Daemons         map[string]float64
-		Made            float64
+		Accounts     int
+		First, Again used
+		Few, Many    map[string]float64
+		Daemons      map[string]float64
+		Made         float64
 	}
 	if err := json.Unmarshal([]byte(line), &c); err != nil {
 		return fmt.Errorf("what the node cost is %q: %w", line, err)
@@ -47,7 +47,6 @@ func measureHosting(ctx context.Context, b *bench) error {
 		row(fmt.Sprintf("one change among %d accounts until it holds: %s", c.Accounts, name), c.Many[name], 1)
 		b.note("HOSTING: %s: %.3f s among 500 accounts, %.3f s among %d, of it %.2f s CPU of daemons", name, c.Few[name], c.Many[name], c.Accounts, c.Daemons[name])
 	}
-	b.note("HOSTING: %d accounts, %d of them with sites (as many as the limit of open files allows here), made in %.0f s; the looks cost daemons %.2f and %.2f s",
-		c.Accounts, c.Sites, c.Made, c.First.Daemons, c.Again.Daemons)
+	b.note("HOSTING: %d accounts made in %.0f s; the looks cost daemons %.2f and %.2f s", c.Accounts, c.Made, c.First.Daemons, c.Again.Daemons)
 	return nil
 }

@@ -20,11 +20,11 @@ import (
 
 // cost is what `make bench HOSTING` tells: seconds.
 type cost struct {
-	Accounts, Sites int
-	First, Again    used // a look at all accounts, none of which changed: after a start of the agent, and later
-	Few, Many       map[string]float64
-	Daemons         map[string]float64 // processor time of daemons for the change, with all accounts
-	Made            float64
+	Accounts     int
+	First, Again used // a look at all accounts, none of which changed: after a start of the agent, and later
+	Few, Many    map[string]float64
+	Daemons      map[string]float64 // processor time of daemons for the change, with all accounts
+	Made         float64
 }
 
 // used is processor time.
@@ -42,8 +42,7 @@ func TestCostOfANode(t *testing.T) {
 		many = n
 	}
 	w := &world{t: t, data: t.TempDir()}
-	limit := raise(t)
-	c := cost{Accounts: many, Sites: min(many, (limit-300)/2), Few: map[string]float64{}, Many: map[string]float64{}, Daemons: map[string]float64{}}
+	c := cost{Accounts: many, Few: map[string]float64{}, Many: map[string]float64{}, Daemons: map[string]float64{}}
 	w.daemons()
 	parts := newParts(t)
 	n := begin(t, w.data, parts)
@@ -55,7 +54,7 @@ func TestCostOfANode(t *testing.T) {
 	begun := time.Now()
 	var all []*protocol.HostedAccount
 	for i := range many {
-		all = append(all, document(i, i < c.Sites))
+		all = append(all, document(i))
 	}
 	few := min(fewAccounts, many/2)
 	n.set(all[:few]...)
@@ -77,19 +76,6 @@ func TestCostOfANode(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Printf("\nCOST %s\n", text)
-}
-
-// raise lets the daemons have as many files open as this process may.
-func raise(t *testing.T) int {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		t.Fatal(err)
-	}
-	l.Cur = l.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		t.Fatal(err)
-	}
-	return int(l.Cur)
 }
 
 // start is a look at all accounts after a start of the agent: its documents are read too, and the parts know nothing.
