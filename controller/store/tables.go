@@ -1,6 +1,9 @@
 package store
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/address"
@@ -16,6 +19,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -151,6 +155,20 @@ var (
 	Provisions    = NewTable[hosting.Provision]("provisions", "provision of server")
 )
 
+// What accounts used. Usage is by month, server and book of counts; see UsageKey. UsageSpace is by server. FormerAccounts are by the id that the account had.
+var (
+	Usage      = NewTable[usage.Record]("usage", "usage").Index(UsageOn, func(r *usage.Record) []string { return []string{r.Server} })
+	UsageSpace = NewTable[usage.SpaceRecord]("usage-space", "disk space of accounts of server")
+	// FormerAccounts tell whose the figures of accounts are that are gone (rule C21). They are written in the commit in which an account goes, and stay.
+	FormerAccounts = NewTable[usage.Former]("former-accounts", "former account").Index(FormerOn, func(f *usage.Former) []string { return []string{f.Server} })
+)
+
+// UsageOn is the index of Usage by server, FormerOn that of FormerAccounts.
+const (
+	UsageOn  = "on"
+	FormerOn = "on"
+)
+
 // SaleOf names the sale that a server is in (rule S2).
 type SaleOf struct {
 	Sale string `json:"sale"`
@@ -210,6 +228,20 @@ type FleetSetting struct {
 	PublicURL string `json:"public_url,omitempty"`
 	// RequireSecondFactor keeps the provider's people from everything but setting one up.
 	RequireSecondFactor bool `json:"require_second_factor,omitempty"`
+}
+
+// UsageKey is the id of a record of usage: that of one month, server and book of counts, and of one of the pages that it has where a node has very many accounts.
+func UsageKey(month, server, book string, page int) string {
+	return month + "/" + server + "/" + book + "/" + strconv.Itoa(page)
+}
+
+// UsageOfKey is what UsageKey was made of.
+func UsageOfKey(id string) (month, server, book string, page int) {
+	month, rest, _ := strings.Cut(id, "/")
+	server, rest, _ = strings.Cut(rest, "/")
+	book, last, _ := strings.Cut(rest, "/")
+	page, _ = strconv.Atoi(last)
+	return month, server, book, page
 }
 
 // CommandKey is the key of a command, and of its result.
