@@ -48,7 +48,7 @@
 // [Goodbye] whose fault is "invalid", and nothing else:
 //
 //   - size 0, larger than [MaxFrame], or larger than its kind allows: [MaxFrame] for Report, Command,
-//     Result, HostedHave, HostedSet and HostedReport, [MaxEnrolFrame] for EnrolRequest, [MaxControlFrame] for all others;
+//     Result, HostedHave, HostedSet, HostedReport, UsageReport and UsageAnswer, [MaxEnrolFrame] for EnrolRequest, [MaxControlFrame] for all others;
 //   - a kind that the receiver does not know, or that may not come at this point;
 //   - nesting deeper than [MaxDepth]; a length that the rest of the frame cannot hold; bytes after
 //     the map; more than [MaxEntries] entries in one map or [MaxElements] elements and entries in the frame;
@@ -81,11 +81,11 @@
 //
 // What each side may send in a session, after the handshake:
 //
-//	agent       Ping Report SampleReport Progress Result Renew HostedHave HostedReport Goodbye
-//	controller  Pong Want Command Cancel Ack Renewed Console HostedSet HostedAck Goodbye
+//	agent       Ping Report SampleReport Progress Result Renew HostedHave HostedReport UsageReport ServerUsage UsageAnswer Goodbye
+//	controller  Pong Want Command Cancel Ack Renewed Console HostedSet HostedAck UsageMonths UsageAck UsageAsk Goodbye
 //
 // An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40, a HostedHave or a
-// HostedReport as 10; more ends the session.
+// HostedReport as 10, a UsageReport, a ServerUsage or a UsageAnswer as 4; more ends the session.
 //
 // After a session, or a failed attempt, the agent waits a random time between zero and a bound: first
 // [Welcome].BackoffMaxSecs (one second before any Welcome), doubled with every failure, at most
@@ -184,6 +184,15 @@
 // The agent sends [HostedReport] when something of what it tells changed, at most one that is not acknowledged yet; it is repeated every minute, and told
 // again in the next session, until [HostedAck] names its Seq. Documents are journaled by the agent before it acts on them; passwords in them are digests
 // (crypt(5), mysql_native_password), never what a person types. They travel in the session alone and are sealed where the controller keeps them.
+//
+// # Usage
+//
+// An agent that names [CanMeter] counts what was used, and owns what it counted. It says nothing of it before [UsageMonths], which the controller sends when a session begins
+// and whenever the months change. From then on it sends [UsageReport] (of accounts, if it carries any) and [ServerUsage] (of the machine's own ports): totals of these
+// months, never differences. Each has a Seq that grows within the session over both kinds; [UsageAck] names one of them when all that it says is stored. Several may
+// wait for their acknowledgement; those that wait for [UsageAgain] are told again, with the figures of then. A session begins with everything that the agent has.
+//
+// Quarter-hours of accounts stay with the agent: [UsageAsk] asks for some, [UsageAnswer] with the same ID answers, in the order of asking.
 //
 // # Console
 //

@@ -74,6 +74,12 @@ const (
 	KindHostedSet    Kind = 29
 	KindHostedReport Kind = 30
 	KindHostedAck    Kind = 31
+	KindUsageMonths  Kind = 32
+	KindUsageReport  Kind = 33
+	KindServerUsage  Kind = 34
+	KindUsageAck     Kind = 35
+	KindUsageAsk     Kind = 36
+	KindUsageAnswer  Kind = 37
 )
 
 // Environments of an agent.
@@ -94,6 +100,7 @@ const (
 	CanConsole  = "console" // give a shell to a person; in EnvRAM only
 	CanRescue   = "rescue"  // let a customer in; in EnvRescue only
 	CanHost     = "host"    // carry customers' accounts
+	CanMeter    = "meter"   // tell what was used, once UsageMonths says of which months
 	CanInspect  = "inspect" // tell what is on the system that customers may have left there
 )
 

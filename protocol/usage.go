@@ -3,8 +3,10 @@ package protocol
 import (
 	"encoding/binary"
 	"math/bits"
+	"time"
 
 	"github.com/steelyard/steelyard/pkg/fault"
+	"github.com/steelyard/steelyard/pkg/hardware"
 )
 
 // Classes of traffic (rule C21).
@@ -14,6 +16,9 @@ const (
 	UsageMail
 	UsageClasses
 )
+
+// UsageAgain is how long a report of usage waits for its UsageAck before what it said is told again in the same session: the controller writes in batches, some minutes apart.
+const UsageAgain = 10 * time.Minute
 
 // UsageMonths says for which months a node makes totals (rule U7). The controller sends it when a session begins, and whenever it changes.
 type UsageMonths struct {
@@ -26,6 +31,23 @@ type UsageMonth struct {
 	Name string `json:"name"` // 2026-11
 	From int64  `json:"from"`
 	To   int64  `json:"to"`
+	// Days are the quarter-hours with which its days begin, the first is From; nil: every 96. Days of a zone with summer time are not all equally long.
+	Days []int64 `json:"days,omitempty"`
+}
+
+// Check is the fault of months that no controller would send: they are named, follow each other, and are not too many.
+func (u *UsageMonths) Check() error {
+	var c fault.Check
+	c.Require(len(u.Months) <= MaxUsageMonths, "months", "are %d; %d are the most", len(u.Months), MaxUsageMonths)
+	for i, m := range u.Months {
+		c.Require(m.Name != "" && len(m.Name) <= 16, "months", "have one without a name")
+		c.Require(m.From < m.To && (i == 0 || u.Months[i-1].To <= m.From), "months", "%.16s does not follow the one before", m.Name)
+		c.Require(len(m.Days) <= maxDays && (len(m.Days) == 0 || m.Days[0] == m.From), "months", "%.16s has %d days, which do not begin with it", m.Name, len(m.Days))
+		for j := 1; j < len(m.Days); j++ {
+			c.Require(m.Days[j-1] < m.Days[j] && m.Days[j] < m.To, "months", "day %d of %.16s is not in its order", j+1, m.Name)
+		}
+	}
+	return c.Err("the controller names months that cannot be")
 }
 
 // UsageReport is what accounts of a node used: totals, never differences, so a report may come twice, late, or after a newer one (rule U1). It is repeated until UsageAck
@@ -35,10 +57,32 @@ type UsageReport struct {
 	Book     string   `json:"book"` // of the node's counts; another book counts from nothing
 	Zone     uint64   `json:"zone"`
 	Months   []string `json:"months"`   // names, at most MaxUsageMonths
-	Accounts []byte   `json:"accounts"` // written by AppendUsage, read by Each
+	Accounts []byte   `json:"accounts"` // written by AppendUsage, read by Each; those that changed, all of them first in a session
+
+	Counted int64         `json:"counted,omitempty"` // seconds since 1970: everything that was logged until then is in the totals; 0: not yet known (rule U6)
+	Sources []UsageSource `json:"sources,omitempty"` // all of them, when something about them changed, and first in a session
+	Deleted uint64        `json:"deleted,omitempty"` // bytes of files of accounts that were deleted and are held open: on the disk, and in no account's figures
+	Final   bool          `json:"final,omitempty"`   // an account of it goes: the logs were read to their end for it
 }
 
-// UsageAck says that a UsageReport is stored.
+// UsageSource is what the node knows of one of its logs.
+type UsageSource struct {
+	Name    string     `json:"name"`              // "www", "ftp", "mail"
+	Until   int64      `json:"until,omitempty"`   // seconds since 1970: read to its end then; 0: never since the agent started
+	Problem string     `json:"problem,omitempty"` // why it cannot be read, for a person
+	Unknown uint64     `json:"unknown,omitempty"` // lines that are in no format of it
+	Sample  string     `json:"sample,omitempty"`  // the last of these
+	Skipped uint64     `json:"skipped,omitempty"` // bytes of lines that were too long
+	Gaps    []UsageGap `json:"gaps,omitempty"`    // the newest
+}
+
+// UsageGap is a time of which nothing or not everything could be counted, in seconds since 1970.
+type UsageGap struct {
+	After  int64 `json:"after"`            // everything before was counted
+	Before int64 `json:"before,omitempty"` // everything behind was; 0: nobody knows
+}
+
+// UsageAck says that a UsageReport, or a ServerUsage, is stored.
 type UsageAck struct {
 	Seq uint64 `json:"seq"`
 }
@@ -48,6 +92,10 @@ const (
 	MaxUsageMonths = 6
 	MaxUsage       = 512 << 10 // bytes of UsageReport.Accounts
 	maxUsageID     = 64        // bytes of an account's id
+
+	MaxUsageGaps    = 16 // of one source
+	maxUsageSources = 8
+	maxDays         = 31
 )
 
 // Traffic is in bytes: In came to the server, Out left it.
@@ -110,6 +158,26 @@ func (r *UsageReport) Each(f func(account []byte, u *AccountUsage)) error {
 		f(account, &u)
 	}
 	return nil
+}
+
+// Clean bounds what an agent sent. What Each reads is checked by it.
+func (r *UsageReport) Clean() {
+	r.Book = tag(r.Book)
+	for i := range r.Months {
+		r.Months[i] = tag(r.Months[i])
+	}
+	r.Sources = r.Sources[:min(len(r.Sources), maxUsageSources)]
+	for i := range r.Sources {
+		s := &r.Sources[i]
+		s.Name, s.Problem, s.Sample = tag(s.Name), short(s.Problem), short(s.Sample)
+		s.Gaps = s.Gaps[:min(len(s.Gaps), MaxUsageGaps)]
+	}
+}
+
+// tag is a name that a machine gave, cut to what such a name has.
+func tag(name string) string {
+	name = hardware.CleanString(name)
+	return name[:min(len(name), maxUsageID)]
 }
 
 // usage reads what AppendUsage wrote.

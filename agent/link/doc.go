@@ -55,6 +55,13 @@
 // before it returns, and is called from the link's reader; an error ends the session, and the next one asks for them again. Report answers the same until
 // Told names its Seq; the link sends it once, and again when no ack came for [ResendAfter]. Changed is as that of an Executor.
 //
+// # What a Meter promises
+//
+// Attach is called when a session begins, before any other call of it: from then on nothing is said until SetMonths, and then everything. Report gives the next message, or
+// nil when there is nothing to say before the time that it names, zero: not before Changed signals. It keeps the pace; the link sends what it gets. A message
+// is the link's alone until the next call of Report. Told names a message that is stored. All of these
+// take well under a millisecond. Answer reads the disk; it is called from a goroutine of its own, one call at a time.
+//
 // # Cost
 //
 // A connected link is four goroutines and one timer; it holds no inventory, only its digest.

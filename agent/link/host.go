@@ -33,7 +33,7 @@ func (s *live) hostedChanged() <-chan struct{} {
 }
 
 // hostedEvery is the least time between two reports of accounts: the controller bounds what an agent may send.
-const hostedEvery = 500 * time.Millisecond
+const hostedEvery = 600 * time.Millisecond
 
 // hosted is what became of the reports of accounts in this session.
 type hosted struct {
@@ -57,6 +57,7 @@ func (s *live) pushHosted(now time.Time) {
 	if now.Before(h.next) {
 		return
 	}
+	s.pushUsage(now) // what an account used is told before that it is gone
 	s.send(protocol.KindHostedReport, &r)
 	h.seq, h.at, h.next = r.Seq, now, now.Add(ResendAfter)
 }

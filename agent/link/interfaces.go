@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"time"
 
 	"github.com/steelyard/steelyard/pkg/hardware"
 	"github.com/steelyard/steelyard/protocol"
@@ -28,6 +29,16 @@ type Executor interface {
 	Acked(command string)
 	Progress() (protocol.Progress, bool)
 	Changed() <-chan struct{}
+}
+
+// Meter tells what was used. See the package comment.
+type Meter interface {
+	Attach()
+	SetMonths(protocol.UsageMonths)
+	Report(now time.Time) (kind protocol.Kind, message any, again time.Time)
+	Told(seq uint64)
+	Changed() <-chan struct{}
+	Answer(ctx context.Context, ask protocol.UsageAsk) protocol.UsageAnswer
 }
 
 // Host carries customers' accounts. See the package comment.

@@ -25,7 +25,8 @@ type Options struct {
 	Logger       *slog.Logger
 	// Shell gives a person a shell on a terminal of this size (protocol.CanConsole); nil: this agent gives none.
 	Shell func(rows, cols int) (Shell, error)
-	Host  Host // carries accounts (protocol.CanHost); nil: this agent carries none
+	Meter Meter // tells what was used (protocol.CanMeter); nil: this agent counts nothing
+	Host  Host  // carries accounts (protocol.CanHost); nil: this agent carries none
 
 	// InventoryEvery is the time between two readings of the inventory; 0 means ten minutes.
 	InventoryEvery time.Duration

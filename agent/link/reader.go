@@ -33,6 +33,10 @@ var handlers = map[protocol.Kind]func(*live, session.Message) error{
 
 	protocol.KindHostedSet: (*live).onHostedSet,
 	protocol.KindHostedAck: (*live).onHostedAck,
+
+	protocol.KindUsageMonths: (*live).onUsageMonths,
+	protocol.KindUsageAck:    (*live).onUsageAck,
+	protocol.KindUsageAsk:    (*live).onUsageAsk,
 }
 
 func (s *live) handle(m session.Message) error {

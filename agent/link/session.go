@@ -43,7 +43,9 @@ type live struct {
 	busy    bool                  // it is reading
 	full    bool                  // and the result is sent whether it changed or not
 
-	hosted hosted
+	hosted  hosted
+	usageAt time.Time              // when there may be something to say of usage
+	asked   chan protocol.UsageAsk // questions that wait
 
 	seq    uint64
 	sent   map[string]time.Time // results, by command
@@ -67,6 +69,7 @@ func (l *Link) session(ctx context.Context) error {
 	s := &live{
 		Link: l, conn: conn, ended: make(chan error, 1), want: make(chan struct{}, 1), renewed: make(chan protocol.Renewed, 1),
 		reading: make(chan reading, 1), sent: map[string]time.Time{}, life: ctx,
+		asked: make(chan protocol.UsageAsk, questions),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer s.work.Wait()
@@ -77,6 +80,9 @@ func (l *Link) session(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if s.opt.Meter != nil {
+		s.work.Go(s.answer)
 	}
 	s.work.Go(s.read)
 	return s.loop(ctx)
@@ -127,6 +133,9 @@ func (s *live) begin(rec Record) error {
 	s.found(*w)
 	s.log.Info("session", "server", w.ServerID, "approval", w.Approval, "controller", s.conn.RemoteAddr().String())
 	s.opt.Executor.Attach(*w)
+	if s.opt.Meter != nil {
+		s.opt.Meter.Attach()
+	}
 	now := time.Now()
 	s.pingAt, s.sampleAt = now.Add(s.heartbeat()), now
 	s.inventoryAt = s.readAt.Add(s.opt.InventoryEvery)
@@ -166,6 +175,8 @@ func (s *live) loop(ctx context.Context) error {
 			s.push()
 		case <-s.hostedChanged():
 			s.pushHosted(time.Now())
+		case <-s.usageChanged():
+			s.pushUsage(time.Now())
 		case <-s.want:
 			s.full = true
 			s.look(ctx)
@@ -185,7 +196,7 @@ func (s *live) loop(ctx context.Context) error {
 // next is when something is due again.
 func (s *live) next() time.Time {
 	next := s.pingAt
-	for _, at := range []time.Time{s.sampleAt, s.inventoryAt, s.renewAt, s.resendAt, s.hosted.next} {
+	for _, at := range []time.Time{s.sampleAt, s.inventoryAt, s.renewAt, s.resendAt, s.hosted.next, s.usageAt} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -218,6 +229,9 @@ func (s *live) due(ctx context.Context, now time.Time) {
 	}
 	if !s.hosted.next.IsZero() && !now.Before(s.hosted.next) {
 		s.pushHosted(now)
+	}
+	if !s.usageAt.IsZero() && !now.Before(s.usageAt) {
+		s.pushUsage(now)
 	}
 }
 

@@ -138,12 +138,13 @@ func (d *decoder) decode(body []byte, msg any) (err error) {
 // a kind that nobody knows.
 func Limit(k protocol.Kind) int {
 	switch k {
-	case protocol.KindReport, protocol.KindCommand, protocol.KindResult, protocol.KindHostedHave, protocol.KindHostedSet, protocol.KindHostedReport:
+	case protocol.KindReport, protocol.KindCommand, protocol.KindResult, protocol.KindHostedHave, protocol.KindHostedSet, protocol.KindHostedReport,
+		protocol.KindUsageReport, protocol.KindUsageAnswer:
 		return protocol.MaxFrame
 	case protocol.KindEnrolRequest:
 		return protocol.MaxEnrolFrame
 	}
-	if k >= protocol.KindHello && k <= protocol.KindHostedAck {
+	if k >= protocol.KindHello && k <= protocol.KindUsageAnswer {
 		return protocol.MaxControlFrame
 	}
 	return 0

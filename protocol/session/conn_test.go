@@ -95,7 +95,7 @@ func TestBadFramesHaveReasons(t *testing.T) {
 		{"large Ping", append(binary.BigEndian.AppendUint32(nil, protocol.MaxControlFrame+1), byte(protocol.KindPing)), ReasonTooLarge},
 		{"large EnrolRequest", append(binary.BigEndian.AppendUint32(nil, protocol.MaxEnrolFrame+1), byte(protocol.KindEnrolRequest)), ReasonTooLarge},
 		{"kind 0", frame(0, "\x80"), ReasonUnknown},
-		{"the first unknown kind", frame(byte(protocol.KindHostedAck)+1, "\x80"), ReasonUnknown},
+		{"the first unknown kind", frame(byte(protocol.KindUsageAnswer)+1, "\x80"), ReasonUnknown},
 		{"kind 255", frame(255, "\x80"), ReasonUnknown},
 		{"cut in the length", []byte{0, 0}, ReasonTruncated},
 		{"cut in the body", frame(4, "\x81\xa3seq\x01")[:8], ReasonTruncated},

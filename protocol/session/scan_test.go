@@ -69,6 +69,18 @@ func samples() map[protocol.Kind]any {
 			Strangers: []string{"acc-0"}, Told: true,
 		},
 		protocol.KindHostedAck: &protocol.HostedAck{Seq: 1},
+
+		protocol.KindUsageMonths: &protocol.UsageMonths{Zone: 1, Months: []protocol.UsageMonth{{Name: "2026-11", From: 1, To: 97, Days: []int64{1}}}},
+		protocol.KindUsageReport: &protocol.UsageReport{
+			Seq: 1, Book: "book-1", Zone: 1, Months: []string{"2026-11"}, Accounts: protocol.AppendUsage(nil, "acc-1", &protocol.AccountUsage{}), Counted: 9,
+			Sources: []protocol.UsageSource{{Name: "www", Until: 9, Unknown: 1, Sample: "x", Gaps: []protocol.UsageGap{{After: 1, Before: 2}}}},
+		},
+		protocol.KindServerUsage: &protocol.ServerUsage{Seq: 2, Book: "ports-1", At: 9, Months: []protocol.ServerMonth{{
+			Name: "2026-11", Ports: []protocol.PortTraffic{{MAC: "52:54:00:12:34:56", Name: "eth0"}}, Days: []protocol.Traffic{{In: 1}}, In: []uint64{1}, Out: []uint64{2},
+		}}, Gaps: []protocol.UsageGap{{After: 1}}},
+		protocol.KindUsageAck:    &protocol.UsageAck{Seq: 1},
+		protocol.KindUsageAsk:    &protocol.UsageAsk{ID: "ask-1", Account: "acc-1", From: 1, To: 97},
+		protocol.KindUsageAnswer: &protocol.UsageAnswer{ID: "ask-1", Quarters: []byte{1}, Fault: fault.NotFound("no account")},
 	}
 }
 
@@ -87,6 +99,8 @@ func blank(k protocol.Kind) any {
 		protocol.KindEnter: &protocol.Enter{}, protocol.KindEntry: &protocol.Entry{},
 		protocol.KindHostedHave: &protocol.HostedHave{}, protocol.KindHostedSet: &protocol.HostedSet{},
 		protocol.KindHostedReport: &protocol.HostedReport{}, protocol.KindHostedAck: &protocol.HostedAck{},
+		protocol.KindUsageMonths: &protocol.UsageMonths{}, protocol.KindUsageReport: &protocol.UsageReport{}, protocol.KindServerUsage: &protocol.ServerUsage{},
+		protocol.KindUsageAck: &protocol.UsageAck{}, protocol.KindUsageAsk: &protocol.UsageAsk{}, protocol.KindUsageAnswer: &protocol.UsageAnswer{},
 	}[k]
 }
 
@@ -202,7 +216,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(byte(protocol.KindReport), []byte("\x81\xa9inventory\x81\xa5disks\xdc\x00\x03\x80\xc0\x80"))
 	f.Add(byte(protocol.KindSample), []byte("\x81\xa6sample\x81\xa2at\xc0")) // the library panics on it
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
-		to := blank(protocol.Kind((kind-1)%19 + 1))
+		to := blank((protocol.Kind(kind)-1)%protocol.KindUsageAnswer + 1)
 		if Scan(body) != nil {
 			return
 		}
