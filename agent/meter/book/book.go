@@ -33,6 +33,7 @@ type Book struct {
 	id      string
 	months  []Month
 	sources map[string]Source
+	notes   map[string]Notes // by source
 	totals  map[string]*sums
 	version uint64
 }
@@ -51,6 +52,7 @@ type Batch struct {
 	Unknown  uint64 // lines
 	Skipped  uint64 // bytes
 	Lost     *tail.Gap
+	Notes    Notes // what changed
 }
 
 // Open reads a book, or begins one in an empty directory (mode 0700). A book whose end is torn is shortened. A file that cannot be read at all is put aside as
@@ -103,6 +105,8 @@ func (b *Book) take(h *head) {
 	b.id, b.months = h.ID, h.Months
 	b.sources = map[string]Source{}
 	maps.Copy(b.sources, h.Sources)
+	b.notes = map[string]Notes{}
+	b.note(h.Notes)
 	b.totals = map[string]*sums{}
 	for account, months := range h.Totals {
 		if len(months) == len(b.months) {
@@ -114,6 +118,7 @@ func (b *Book) take(h *head) {
 // apply adds a commit to the state.
 func (b *Book) apply(c *commit) {
 	maps.Copy(b.sources, c.Sources)
+	b.note(c.Notes)
 	b.add(c.Counted)
 }
 
@@ -158,7 +163,7 @@ func (b *Book) Source(name string) Source {
 func (b *Book) Commit(batches ...Batch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := commit{Sources: map[string]Source{}}
+	c := commit{Sources: map[string]Source{}, Notes: map[string]Notes{}}
 	for _, x := range batches {
 		s, ok := c.Sources[x.Source]
 		if !ok {
@@ -169,6 +174,9 @@ func (b *Book) Commit(batches ...Batch) error {
 		}
 		c.Sources[x.Source] = s.behind(x)
 		c.Counted = append(c.Counted, x.Counted...)
+		if len(x.Notes) > 0 {
+			c.Notes[x.Source] = c.Notes[x.Source].with(x.Notes)
+		}
 	}
 	if err := b.write(&c); err != nil {
 		return err
@@ -215,7 +223,7 @@ func (b *Book) write(c *commit) error {
 
 // begin makes the file of a day and shortens the one before.
 func (b *Book) begin(day string) error {
-	text, err := frame(&head{ID: b.id, Months: b.months, Sources: b.sources, Totals: b.sums()})
+	text, err := frame(&head{ID: b.id, Months: b.months, Sources: b.sources, Totals: b.sums(), Notes: b.notes})
 	if err != nil {
 		return err
 	}

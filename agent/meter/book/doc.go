@@ -9,6 +9,8 @@
 // are kept for [Keep]: they hold the quarter-hours of the running and the last two months. A database was not used: there is one writer, what is written is only ever added,
 // and five thousand accounts need no index to be read through in a moment.
 //
+// What a reader of a log has to remember beside the place ([Notes]) is in the same commit, and in the head of each file.
+//
 // Months are the controller's (rule U7): it says where each begins, and the totals of months are made from the quarter-hours, anew when it says something
 // else. Totals of a month only grow while its borders stay; the controller merges by maximum and needs no order of reports.
 //

@@ -25,12 +25,14 @@ type head struct {
 	Months  []Month
 	Totals  map[string][]Totals // by account, in the order of Months
 	Sources map[string]Source
+	Notes   map[string]Notes // by source
 }
 
 // commit is what was written at once.
 type commit struct {
 	Counted []Counted
 	Sources map[string]Source // as they are behind it; those that did not change are not in it
+	Notes   map[string]Notes  // by source: what changed
 }
 
 // Source is what is known of a log.
@@ -137,11 +139,14 @@ func (q quarters) flat() []Count {
 func shorten(path string) error {
 	var h head
 	sum := map[string]quarters{}
-	one := commit{Sources: map[string]Source{}}
+	one := commit{Sources: map[string]Source{}, Notes: map[string]Notes{}}
 	frames := 0
 	_, err := scan(path, func(x *head) { h = *x }, func(c *commit) {
 		frames++
 		maps.Copy(one.Sources, c.Sources)
+		for source, changed := range c.Notes {
+			one.Notes[source] = one.Notes[source].with(changed)
+		}
 		for _, a := range c.Counted {
 			if sum[a.Account] == nil {
 				sum[a.Account] = quarters{}
