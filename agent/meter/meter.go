@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,7 +25,12 @@ type Options struct {
 	Book *book.Book
 	WWW  string           // path of nginx's log of traffic
 	FTP  string           // path of ProFTPD's log
-	Now  func() time.Time // tells whether a renamed log is still written to
+	SMTP string           // path of Postfix's log; "" it is not counted
+	IMAP string           // path of Dovecot's log; "" it is not counted
+	Now  func() time.Time // tells whether a renamed log is still written to, and the year of a line of Postfix
+
+	User   func(uid string) string // name of a Unix user; nil: as the machine says
+	Inside func(netip.Addr) bool   // whether traffic with an address stays on this machine; nil: its own addresses
 }
 
 // Meter counts. Not safe for concurrent use.
@@ -37,15 +43,30 @@ type Meter struct {
 
 // New makes a meter. It opens nothing.
 func New(o Options) *Meter {
-	return &Meter{o: o, buf: make([]byte, chunk), samples: map[string]string{}, sources: []*source{
-		{"www", tail.New(o.WWW, o.Now), book.WWW, www}, {"ftp", tail.New(o.FTP, o.Now), book.FTP, ftp},
-	}}
+	q := &queue{calendar: calendar{now: o.Now, zone: time.Local}}
+	m := &Meter{o: o, buf: make([]byte, chunk), samples: map[string]string{}}
+	for _, s := range []struct {
+		path string
+		source
+	}{
+		{o.WWW, source{name: "www", class: book.WWW, read: www}},
+		{o.FTP, source{name: "ftp", class: book.FTP, read: ftp}},
+		{o.SMTP, source{name: "smtp", class: book.Mail, every: q.line, queue: q}},
+		{o.IMAP, source{name: "imap", class: book.Mail, every: session}},
+	} {
+		if s.path != "" {
+			s.source.log = tail.New(s.path, o.Now)
+			m.sources = append(m.sources, &s.source)
+		}
+	}
+	return m
 }
 
-// Look counts what was written since the last look; users are the accounts of the node by the name of their user. It ends when everything that was there was
+// Look counts what was written since the last look; users are the accounts of the node by what lines call them: bob for the name of a user, @example.org for a domain whose mail is
+// his ([Names]). It ends when everything that was there was
 // counted, or with ctx. The error tells of logs that could not be read; all others were counted.
 func (m *Meter) Look(ctx context.Context, users map[string]string) error {
-	r := &round{m: m, c: &counts{at: map[string]int{}, users: users}}
+	r := &round{m: m, c: &counts{at: map[string]int{}, users: users, host: m.o.host()}}
 	var bad []error
 	for _, s := range m.sources {
 		bad = append(bad, r.read(ctx, s))
@@ -70,6 +91,9 @@ type round struct {
 // read reads a log to its end.
 func (r *round) read(ctx context.Context, s *source) error {
 	place := r.m.o.Book.Source(s.name).Place
+	if s.queue != nil && s.queue.mails == nil {
+		s.queue.load(r.m.o.Book.Notes(s.name))
+	}
 	for ctx.Err() == nil {
 		piece, err := s.log.Next(place, r.m.buf)
 		if err != nil {
@@ -96,5 +120,11 @@ func (r *round) commit() error {
 	}
 	waiting := r.waiting
 	r.waiting = nil
-	return r.m.o.Book.Commit(waiting...)
+	err := r.m.o.Book.Commit(waiting...)
+	for _, s := range r.m.sources {
+		if err != nil && s.queue != nil {
+			s.queue.mails = nil // what was read is read again
+		}
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"net/netip"
 
 	"github.com/steelyard/steelyard/agent/meter/book"
 	"github.com/steelyard/steelyard/agent/meter/tail"
@@ -13,13 +14,17 @@ type source struct {
 	log   *tail.Log
 	class book.Class
 	read  func(line []byte) (user []byte, q book.Quarter, t book.Traffic, ok bool)
+	every func(line []byte, c *counts) (known bool) // instead of read, where a line says it otherwise
+	queue *queue                                    // what is on its way in this log; nil: each line stands for itself
 }
 
 // counts are those of one piece of a log.
 type counts struct {
 	list  []book.Counted
 	at    map[string]int    // account: index in list
-	users map[string]string // account by user
+	users map[string]string // account by name, as Look gets them
+	host  *host
+	name  []byte // room for one
 }
 
 // add counts; lines of one quarter-hour mostly follow each other.
@@ -44,8 +49,32 @@ func (c *counts) add(account string, q book.Quarter, class book.Class, t book.Tr
 	a.Counts = append(a.Counts, book.Count{Quarter: q, Class: class, Traffic: t})
 }
 
+// domain is the account whose the mail of an address is; "" nobody's here.
+func (c *counts) domain(address []byte) string {
+	n := bytes.LastIndexByte(address, '@')
+	if n < 0 {
+		return ""
+	}
+	c.name = append(c.name[:0], address[n:]...)
+	for i, b := range c.name {
+		if 'A' <= b && b <= 'Z' {
+			c.name[i] = b + 'a' - 'A'
+		}
+	}
+	return c.users[string(c.name)]
+}
+
+// number is the account of a Unix user; "" nobody's here.
+func (c *counts) number(uid []byte) string { return c.users[c.host.user(string(uid))] }
+
+// inside tells whether an address is this machine's.
+func (c *counts) inside(a netip.Addr) bool { return c.host.inside(a) }
+
 // line counts a line. A user who is nobody's here is known: he was removed, or is the operator's own.
 func (s *source) line(line []byte, c *counts) bool {
+	if s.every != nil {
+		return s.every(line, c)
+	}
 	user, q, t, ok := s.read(line)
 	if account := c.users[string(user)]; ok && account != "" {
 		c.add(account, q, s.class, t)
@@ -69,6 +98,13 @@ func (s *source) batch(p tail.Piece, c *counts, unknown func(source string, line
 		if !s.line(line, c) {
 			b.Unknown++
 			unknown(s.name, line)
+		}
+	}
+	if s.queue != nil {
+		var given uint64
+		if b.Notes, given = s.queue.notes(s.queue.at); given > 0 {
+			b.Unknown += given
+			unknown(s.name, []byte("mails on their way that were given up: too old, or too many"))
 		}
 	}
 	b.Counted = c.list
