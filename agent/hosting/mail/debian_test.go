@@ -48,15 +48,15 @@ func TestADebianSystemPreparedAsDocumentedServesMail(t *testing.T) {
 	appendTo(t, "/etc/postfix/master.cf", blocks[5])
 	appendTo(t, "/etc/dovecot/conf.d/99-steelyard.conf", blocks[7])
 	sh("sed -i 's/^!include auth-system/#&/' /etc/dovecot/conf.d/10-auth.conf; newaliases")
-	// what a certificate and a system log would be
+	// what a certificate would be, and a system log
 	sh("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=node.test -keyout /etc/postfix/key -out /etc/postfix/cert 2>/dev/null; postconf -e smtpd_tls_cert_file=/etc/postfix/cert smtpd_tls_key_file=/etc/postfix/key")
-	sh("postconf -e maillog_file=/dev/stdout 'default_transport = smtp:[127.0.0.1]:1'; mkdir -p /run/dovecot; echo 'ssl = no\ndisable_plaintext_auth = no\nlog_path = /dev/stderr' > /etc/dovecot/conf.d/98-test.conf; postfix check")
+	sh("postconf -e 'default_transport = smtp:[127.0.0.1]:1'; mkdir -p /run/dovecot; echo 'ssl = no\ndisable_plaintext_auth = no\nlog_path = /dev/stderr' > /etc/dovecot/conf.d/98-test.conf; postfix check")
 	n := &node{t: t, part: part, o: part.o, smtp: "127.0.0.1:25", submission: "127.0.0.1:587", imap: "127.0.0.1:143", pop3: "127.0.0.1:110"}
 	n.dovecot = hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "dovecot"), "-F"}, Ready: answers(n.imap, "* OK")})
 	n.postfix = hostingtest.Start(t, hostingtest.Daemon{Args: []string{hostingtest.Need(t, "postfix"), "start-fg"}, Ready: answers(n.smtp, "220 ")})
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(n.postfix.Printed(), "\n", n.dovecot.Printed())
+			t.Log(n.postfix.Printed(), "\n", n.dovecot.Printed(), "\n", n.log(n.o.postfixLog()), "\n", n.log(n.o.dovecotLog()))
 		}
 	})
 	if got := part.Provide(t.Context()); !got.Switches["mail"] {

@@ -18,7 +18,9 @@ type Options struct {
 	Owner   string      // system user to whom all mail belongs; "" vmail
 	Clamd   string      // socket of clamd; "" /run/clamav/clamd.ctl
 
-	Postmap, Postconf, Doveadm, Program string // programs, the last is dovecot; "" where Debian has them
+	Logrotate string // "" /etc/logrotate.d/steelyard-mail; not written where the directory is missing
+
+	Postmap, Postconf, Postlog, Control, Doveadm, Doveconf, Program string // programs, the fourth is postfix, the last dovecot; "" where Debian has them
 }
 
 func (o Options) withDefaults() Options {
@@ -35,9 +37,14 @@ func (o Options) withDefaults() Options {
 		{&o.Owner, "vmail"},
 		{&o.Clamd, "/run/clamav/clamd.ctl"},
 
+		{&o.Logrotate, "/etc/logrotate.d/steelyard-mail"},
+
 		{&o.Postmap, "/usr/sbin/postmap"},
 		{&o.Postconf, "/usr/sbin/postconf"},
+		{&o.Postlog, "/usr/sbin/postlog"},
+		{&o.Control, "/usr/sbin/postfix"},
 		{&o.Doveadm, "/usr/bin/doveadm"},
+		{&o.Doveconf, "/usr/bin/doveconf"},
 		{&o.Program, "/usr/sbin/dovecot"},
 	} {
 		if *d.where == "" {
@@ -98,6 +105,9 @@ func (p *Part) prepare() error {
 		return err
 	}
 	if _, err := file.Write(p.dir("dovecot"), []byte(p.tables()), file.Owner{GID: p.who.dovecot, Mode: 0o640}); err != nil {
+		return err
+	}
+	if err := p.logs(); err != nil {
 		return err
 	}
 	p.ready = true

@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -67,7 +66,7 @@ func TestX12_AFullMailboxRefusesWhileTheSenderWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostingtest.Until(t, "the mail to be returned", func() error {
-		if text, _ := os.ReadFile(n.postfix.Log); !bytes.Contains(text, []byte("said: 552 5.2.2 <post@example.org>")) {
+		if !strings.Contains(n.log(n.o.postfixLog()), "said: 552 5.2.2 <post@example.org>") {
 			return errors.New("the mailbox takes more than it may")
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,7 +39,7 @@ type node struct {
 
 func options(t testing.TB, dir string) Options {
 	return Options{
-		Layout:  part.Layout{Mail: filepath.Join(dir, "mail"), State: filepath.Join(dir, "state")},
+		Layout: part.Layout{Mail: filepath.Join(dir, "mail"), State: filepath.Join(dir, "state"), Logs: filepath.Join(dir, "logs")}, Logrotate: filepath.Join(dir, "logrotate.d", "steelyard-mail"),
 		Postfix: filepath.Join(dir, "postfix"), Queue: filepath.Join(dir, "queue"), Dovecot: filepath.Join(dir, "dovecot.conf"), Owner: "mail",
 		Clamd: filepath.Join(dir, "clamd"),
 	}.withDefaults()
@@ -76,7 +77,7 @@ func (n *node) start(lines ...string) *node {
 	t.Cleanup(n.stop)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(n.postfix.Printed(), "\n", n.dovecot.Printed())
+			t.Log(n.postfix.Printed(), "\n", n.dovecot.Printed(), "\n", n.log(n.o.postfixLog()), "\n", n.log(n.o.dovecotLog()))
 		}
 	})
 	return n
@@ -101,6 +102,12 @@ func (n *node) stop() {
 		}
 		return nil
 	})
+}
+
+// log is what a daemon wrote.
+func (n *node) log(path string) string {
+	text, _ := os.ReadFile(path)
+	return string(text)
 }
 
 func (n *node) run(args ...string) string {
@@ -153,8 +160,11 @@ func (n *node) configure(lines ...string) {
 	prepared := Prepare(n.o)
 	main := []string{
 		"compatibility_level = 3.6", "queue_directory = " + n.o.Queue, "data_directory = " + data, "inet_interfaces = 127.0.0.1", "inet_protocols = ipv4", "myhostname = node.test", "mynetworks =",
-		"meta_directory = /etc/postfix", "shlib_directory = /usr/lib/postfix", "maillog_file = /dev/stdout", "default_transport = smtp:[" + ip + "]:1", "biff = no", "recipient_delimiter = +",
+		"meta_directory = /etc/postfix", "shlib_directory = /usr/lib/postfix", "maillog_file_prefixes = " + n.o.Layout.Logs, "default_transport = smtp:[" + ip + "]:1", "biff = no", "recipient_delimiter = +",
 		"smtpd_peername_lookup = no", "minimal_backoff_time = 1s", "queue_run_delay = 1s",
+	}
+	if len(lines) > 0 && strings.HasPrefix(lines[0], "default_transport") {
+		main = slices.DeleteFunc(main, func(line string) bool { return strings.HasPrefix(line, "default_transport") })
 	}
 	for _, p := range prepared.Main {
 		main = append(main, p.Name+" = "+strings.ReplaceAll(p.Value, "hash:/etc/aliases, ", ""))

@@ -16,6 +16,12 @@ const (
 	socketScan    = "steelyard-scan" // this one is the agent's
 )
 
+// How a session's end is logged; its bytes stand last.
+const (
+	imapEnd = "deleted=%{deleted} expunged=%{expunged} in=%i out=%o rip=%{rip}"
+	pop3End = "top=%t/%p, retr=%r/%b, del=%d/%m, size=%s in=%i out=%o rip=%{rip}"
+)
+
 // Parameter is one of Postfix's main.cf.
 type Parameter struct {
 	Name, Value string
@@ -57,6 +63,7 @@ func Prepare(o Options) Preparation {
 		{"forward_path", "", nil, "a .forward that a customer uploads would start programs, whatever his shell is"},
 		{"authorized_mailq_users", "root", nil, "who writes to whom is for no customer to see"},
 		{"authorized_flush_users", "root", nil, ""},
+		{"maillog_file", p.o.postfixLog(), nil, "mail is counted by it; into the system's log every customer may write what he likes"},
 	}, Master: []string{
 		"submission inet n - y - - smtpd",
 		"  -o syslog_name=postfix/submission",
@@ -95,6 +102,8 @@ func (p *Part) dovecot() string {
 		"# Postfix asks whether a password is right,\nservice auth {\n" + listener(socketLogin, "0660") + "}\n",
 		"# delivers,\nservice lmtp {\n" + listener(socketDeliver, "0600") + "}\n",
 		"# and asks whether a mailbox is full\nservice quota-status {\n  executable = quota-status -p postfix\n  client_limit = 1\n" + listener(socketQuota, "0660") + "}\n",
+		"# what sessions are counted by\ninfo_log_path = " + p.o.dovecotLog() + "\nlog_timestamp = \"%Y-%m-%dT%H:%M:%S%z \"\n",
+		"imap_logout_format = " + imapEnd + "\npop3_logout_format = " + pop3End + "\n",
 		"mail_plugins = $mail_plugins quota\n",
 		"protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n",
 		"plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_grace = 0\n",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,10 @@ func (p *Part) postfix(ctx context.Context) protocol.Component {
 			c.Problem = fmt.Sprintf("main.cf is not prepared: postconf -e '%s = %s', then postfix reload", want.Name, want.Value)
 			return c
 		}
+	}
+	if info, err := os.Stat(p.o.Postlog); err == nil && info.Mode()&os.ModeSetgid != 0 && info.Mode()&0o011 != 0 {
+		c.Problem = fmt.Sprintf("with %s every customer may write into the log that mail is counted by: dpkg-statoverride --add --update root root 0755 %[1]s", p.o.Postlog)
+		return c
 	}
 	master := daemon.Program{Name: "master", PIDFile: filepath.Join(p.o.Queue, "pid", "master.pid"), Start: "systemctl start postfix"}
 	if _, err := master.PID(); err != nil {
@@ -119,6 +124,9 @@ func (p *Part) looksDovecot(ctx context.Context) protocol.Component {
 		c.Problem = "its configuration is another than that of 2.3, which this part knows"
 		return c
 	}
+	if c.Problem = p.counts(ctx); c.Problem != "" {
+		return c
+	}
 	for _, name := range []string{socketDeliver, socketLogin, socketQuota} {
 		path := filepath.Join(p.o.Queue, "private", name)
 		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
@@ -129,6 +137,20 @@ func (p *Part) looksDovecot(ctx context.Context) protocol.Component {
 		_ = conn.Close()
 	}
 	return c
+}
+
+// counts says what keeps sessions from being counted.
+func (p *Part) counts(ctx context.Context) string {
+	said, err := quiet(ctx, p.o.Doveconf, "-c", p.o.Dovecot, "-h", "info_log_path", "log_timestamp", "imap_logout_format", "pop3_logout_format")
+	if err != nil {
+		return "its configuration cannot be read: " + err.Error()
+	}
+	for _, has := range []string{p.o.dovecotLog() + "\n", "%Y-%m-%dT%H:%M:%S%z ", imapEnd + "\n", pop3End} {
+		if !strings.Contains(said, has) {
+			return fmt.Sprintf("sessions would not be counted, its configuration lacks %q: put the file of docs/nodes.md into its conf.d and restart it (systemctl restart dovecot)", strings.TrimSpace(has))
+		}
+	}
+	return ""
 }
 
 func (p *Part) clamav(ctx context.Context) protocol.Component {

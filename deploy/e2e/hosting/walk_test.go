@@ -121,8 +121,8 @@ func (w *world) walk(between func(*customer)) {
 		hostingtest.Same(t, was, after[dir],
 			"passwd-", "shadow-", "group-", "gshadow-", ".pwd.lock", "steelyard-hosting/next-uid", // no user gets the number of another one
 			"steelyard-hosting/nginx/generation.conf", "steelyard-hosting/php/generation.conf", "steelyard-generation-", // how often a daemon was reloaded
-			"steelyard-hosting/mail/maps/", // what is in them is compared below
-			"ftp.log", "traffic.log")       // of the node: traffic is counted from them
+			"steelyard-hosting/mail/maps/",                         // what is in them is compared below
+			"ftp.log", "traffic.log", "postfix.log", "dovecot.log") // of the node: traffic is counted from them
 	}
 	if now := w.maps(); now != maps {
 		t.Errorf("the maps of mail have\n%s\nand had\n%s", now, maps)

@@ -109,7 +109,6 @@ func (w *world) mail() {
 	w.run("postconf", "-e", "inet_protocols = ipv4", "myhostname = node.test")
 	dovecot := prepared.Dovecot
 	if !w.systemd { // and so without a log of the system
-		w.run("postconf", "-e", "maillog_file = /dev/stdout")
 		dovecot += "log_path = /dev/stderr\n"
 	}
 	w.run("newaliases")
