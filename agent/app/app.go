@@ -96,7 +96,7 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 		deeds[protocol.CommandRescue] = execute.Rescue(r)
 		defer inBackground(ctx, r.Run)()
 	}
-	node, end, err := openHosting(ctx, o)
+	node, tell, end, err := openHosting(ctx, o, nil)
 	if err != nil {
 		return err
 	}
@@ -111,6 +111,9 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 	}
 	if node != nil { // a nil *Node is no nil Host
 		options.Host, options.Capabilities = node, append(slices.Clone(options.Capabilities), protocol.CanHost)
+	}
+	if tell != nil {
+		options.Meter, options.Capabilities = tell, append(slices.Clone(options.Capabilities), protocol.CanMeter)
 	}
 	l, err := link.New(options)
 	if err != nil {

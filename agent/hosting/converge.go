@@ -39,6 +39,7 @@ func (n *Node) through(ctx context.Context, batch []*account, gone bool) {
 	if len(jobs) == 0 {
 		return
 	}
+	n.before(ctx, jobs)
 	state := protocol.HostedPresent
 	if gone {
 		state = protocol.HostedGone
@@ -53,6 +54,20 @@ func (n *Node) through(ctx context.Context, batch []*account, gone bool) {
 	if ctx.Err() == nil {
 		n.finish(jobs)
 	}
+}
+
+// before tells who counts for whom something is done now.
+func (n *Node) before(ctx context.Context, jobs []*job) {
+	if n.opt.Before == nil {
+		return
+	}
+	list := make([]protocol.HostedAccount, 0, len(jobs))
+	for _, j := range jobs {
+		if !j.bad {
+			list = append(list, j.doc.HostedAccount)
+		}
+	}
+	n.opt.Before(ctx, list)
 }
 
 // identify tells those that go which user they had, because the part that knows comes last.

@@ -1,6 +1,7 @@
 package hosting
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ type Options struct {
 	Parts  []part.Part // in the order in which they make an account
 	Layout part.Layout
 	Logger *slog.Logger
+	// Before is told the documents of a batch before anything is done for them: what accounts used is counted up to here. nil: nobody asks. They are changed by nobody.
+	Before func(ctx context.Context, batch []protocol.HostedAccount)
 }
 
 // Node carries accounts. See the package comment.

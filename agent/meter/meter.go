@@ -39,12 +39,13 @@ type Meter struct {
 	sources []*source
 	buf     []byte
 	samples map[string]string // by source: its last unknown line
+	looked  map[string]looked // by source
 }
 
 // New makes a meter. It opens nothing.
 func New(o Options) *Meter {
 	q := &queue{calendar: calendar{now: o.Now, zone: time.Local}}
-	m := &Meter{o: o, buf: make([]byte, chunk), samples: map[string]string{}}
+	m := &Meter{o: o, buf: make([]byte, chunk), samples: map[string]string{}, looked: map[string]looked{}}
 	for _, s := range []struct {
 		path string
 		source
@@ -67,11 +68,13 @@ func New(o Options) *Meter {
 // counted, or with ctx. The error tells of logs that could not be read; all others were counted.
 func (m *Meter) Look(ctx context.Context, users map[string]string) error {
 	r := &round{m: m, c: &counts{at: map[string]int{}, users: users, host: m.o.host()}}
-	var bad []error
+	bad := make([]error, 0, len(m.sources)+1)
 	for _, s := range m.sources {
 		bad = append(bad, r.read(ctx, s))
 	}
-	return errors.Join(append(bad, r.commit())...)
+	bad = append(bad, r.commit())
+	m.note(bad)
+	return errors.Join(bad...)
 }
 
 // Samples are lines that nobody knew, the last one of each source.
