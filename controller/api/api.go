@@ -30,20 +30,23 @@ type Options struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 
-	SigningKey []byte                      // public, Ed25519: of certificates of erasure
-	Fleet      string                      // fingerprint of the authority, for /v1/about
-	Version    string                      // of the controller, in the OpenAPI document
-	Ready      func() error                // nil error: /readyz is 200
-	Metrics    http.Handler                // /metrics
-	Observe    Observer                    // told of every request
-	Images     ImageStore                  // takes uploads
-	Catalogue  Catalogue                   // answers /v1/match and /v1/catalogue
-	Refresh    func(context.Context) error // builds the catalogue anew (rule B12)
-	Sample     func(server string) (hardware.Sample, time.Time, bool)
-	Progress   func(server string) (protocol.Progress, bool)
-	JoinToken  func(id, secret string) string // the text that a person hands to a new machine
-	Consoles   Consoles                       // shells on machines
-	Roots      *x509.CertPool                 // whom the certificate of the provider must come from; nil is the system's list
+	SigningKey []byte       // public, Ed25519: of certificates of erasure
+	Fleet      string       // fingerprint of the authority, for /v1/about
+	Version    string       // of the controller, in the OpenAPI document
+	Ready      func() error // nil error: /readyz is 200
+	Metrics    http.Handler // /metrics
+
+	ServerMetrics, AccountMetrics, Discovery http.Handler // /metrics/servers, /metrics/accounts, /sd/prometheus
+
+	Observe   Observer                    // told of every request
+	Images    ImageStore                  // takes uploads
+	Catalogue Catalogue                   // answers /v1/match and /v1/catalogue
+	Refresh   func(context.Context) error // builds the catalogue anew (rule B12)
+	Sample    func(server string) (hardware.Sample, time.Time, bool)
+	Progress  func(server string) (protocol.Progress, bool)
+	JoinToken func(id, secret string) string // the text that a person hands to a new machine
+	Consoles  Consoles                       // shells on machines
+	Roots     *x509.CertPool                 // whom the certificate of the provider must come from; nil is the system's list
 
 	PerSecond float64 // requests per second of one token; 0 is 200
 	Burst     int     // at once; 0 is 1,000
@@ -89,7 +92,6 @@ type API struct {
 	streams  atomic.Int64            // open event streams
 	patches  map[string]*huma.Schema // of the bodies of PATCH routes
 	document []byte                  // OpenAPI
-	metrics  http.Handler
 }
 
 // New builds the API and starts nothing.
@@ -104,7 +106,7 @@ func New(o Options) *API {
 		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite, consoleLook, consolePing},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
 		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5), letters: newLimiter(letterPace, 5),
-		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), seen: make(chan string, 64), patches: map[string]*huma.Schema{}, metrics: o.Metrics,
+		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), seen: make(chan string, 64), patches: map[string]*huma.Schema{},
 	}
 	a.huma = newDocument(a.mux, o.Version)
 	a.register()

@@ -8,6 +8,9 @@ const reasoned = `{"reason":"because"}`
 var examples = map[string]string{
 	"GET /healthz":                              ``,
 	"GET /metrics":                              ``,
+	"GET /metrics/accounts":                     ``,
+	"GET /metrics/servers":                      ``,
+	"GET /sd/prometheus":                        ``,
 	"GET /readyz":                               ``,
 	"GET /v1/about":                             ``,
 	"GET /v1/addresses":                         ``,

@@ -119,13 +119,16 @@ func (a *API) registerPublic() {
 	without(a, "GET /v1/openapi.json", about{summary: "This document", tag: "health", answer: map[string]any{}}, func(c *call) (reply, error) {
 		return reply{body: a.document, etag: `"` + digestOf(string(a.document))[:16] + `"`}, nil
 	})
-	a.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		if a.metrics == nil {
-			writeProblem(w, newProblem(http.StatusNotFound, "this controller offers no metrics"))
-			return
+	for route, h := range map[string]http.Handler{
+		"GET /metrics": a.opt.Metrics, "GET /metrics/servers": a.opt.ServerMetrics, "GET /metrics/accounts": a.opt.AccountMetrics, "GET /sd/prometheus": a.opt.Discovery,
+	} {
+		if h == nil {
+			h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				writeProblem(w, newProblem(http.StatusNotFound, "this controller offers no metrics"))
+			})
 		}
-		a.metrics.ServeHTTP(w, r)
-	})
+		a.mux.Handle(route, h)
+	}
 }
 
 func (a *API) readiness() string {

@@ -11,13 +11,16 @@ import (
 // that is not in it cannot be registered, and one that nobody registers is found
 // by a test.
 var permissions = map[string]access.Permission{
-	"GET /healthz":         access.Public,
-	"GET /readyz":          access.Public,
-	"GET /metrics":         access.Public, // figures of the fleet, no names; scraped without a login
-	"GET /v1/openapi.json": access.Public,
-	"POST /v1/login":       access.Public,
-	"POST /v1/logout":      access.Self,
-	"GET /v1/whoami":       access.Self,
+	"GET /healthz":          access.Public,
+	"GET /readyz":           access.Public,
+	"GET /metrics":          access.Public,      // figures of the fleet, no names; scraped without a login
+	"GET /metrics/servers":  access.MetricsRead, // these name servers, accounts and whose they are
+	"GET /metrics/accounts": access.MetricsRead,
+	"GET /sd/prometheus":    access.MetricsRead,
+	"GET /v1/openapi.json":  access.Public,
+	"POST /v1/login":        access.Public,
+	"POST /v1/logout":       access.Self,
+	"GET /v1/whoami":        access.Self,
 
 	"POST /v1/password/forgot": access.Public,
 	"POST /v1/password/reset":  access.Public,

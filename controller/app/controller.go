@@ -18,6 +18,7 @@ import (
 
 	"github.com/steelyard/steelyard/controller/api"
 	"github.com/steelyard/steelyard/controller/authority"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/gateway"
 	"github.com/steelyard/steelyard/controller/image"
 	"github.com/steelyard/steelyard/controller/intake"
@@ -141,7 +142,7 @@ func (c *Controller) build(context.Context) (err error) {
 	c.Stock.Listen(c.deliver)
 	c.API = api.New(api.Options{
 		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Fleet: c.fleet(), Version: c.opt.Version,
-		Ready: c.ready, Metrics: c.metrics.Handler(), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
+		Ready: c.ready, Metrics: c.metrics.Handler(), ServerMetrics: metrics.Servers(c.machines), Discovery: metrics.Discovery(c.replicas), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
 		Refresh:    func(context.Context) error { c.Stock.Rebuild(); return nil },
 		Sample:     c.Gateway.Sample,
 		Progress:   c.Gateway.Progress,
@@ -204,12 +205,13 @@ func (c *Controller) openNetboot(ctx context.Context) error {
 }
 
 // URL is the address of the API.
-func (c *Controller) URL() string {
-	scheme := "https://"
+func (c *Controller) URL() string { return c.scheme() + "://" + c.http.Addr().String() }
+
+func (c *Controller) scheme() string {
 	if c.opt.PlainHTTP {
-		scheme = "http://"
+		return "http"
 	}
-	return scheme + c.http.Addr().String()
+	return "https"
 }
 
 // AgentAddress is where agents connect.
@@ -244,6 +246,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return ended(g.Wait())
 	}
 	run("stock", c.Stock.Run)
+	c.presence.Announce(fleet.Replica{Address: c.reached(), Scheme: c.scheme(), Since: now()})
 	run("presence", c.presence.Run)
 	run("api", c.API.Run)
 	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })

@@ -7,7 +7,10 @@
 // for at each scrape through the functions of [Options], which answer from memory:
 // no scrape contacts a server (rule X11).
 //
-// No series carries the id of a server, an order or a person, so the number of
+// What each server and each account has is another level, with paths of their own ([Servers], [Accounts], names in seriesnames.go): millions of series, which package
+// series writes without a registry, each replica those whose agents it holds ([Discovery] names all replicas).
+//
+// In the registry no series carries the id of a server, an order or a person, so the number of
 // series does not grow with the fleet. Label values that come from elsewhere are
 // cleaned and capped at [MaxValues] a metric; what is beyond is counted as "other".
 //

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/steelyard/steelyard/controller/core/fleet"
 )
 
 const rules = "../../deploy/prometheus"
@@ -47,7 +49,7 @@ func promtool(t *testing.T, stdin string, args ...string) {
 
 func TestU10_PromtoolAcceptsTheMetrics(t *testing.T) {
 	var own strings.Builder // promtool also judges names of the Go collector, which are not ours
-	for line := range strings.Lines(scrapeText(t, filled())) {
+	for line := range strings.Lines(everyText(t)) {
 		if strings.Contains(line, "steelyard_") {
 			own.WriteString(line)
 		}
@@ -57,7 +59,7 @@ func TestU10_PromtoolAcceptsTheMetrics(t *testing.T) {
 
 func TestAlertsAreValid(t *testing.T) {
 	promtool(t, "", "check", "rules", rules+"/alerts.yml")
-	promtool(t, "", "check", "config", rules+"/prometheus.yml")
+	promtool(t, "", "check", "config", "--syntax-only", rules+"/prometheus.yml")
 	promtool(t, "", "test", "rules", rules+"/alerts_test.yml")
 }
 
@@ -67,7 +69,7 @@ func TestAlertsUseMetricsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := scrapeText(t, filled())
+	shown := everyText(t)
 	names := regexp.MustCompile(`steelyard_[a-z_]+`).FindAllString(string(text), -1)
 	if len(names) < 10 {
 		t.Fatalf("found only %d names in the alerts", len(names))
@@ -85,27 +87,49 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^# TYPE (steelyard_\S+)`).FindAllStringSubmatch(scrapeText(t, filled()), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (steelyard_\S+)`).FindAllStringSubmatch(everyText(t), -1) {
 		if !bytes.Contains(doc, []byte("`"+m[1])) {
 			t.Errorf("docs/metrics.md does not explain %s", m[1])
 		}
 	}
 }
 
-func TestU10_PrometheusScrapes(t *testing.T) {
-	target := httptest.NewServer(filled().Handler())
+// A real Prometheus finds all three paths by HTTP, with the configuration that is shipped.
+func TestU10_PrometheusFindsAndScrapesAllThreePaths(t *testing.T) {
+	const token = "sty_a-token-that-only-reads-metrics"
+	var target *httptest.Server
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", filled().Handler())
+	for path, h := range map[string]http.Handler{
+		"/metrics/servers": Servers(sampleServers), "/metrics/accounts": Accounts(sampleAccounts),
+		"/sd/prometheus": Discovery(func() []fleet.Replica {
+			return []fleet.Replica{{ID: "rep-1", Address: strings.TrimPrefix(target.URL, "http://"), Scheme: "http"}}
+		}),
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer "+token {
+				http.Error(w, "no token", http.StatusUnauthorized)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	target = httptest.NewServer(mux)
 	defer target.Close()
-	base := startPrometheus(t, strings.TrimPrefix(target.URL, "http://"))
+	base := startPrometheus(t, strings.TrimPrefix(target.URL, "http://"), token)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
+	await(ctx, t, base, `sum(up{job="steelyard"})`, "3") // three series: the label level keeps them apart
 	await(ctx, t, base, `steelyard_servers{available="true"}`, "2")
 	await(ctx, t, base, `sum(steelyard_api_request_duration_seconds_count)`, "1")
-	await(ctx, t, base, `up{job="steelyard"}`, "1")
+	await(ctx, t, base, `steelyard_server_traffic_bytes_total{server="srv-1",direction="out"}`, "200")
+	await(ctx, t, base, `sum by (account) (steelyard_account_traffic_bytes_total{domain="one.example"})`, "2097171")
+	await(ctx, t, base, `count(steelyard_account_storage_limit_bytes)`, "1")
 }
 
 // startPrometheus runs the distribution's Prometheus with our configuration, aimed
 // at the target, on a port of loopback; it is stopped when the test ends.
-func startPrometheus(t *testing.T, target string) string {
+func startPrometheus(t *testing.T, target, token string) string {
 	t.Helper()
 	binary := program(t, "prometheus")
 	dir := t.TempDir()
@@ -113,8 +137,8 @@ func startPrometheus(t *testing.T, target string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("127.0.0.1:8080", target, "15s", "1s").Replace(string(config))
-	for name, content := range map[string]string{"prometheus.yml": text, "alerts.yml": "groups: []\n"} {
+	text := strings.NewReplacer("127.0.0.1:8080", target, "15s", "1s", "/etc/prometheus/steelyard.token", dir+"/token").Replace(string(config))
+	for name, content := range map[string]string{"prometheus.yml": text, "alerts.yml": "groups: []\n", "token": token} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ type PresenceWriter struct {
 	log     *slog.Logger
 	replica string
 	ttl     time.Duration
+	self    *fleet.Replica // what this replica says of itself; nil: nothing
 
 	mu    sync.Mutex
 	want  map[string]fleet.Presence
@@ -54,6 +55,12 @@ func NewPresenceWriter(backend kv.KV, replica string, ttl time.Duration, log *sl
 		kv: backend, log: log, replica: replica, ttl: ttl,
 		want: map[string]fleet.Presence{}, dirty: map[string]cause{}, wake: make(chan struct{}, 1),
 	}
+}
+
+// Announce says where this replica is reached, for as long as Run runs; before it. It is in [Replicas].
+func (w *PresenceWriter) Announce(r fleet.Replica) {
+	r.ID = w.replica
+	w.self = &r
 }
 
 // Add says that a server's agent has connected. It does not wait.
@@ -130,6 +137,9 @@ func (w *PresenceWriter) markAll() {
 // hold writes on lease as long as it lasts.
 func (w *PresenceWriter) hold(ctx context.Context, lease kv.Lease) error {
 	defer giveBack(ctx, lease)
+	if err := w.announce(ctx, lease.ID()); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-w.wake:
@@ -142,6 +152,19 @@ func (w *PresenceWriter) hold(ctx context.Context, lease kv.Lease) error {
 			return err
 		}
 	}
+}
+
+// announce writes the record of this replica on the lease, over one of a lease that was lost.
+func (w *PresenceWriter) announce(ctx context.Context, lease int64) error {
+	if w.self == nil {
+		return nil
+	}
+	raw, err := encode(*w.self)
+	if err != nil {
+		return err
+	}
+	_, _, err = w.kv.Commit(ctx, kv.Txn{Ops: []kv.Op{{Key: Replicas.key(w.replica), Value: raw, Lease: lease}}})
+	return err
 }
 
 // giveBack ends a lease even when ctx is over, so that its keys go at once.

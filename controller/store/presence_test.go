@@ -101,3 +101,31 @@ func TestPresenceFollowsTheAgentToAnotherReplica(t *testing.T) {
 		t.Fatal("a disturbed the presence of b")
 	}
 }
+
+func TestU10_AReplicaIsFoundWhileItRuns(t *testing.T) {
+	backend := &counting{Store: memkv.New(memkv.Options{})}
+	s := running(t, backend, Options{})
+	w := NewPresenceWriter(backend, "rep-a", time.Second, quiet())
+	w.Announce(fleet.Replica{Address: "a.example:8080", Scheme: "https"})
+	ctx, cancel := context.WithCancel(context.Background())
+	var runs sync.WaitGroup
+	runs.Go(func() { _ = w.Run(ctx) })
+	defer runs.Wait()
+	defer cancel()
+	found := func() bool {
+		r, ok := Replicas.View(s, "rep-a")
+		return ok && r.ID == "rep-a" && r.Address == "a.example:8080"
+	}
+	eventually(t, "it is found", found)
+	backend.mu.Lock()
+	lease := backend.lease
+	backend.mu.Unlock()
+	backend.Expire(lease)
+	eventually(t, "it is found again after its lease was lost", func() bool {
+		backend.mu.Lock()
+		defer backend.mu.Unlock()
+		return backend.lease != lease && found()
+	})
+	cancel()
+	eventually(t, "it is found no more", func() bool { return Replicas.Len(s.Snapshot()) == 0 })
+}

@@ -33,6 +33,7 @@ var (
 	Inspections = NewTable[fleet.Inspection]("inspections", "inspection of server")
 	Baselines   = NewTable[fleet.Inspection]("baselines", "baseline of server")
 	Presences   = NewTable[fleet.Presence]("presence", "presence of server")
+	Replicas    = NewTable[fleet.Replica]("replicas", "replica")
 	Identities  = NewTable[Holders]("identities", "identity")
 	Aliases     = NewTable[Alias]("aliases", "former id")
 	Locations   = NewTable[fleet.Location]("locations", "location")

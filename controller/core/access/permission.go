@@ -61,6 +61,7 @@ const (
 	AccountRead        Permission = "account.read"        // accounts and forwards on hosting nodes; his own, for a reseller or a customer
 	AccountUse         Permission = "account.use"         // mailboxes, databases, FTP logins, passwords of accounts
 	AccountWrite       Permission = "account.write"       // make and remove accounts and forwards; his own, for a reseller
+	MetricsRead        Permission = "metrics.read"        // figures of each server and account, as a monitoring program reads them
 	PeopleAct          Permission = "people.act"          // act for a reseller or a customer (S11); for his customers, for a reseller
 )
 
@@ -74,6 +75,7 @@ var everything = []Permission{
 	PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 	OfferRead, OfferManage, SubscriptionRead, SubscriptionManage, SubscriptionChoose,
 	AccountRead, AccountUse, AccountWrite,
+	MetricsRead,
 }
 
 // granted is the one table of roles (rule X7).
@@ -88,6 +90,7 @@ var granted = map[Role][]Permission{
 		PlanRead, PlanManage, SignUpMake, PlacementRead, PlacementWrite, PeopleAct,
 		OfferRead, OfferManage, SubscriptionRead, SubscriptionManage, SubscriptionChoose,
 		AccountRead, AccountUse, AccountWrite,
+		MetricsRead,
 	},
 	RoleMarketing: {
 		Self, ServerRead, OperationRead, OrderRead, ServiceRead, SetupRead, TariffRead, ImageRead, MatchAsk, EventRead,

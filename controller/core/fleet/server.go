@@ -199,6 +199,14 @@ type Presence struct {
 	Remote      string    `json:"remote"` // address of the agent
 }
 
+// Replica is a controller of the fleet, as long as it runs. It lives on its own lease.
+type Replica struct {
+	ID      string    `json:"id"`
+	Address string    `json:"address"` // host:port of API and metrics, as others reach it
+	Scheme  string    `json:"scheme"`  // of that: https, or http
+	Since   time.Time `json:"since"`
+}
+
 // Location is a data centre (rules B2, B3).
 type Location struct {
 	ID         string    `json:"id"`
