@@ -20,8 +20,9 @@ var levels = [...]struct{ name, path string }{
 	{"fleet", "/metrics"}, {"servers", "/metrics/servers"}, {"accounts", "/metrics/accounts"},
 }
 
-// Discovery tells Prometheus where all replicas show all figures (HTTP service discovery). The label level keeps their up series apart.
-func Discovery(replicas func() []fleet.Replica) http.Handler {
+// Discovery tells Prometheus where all replicas show all figures (HTTP service discovery), those of accounts if they show them: a target that answers 404 would look like a replica that is down.
+// The label level keeps their up series apart.
+func Discovery(accounts bool, replicas func() []fleet.Replica) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		list := []target{} // Prometheus wants a list, also an empty one
 		here := replicas()
@@ -31,6 +32,9 @@ func Discovery(replicas func() []fleet.Replica) http.Handler {
 		here = slices.CompactFunc(here, func(a, b fleet.Replica) bool { return a.Address == b.Address }) // one that was started again before its last lease ran out
 		for _, r := range here {
 			for _, l := range levels {
+				if l.name == "accounts" && !accounts {
+					continue
+				}
 				list = append(list, target{Targets: []string{r.Address}, Labels: map[string]string{"__metrics_path__": l.path, "__scheme__": r.Scheme, "level": l.name}})
 			}
 		}

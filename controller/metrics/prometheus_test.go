@@ -102,7 +102,7 @@ func TestU10_PrometheusFindsAndScrapesAllThreePaths(t *testing.T) {
 	mux.Handle("/metrics", filled().Handler())
 	for path, h := range map[string]http.Handler{
 		"/metrics/servers": Servers(sampleServers), "/metrics/accounts": Accounts(sampleAccounts),
-		"/sd/prometheus": Discovery(func() []fleet.Replica {
+		"/sd/prometheus": Discovery(true, func() []fleet.Replica {
 			return []fleet.Replica{{ID: "rep-1", Address: strings.TrimPrefix(target.URL, "http://"), Scheme: "http"}}
 		}),
 	} {

@@ -146,7 +146,7 @@ func TestX12_NoLimitAndNoFigureAreNoSeries(t *testing.T) {
 }
 
 func TestU10_DiscoveryNamesEachReplicaOnceForEachPath(t *testing.T) {
-	text := textOf(t, Discovery(func() []fleet.Replica {
+	text := textOf(t, Discovery(true, func() []fleet.Replica {
 		return []fleet.Replica{{ID: "rep-2", Address: "b:8080", Scheme: "https"}, {ID: "rep-1", Address: "a:8080", Scheme: "https"}, {ID: "rep-0", Address: "b:8080", Scheme: "https"}}
 	}))
 	for _, one := range []string{"a:8080", "b:8080"} {
@@ -159,7 +159,11 @@ func TestU10_DiscoveryNamesEachReplicaOnceForEachPath(t *testing.T) {
 			t.Errorf("%s is not named twice:\n%s", want, text)
 		}
 	}
-	if none := textOf(t, Discovery(func() []fleet.Replica { return nil })); strings.TrimSpace(none) != "[]" {
+	without := textOf(t, Discovery(false, func() []fleet.Replica { return []fleet.Replica{{ID: "rep-1", Address: "a:8080", Scheme: "https"}} }))
+	if strings.Contains(without, "accounts") || !strings.Contains(without, "/metrics/servers") {
+		t.Errorf("a controller that shows no accounts says %s", without)
+	}
+	if none := textOf(t, Discovery(true, func() []fleet.Replica { return nil })); strings.TrimSpace(none) != "[]" {
 		t.Errorf("without replicas it says %s", none)
 	}
 }
