@@ -51,6 +51,7 @@ func openHosting(ctx context.Context, o Options, ports report.Ports) (node *host
 	return node, count.Reporter(), inBackground(ctx, func(ctx context.Context) {
 		defer func() { _ = count.Close() }() // everything is on the disk already
 		defer inBackground(ctx, func(ctx context.Context) { count.Run(ctx, node.Each) })()
+		defer inBackground(ctx, func(ctx context.Context) { measure(ctx, o, l, node, count.Reporter()) })()
 		defer inBackground(ctx, func(ctx context.Context) { boxes.Scan(ctx, o.Logger) })()
 		node.Run(ctx)
 	}), nil
