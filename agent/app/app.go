@@ -96,11 +96,20 @@ func serve(ctx context.Context, o Options, j *journal.Journal, source *source) e
 		deeds[protocol.CommandRescue] = execute.Rescue(r)
 		defer inBackground(ctx, r.Run)()
 	}
-	node, tell, end, err := openHosting(ctx, o, nil)
+	counted, endPorts, err := openPorts(ctx, o, source.machine.BootID())
+	if err != nil {
+		return err
+	}
+	defer endPorts()
+	node, tell, end, err := openHosting(ctx, o, counted)
 	if err != nil {
 		return err
 	}
 	defer end()
+	if tell == nil && counted != nil {
+		tell, end = reportPorts(ctx, o, counted)
+		defer end()
+	}
 	hands := execute.New(j, tidy(deeds), o.Logger)
 	defer hands.Close()
 	options := link.Options{

@@ -14,12 +14,13 @@ import (
 	"github.com/steelyard/steelyard/agent/hosting/site"
 	"github.com/steelyard/steelyard/agent/hosting/unix"
 	"github.com/steelyard/steelyard/agent/meter"
+	"github.com/steelyard/steelyard/agent/meter/ports"
 	"github.com/steelyard/steelyard/agent/meter/report"
 	"github.com/steelyard/steelyard/agent/meter/rounds"
 )
 
 // openHosting makes the node that carries accounts; nil where the agent is not asked to. The caller calls end, which waits until the node rests.
-func openHosting(ctx context.Context, o Options, ports report.Ports) (node *hosting.Node, tell *report.Reporter, end func(), err error) {
+func openHosting(ctx context.Context, o Options, counted *ports.Book) (node *hosting.Node, tell *report.Reporter, end func(), err error) {
 	var count *rounds.Rounds
 	if !o.Hosting {
 		return nil, nil, func() {}, nil
@@ -31,7 +32,7 @@ func openHosting(ctx context.Context, o Options, ports report.Ports) (node *host
 	}
 	limits, boxes := quota.New(quota.Options{Layout: l}), mail.New(mail.Options{Layout: l})
 	count, err = rounds.Open(rounds.Options{
-		Dir: filepath.Join(o.State, "meter"), Logger: o.Logger, Ports: ports,
+		Dir: filepath.Join(o.State, "meter"), Logger: o.Logger, Ports: counted,
 		Logs: meter.Options{WWW: filepath.Join(l.Logs, "traffic.log"), FTP: filepath.Join(l.Logs, "ftp.log"), SMTP: filepath.Join(l.Logs, "postfix.log"), IMAP: filepath.Join(l.Logs, "dovecot.log")},
 	})
 	if err != nil {
