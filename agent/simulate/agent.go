@@ -34,6 +34,7 @@ type agent struct {
 	make    sync.Once
 	machine *fake.Machine
 
+	usage *usage      // what it tells of use; nil before the first life
 	parts []part.Part // what it carries for customers; nil before the first life
 }
 

@@ -17,6 +17,8 @@
 // Overwriting a simulated disk takes seconds, whatever its size; everything else has the
 // speed of its kind.
 //
+// Accounts and ports use something: figures that grow evenly from when they were first seen, and begin anew with the process. Ports are told of in fleets of up to [portsUpTo] servers.
+//
 // [Faults] give shares of the fleet that misbehave, always the same servers for one seed:
 // slow ones, ones whose connection breaks every minute or so, ones with a dying disk, and ones
 // that die in the middle of their first installation and come back with another boot id.

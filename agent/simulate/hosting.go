@@ -16,7 +16,7 @@ import (
 // and are sent again.
 func (a *agent) carry(ctx context.Context, o *link.Options) (end func(), err error) {
 	if a.number >= a.fleet.opt.Hosting {
-		return func() {}, nil
+		return a.meter(ctx, o, nil), nil
 	}
 	if a.parts == nil {
 		a.parts = fake.Parts()
@@ -29,7 +29,9 @@ func (a *agent) carry(ctx context.Context, o *link.Options) (end func(), err err
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { node.Run(ctx) })
+	metered := a.meter(ctx, o, node)
 	return func() {
+		metered()
 		cancel()
 		work.Wait()
 	}, nil

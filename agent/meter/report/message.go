@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -15,7 +16,7 @@ func (r *Reporter) Report(now time.Time) (kind protocol.Kind, message any, again
 	if !r.ready() {
 		return 0, nil, time.Time{}
 	}
-	if soonest := r.tell.last.Add(Least); now.Before(soonest) {
+	if soonest := r.tell.last.Add(Least); now.Before(soonest) && !r.tell.final {
 		return 0, nil, soonest
 	}
 	r.expire(now)
@@ -106,9 +107,9 @@ func (r *Reporter) usage(now time.Time) *protocol.UsageReport {
 		}
 		x.Stored = a.stored
 		u.Accounts = protocol.AppendUsage(u.Accounts, id, &x)
-		a.dirty, a.seq, a.told = false, u.Seq, a.stored.At
+		a.dirty, a.goes, a.seq, a.told = false, false, u.Seq, a.stored.At
 	}
-	r.tell.counted = r.counted
+	r.tell.counted, r.tell.final = r.counted, more && r.going()
 	if !more {
 		r.tell.first, r.tell.urgent, r.tell.final, r.tell.regular = false, false, false, now
 	}
@@ -118,7 +119,7 @@ func (r *Reporter) usage(now time.Time) *protocol.UsageReport {
 // dirty are accounts to tell, as many as go into one message.
 func (r *Reporter) dirty() (list []string, more bool) {
 	size := 0
-	for _, id := range slices.Sorted(maps.Keys(r.accounts)) {
+	for _, id := range r.order() {
 		a := r.accounts[id]
 		if !a.dirty {
 			continue
@@ -130,6 +131,34 @@ func (r *Reporter) dirty() (list []string, more bool) {
 		size += len(id) + 48 + 24*len(a.months)
 	}
 	return list, false
+}
+
+// order is that of their ids, but those that go come first.
+func (r *Reporter) order() []string {
+	list := slices.Sorted(maps.Keys(r.accounts))
+	if r.tell.final {
+		slices.SortStableFunc(list, func(a, b string) int {
+			return cmp.Compare(goes(r.accounts[b]), goes(r.accounts[a]))
+		})
+	}
+	return list
+}
+
+func goes(a *account) int {
+	if a.goes && a.dirty {
+		return 1
+	}
+	return 0
+}
+
+// going tells whether one that goes was not told yet.
+func (r *Reporter) going() bool {
+	for _, a := range r.accounts {
+		if goes(a) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // pull takes over what was counted since.

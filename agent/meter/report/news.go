@@ -63,7 +63,8 @@ func (r *Reporter) Deleted(bytes uint64) {
 func (r *Reporter) Final(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.account(id).dirty = true
+	a := r.account(id)
+	a.dirty, a.goes = true, true
 	r.tell.urgent, r.tell.final = true, true
 	nudge(r.changed)
 }

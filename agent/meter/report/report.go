@@ -70,6 +70,7 @@ type account struct {
 	stored protocol.Stored
 	told   uint64 // Stored.At, as it was told last
 	dirty  bool
+	goes   bool   // it is told before others
 	seq    uint64 // of the message that told it last; 0: it is stored
 }
 

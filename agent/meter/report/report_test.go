@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -243,16 +244,21 @@ func TestU4_AnAccountThatGoesIsToldFirst(t *testing.T) {
 	r := New(Options{Counts: c})
 	begin(t, r, november(1))
 	now := noon
-	_, first, again := r.Report(now)
-	if first == nil {
+	if _, first, _ := r.Report(now); first == nil {
 		t.Fatal("a session begins with nothing")
 	}
-	c.add("acc-1", 5)
-	r.Final("acc-1")
-	_, m, _ := r.Report(again)
+	for i := range 3000 {
+		c.add(fmt.Sprintf("acc-%05d", i), 5)
+	}
+	r.Final("acc-02999")
+	_, m, _ := r.Report(now) // at once: the news that it is gone comes next
 	u, ok := m.(*protocol.UsageReport)
-	if !ok || !u.Final || len(u.Accounts) == 0 {
-		t.Fatalf("%+v", m)
+	told := ""
+	if !ok || !u.Final || u.Each(func(id []byte, _ *protocol.AccountUsage) { told = cmp.Or(told, string(id)) }) != nil || told != "acc-02999" {
+		t.Fatalf("%t %q", ok, told)
+	}
+	if _, m, again := r.Report(now); m != nil || again != now.Add(Least) {
+		t.Errorf("the others are told at once too, or at %s", again)
 	}
 }
 
