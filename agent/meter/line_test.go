@@ -117,7 +117,7 @@ func BenchmarkLines(b *testing.B) {
 		users[fmt.Sprint("user", i)] = fmt.Sprint("account", i)
 	}
 	s := &source{name: "www", class: book.WWW, read: www}
-	c := &counts{at: map[string]int{}, users: users}
+	c := &counts{at: map[string]int{}, slots: map[string]int{}, users: users}
 	b.SetBytes(int64(log.Len()))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -67,7 +67,7 @@ func New(o Options) *Meter {
 // his ([Names]). It ends when everything that was there was
 // counted, or with ctx. The error tells of logs that could not be read; all others were counted.
 func (m *Meter) Look(ctx context.Context, users map[string]string) error {
-	r := &round{m: m, c: &counts{at: map[string]int{}, users: users, host: m.o.host()}}
+	r := &round{m: m, c: &counts{at: map[string]int{}, slots: map[string]int{}, users: users, host: m.o.host()}}
 	bad := make([]error, 0, len(m.sources)+1)
 	for _, s := range m.sources {
 		bad = append(bad, r.read(ctx, s))

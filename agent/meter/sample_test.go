@@ -59,7 +59,7 @@ func TestU2_LinesOfPostfixHaveTheFieldsThatAnotherReaderTakes(t *testing.T) {
 				t.Errorf("%s: relay %v: %q", path, d.relay, data)
 			}
 		}
-		c := &counts{at: map[string]int{}, users: map[string]string{}, host: (&Options{}).host()}
+		c := &counts{at: map[string]int{}, slots: map[string]int{}, users: map[string]string{}, host: (&Options{}).host()}
 		if !q.line([]byte(line), c) && !strings.HasPrefix(string(e.text), "to=<") { // of which no beginning came
 			t.Errorf("%s: %q is not known", path, line)
 		}

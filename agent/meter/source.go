@@ -22,22 +22,32 @@ type source struct {
 type counts struct {
 	list  []book.Counted
 	at    map[string]int    // account: index in list
+	slots map[string]int    // user: the same; lines of few users follow each other
 	users map[string]string // account by name, as Look gets them
 	host  *host
 	name  []byte // room for one
 }
 
-// add counts; lines of one quarter-hour mostly follow each other.
+// add counts for an account.
 func (c *counts) add(account string, q book.Quarter, class book.Class, t book.Traffic) {
-	if t.In == 0 && t.Out == 0 {
-		return
+	if account != "" && t != (book.Traffic{}) {
+		c.count(c.slot(account), q, class, t)
 	}
+}
+
+// slot is where an account is in the list.
+func (c *counts) slot(account string) int {
 	i, ok := c.at[account]
 	if !ok {
 		i = len(c.list)
 		c.at[account] = i
 		c.list = append(c.list, book.Counted{Account: account})
 	}
+	return i
+}
+
+// count adds to what an account has; lines of one quarter-hour mostly follow each other.
+func (c *counts) count(i int, q book.Quarter, class book.Class, t book.Traffic) {
 	a := &c.list[i]
 	for j := len(a.Counts) - 1; j >= 0; j-- {
 		if n := &a.Counts[j]; n.Quarter == q && n.Class == class {
@@ -47,6 +57,23 @@ func (c *counts) add(account string, q book.Quarter, class book.Class, t book.Tr
 		}
 	}
 	a.Counts = append(a.Counts, book.Count{Quarter: q, Class: class, Traffic: t})
+}
+
+// of counts for a user. One who is nobody's here was removed, or is the operator's own.
+func (c *counts) of(user []byte, q book.Quarter, class book.Class, t book.Traffic) {
+	if t == (book.Traffic{}) {
+		return
+	}
+	i, ok := c.slots[string(user)]
+	if !ok {
+		account := c.users[string(user)]
+		if account == "" {
+			return
+		}
+		i = c.slot(account)
+		c.slots[string(user)] = i
+	}
+	c.count(i, q, class, t)
 }
 
 // domain is the account whose the mail of an address is; "" nobody's here.
@@ -76,8 +103,8 @@ func (s *source) line(line []byte, c *counts) bool {
 		return s.every(line, c)
 	}
 	user, q, t, ok := s.read(line)
-	if account := c.users[string(user)]; ok && account != "" {
-		c.add(account, q, s.class, t)
+	if ok {
+		c.of(user, q, s.class, t)
 	}
 	return ok
 }
@@ -85,6 +112,7 @@ func (s *source) line(line []byte, c *counts) bool {
 // batch counts a piece.
 func (s *source) batch(p tail.Piece, c *counts, unknown func(source string, line []byte)) book.Batch {
 	clear(c.at)
+	clear(c.slots)
 	c.list = nil
 	b := book.Batch{Source: s.name, From: p.From, To: p.To, Skipped: uint64(p.Skipped), Lost: p.Lost}
 	for lines := p.Lines; len(lines) > 0; {

@@ -13,21 +13,36 @@ import (
 // nginx writes a line when a request has ended, with everything that it sent and received for it: request line, headers and body, in HTTP/2 the frames of the
 // stream, in a connection that became a WebSocket all of it. What counts is the quarter-hour of that end.
 func www(line []byte) (user []byte, q book.Quarter, t book.Traffic, ok bool) {
-	var field [4][]byte
-	for i := range field {
-		field[i], line, ok = bytes.Cut(line, []byte{' '})
-		if len(field[i]) == 0 || ok == (i == len(field)-1) { // the last one, and no other, is without a space behind it
-			return nil, 0, t, false
-		}
-	}
-	seconds, fraction, _ := bytes.Cut(field[1], []byte{'.'})
-	at, ok1 := digits(seconds)
-	in, ok2 := digits(field[2])
-	out, ok3 := digits(field[3])
-	if !ok1 || !ok2 || !ok3 || len(fraction) != 3 {
+	n := bytes.IndexByte(line, ' ')
+	if n <= 0 {
 		return nil, 0, t, false
 	}
-	return field[0], book.Quarter(at / 900), book.Traffic{In: in, Out: out}, true
+	user, line = line[:n], line[n+1:]
+	at, line, ok1 := number(line, '.')
+	_, rest, ok2 := number(line, ' ')
+	if !ok1 || !ok2 || len(line)-len(rest) != len("000 ") {
+		return nil, 0, t, false
+	}
+	in, rest, ok1 := number(rest, ' ')
+	out, ok2 := digits(rest)
+	if !ok1 || !ok2 {
+		return nil, 0, t, false
+	}
+	return user, book.Quarter(at / 900), book.Traffic{In: in, Out: out}, true
+}
+
+// number is the one before an ending, and what is behind that.
+func number(b []byte, ending byte) (v uint64, rest []byte, ok bool) {
+	for i, c := range b {
+		switch {
+		case c == ending:
+			return v, b[i+1:], i > 0 && i <= 18
+		case c < '0' || c > '9':
+			return 0, nil, false
+		}
+		v = v*10 + uint64(c-'0')
+	}
+	return 0, nil, false
 }
 
 // digits is a number of at most 18 digits: more bytes than that no line has.
