@@ -23,8 +23,8 @@ const nodes = 2
 // resellers makes what reselling needs, once: two resellers, server groups, and hosting nodes named node-1 and node-2.
 func (d *fleetOnOneMachine) resellers(ctx context.Context) error {
 	for _, r := range []intake.ResellerDraft{
-		{Name: "acme", Company: "Acme Hosting Ltd", Email: "ops@acme.example", Limits: reselling.Limits{reselling.Servers: reselling.AtMost(5), reselling.Customers: reselling.AtMost(100)}},
-		{Name: "nordlicht", Company: "Nordlicht Webservice GmbH", Email: "technik@nordlicht.example", Limits: reselling.Limits{reselling.Servers: reselling.AtMost(2), reselling.Customers: reselling.NoLimit}},
+		{Name: "acme", Company: "Acme Hosting Ltd", Email: "ops@acme.example", Limits: reselling.Limits{reselling.Servers: reselling.AtMost(5), reselling.Customers: reselling.AtMost(100), reselling.Disk: reselling.NoLimit, reselling.Traffic: reselling.NoLimit}},
+		{Name: "nordlicht", Company: "Nordlicht Webservice GmbH", Email: "technik@nordlicht.example", Limits: reselling.Limits{reselling.Servers: reselling.AtMost(2), reselling.Customers: reselling.NoLimit, reselling.Disk: reselling.NoLimit, reselling.Traffic: reselling.NoLimit}},
 	} {
 		if _, _, err := d.Intake.CreateReseller(ctx, access.System, r); err != nil {
 			return err

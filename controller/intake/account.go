@@ -102,7 +102,7 @@ func (in *Intake) keepAccount(tx *store.Tx, m *making, now time.Time) error {
 		store.Placements.Create(tx, m.placement.ID, m.placement), carry(tx, &m.placement, 1), hold(tx, &m.placement),
 		logins.Create(tx, m.a.User, loginHolder{m.a.ID}),
 		store.Users.Create(tx, m.user.ID, m.user), rename(tx, "users", "", m.user.Name, m.user.ID),
-		store.SubscriptionUses.Put(tx, m.sub.ID, m.a.Use()),
+		PutUse(tx, &m.sub, m.a.Use()), mayUse(tx, m.actor, m.a.Reseller, grown(nil, &m.a)),
 		putDocument(in, tx, m.a.Server, account.Document(&m.a, &m.sub), m.digests, now),
 	)
 }

@@ -42,12 +42,13 @@ func (in *Intake) onAccountSecret(ctx context.Context, actor access.Actor, accou
 		if err := w.read(accountID); err != nil {
 			return err
 		}
+		had := w.a
 		if err := do(w); err != nil {
 			return err
 		}
 		secret := shown()
 		made = MadeAccount{Account: w.a, Password: logging.Secret(secret)}
-		return cmp.Or(store.Accounts.Put(tx, accountID, w.a), in.tellNode(tx, &w.a, &w.sub, w.digests, now),
+		return cmp.Or(store.Accounts.Put(tx, accountID, w.a), in.tellNode(tx, &w.a, &w.sub, w.digests, now), mayUse(tx, actor, w.a.Reseller, grown(&had, &w.a)),
 			audit(tx, actor, "account."+action, "accounts/"+accountID, w.before, w.after, "", now),
 			rememberSecret(tx, "accounts", accountID, made, secret, now))
 	})
@@ -75,11 +76,7 @@ func (w *work) find(accountID string) (err error) {
 
 // tellNode writes what follows from an account: how much there is of what is limited, what is promised on its server, and what its node shall make true.
 func (in *Intake) tellNode(tx *store.Tx, a *account.Account, s *subscription.Subscription, digests map[string]string, now time.Time) error {
-	use, _, err := store.SubscriptionUses.Find(tx, s.ID)
-	if err != nil {
-		return err
-	}
-	return cmp.Or(store.SubscriptionUses.Put(tx, s.ID, use.With(a.Use())), promise(tx, a, s, now),
+	return cmp.Or(PutUse(tx, s, a.Use()), promise(tx, a, s, now),
 		putDocument(in, tx, a.Server, account.Document(a, s), digests, now))
 }
 

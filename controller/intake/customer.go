@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/steelyard/steelyard/controller/core/access"
 	"github.com/steelyard/steelyard/controller/core/order"
@@ -107,12 +108,23 @@ func (in *Intake) CreateCustomer(ctx context.Context, actor access.Actor, d Cust
 
 // countCustomer counts one more customer of a reseller.
 func countCustomer(tx *store.Tx, r reselling.Reseller) error {
-	limit := r.Limits.Of(reselling.Customers)
-	if !limit.Allows(r.Customers + 1) {
-		return fault.Refused("reseller %s has %d customers, and may have %s; raise limits.%s of the reseller first", r.Name, r.Customers, limit, reselling.Customers)
+	r, err := withRetail(tx, r)
+	if err != nil {
+		return err
 	}
 	r.Customers++
+	if limit := r.Limits.Of(reselling.Customers); !r.Has(reselling.Customers).Within(limit) {
+		return fault.Refused("reseller %s has %d customers%s, and may have %s; raise limits.%s of the reseller first", r.Name, r.Customers-1, promisedOn(&r), limit, reselling.Customers)
+	}
 	return store.Resellers.Put(tx, r.ID, r)
+}
+
+// promisedOn tells how many customers of a reseller's limit are with those below him; "" none.
+func promisedOn(r *reselling.Reseller) string {
+	if below := r.Below[reselling.Customers]; !r.Oversell && below.Total > 0 {
+		return fmt.Sprintf(" and promised %d to resellers below him", below.Total)
+	}
+	return ""
 }
 
 // EditCustomer changes a customer that is still at revision rev.

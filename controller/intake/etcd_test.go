@@ -42,6 +42,8 @@ func TestC1_C9_P12_X14_TheSameOnEtcd(t *testing.T) {
 		TestX9_NoPasswordIsStoredInClear, TestX10_TheSameRequestAgainMakesOneAccountWhateverWasLost, TestH18_AnAccountNeedsANodeThatCarriesAccounts,
 		TestC13_C16_P10_WhatTheSubscriptionGivesReachesTheNodeInTheSameCommit, TestC22_TheDefaultMailboxIsMadeOrItIsToldWhyNot,
 		TestC6_C10_TheSwitchesApplyWhenAnAccountIsMade, TestX13_EverythingThatIsWrongWithAnAccountIsToldAtOnce, TestH6_AccountsThatAnAgentCarriesAreNotMovedByHand,
+		TestP6_AnEditOfAResellerPlanIsWhatItsPreviewTold, TestX12_WhatCustomersHaveCountsAgainstTheLimitsOfTheirReseller, TestX12_WhoOversellsIsHeldToWhatThereIs,
+		TestP6_P12_AnEditThatAResellerHasNoRoomForWaits, TestX12_TheLastOneGoesToOne, TestX12_WhatIsSoldIsCountedWhateverHappens,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
 		t.Run(name[strings.LastIndex(name, ".Test")+len(".Test"):], f)

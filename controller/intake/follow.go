@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/pkg/fault"
 )
 
 // FollowOffer brings one subscription to where everything around it is now, in one commit: offers that are being replaced give way to their
@@ -31,30 +33,51 @@ func FollowOffer(tx *store.Tx, subscriptionID string, now time.Time) (done bool,
 		return false, err
 	}
 	look := &lookup{tx: tx}
-	after, reached := following(before, look.Offer, subscription.Around{Provision: p, Use: use}, out, now)
-	if look.err != nil || same(before, after) {
-		return false, look.err
+	roomFor := func(after *subscription.Subscription) error { return roomIn(tx, &before, after, use) }
+	after, reached, err := followingWith(before, look.Offer, subscription.Around{Provision: p, Use: use}, out, now, roomFor)
+	if err = cmp.Or(look.err, err); err != nil || same(before, after) {
+		return false, err
 	}
 	return true, cmp.Or(putSubscription(tx, access.System, "subscription.follow", before, after, "", now), tellOveruse(tx, &after, reached, now))
 }
 
+// followingWith is [following], unless the reseller has no room for it: then the new editions of offers wait, and it is told, while all else is as it should be. room
+// tells, with a refusal, whether he has.
+func followingWith(before subscription.Subscription, find Finder, a subscription.Around, barred bool, now time.Time,
+	room func(after *subscription.Subscription) error,
+) (subscription.Subscription, []subscription.Over, error) {
+	after, reached, behind := following(before, find, a, barred, now)
+	if after.Counted, after.Held = after.Reseller != "", nil; !after.Counted || len(behind) == 0 {
+		return after, reached, nil
+	}
+	err := room(&after)
+	if !fault.Is(err, fault.KindRefused) {
+		return after, reached, err
+	}
+	nothing := func(string) (plan.Offer, bool) { return plan.Offer{}, false }
+	after, reached, _ = following(before, nothing, a, barred, now)
+	after.Counted, after.Held = true, behind
+	return after.Waits(now), reached, nil
+}
+
 // following is what becomes of a subscription by what is around it. One that holds the present editions of its offers is only looked at again:
-// so what somebody took stays taken until a sync is asked for (rule P17).
-func following(s subscription.Subscription, find Finder, a subscription.Around, barred bool, now time.Time) (subscription.Subscription, []subscription.Over) {
+// so what somebody took stays taken until a sync is asked for (rule P17). behind are the editions that it is brought to, by offer.
+func following(s subscription.Subscription, find Finder, a subscription.Around, barred bool, now time.Time) (after subscription.Subscription, reached []subscription.Over, behind map[string]uint64) {
 	before := s
-	behind := false
 	for _, offerID := range s.Offers() {
 		o, known := find(offerID)
 		if by, there := find(o.Successor); known && o.Successor != "" && there {
 			s = s.Replace(offerID, by, a.Provision)
-			o, behind = by, true
+			o, behind = by, waitsFor(behind, offerID, by.Version)
 		}
-		behind = behind || known && s.Version(o.ID) < o.Version
+		if known && s.Version(o.ID) < o.Version {
+			behind = waitsFor(behind, o.ID, o.Version)
+		}
 	}
-	if behind {
+	if len(behind) > 0 {
 		s = s.Sync(find, a.Provision)
 	}
-	if s = s.Checked(a.Provision); behind {
+	if s = s.Checked(a.Provision); len(behind) > 0 {
 		s = s.Told(&before, now)
 	}
 	s = s.Expire(now).Judge(a.Use)
@@ -63,7 +86,39 @@ func following(s subscription.Subscription, find Finder, a subscription.Around, 
 	} else {
 		s = s.Unsuspend(subscription.Reseller)
 	}
-	return s.Warn(a.Use, now)
+	s, reached = s.Warn(a.Use, now)
+	return s, reached, behind
+}
+
+func waitsFor(behind map[string]uint64, offerID string, version uint64) map[string]uint64 {
+	if behind == nil {
+		behind = map[string]uint64{}
+	}
+	behind[offerID] = version
+	return behind
+}
+
+// roomIn refuses what a subscription becomes where its reseller may not promise that much, as he is in a commit.
+func roomIn(tx *store.Tx, before, after *subscription.Subscription, use subscription.Use) error {
+	r, err := store.Resellers.Get(tx, reselling.Own(after.Reseller))
+	if err != nil {
+		return err
+	}
+	if r, err = withRetail(tx, r); err != nil {
+		return err
+	}
+	return roomOf(&r, before, after, use)
+}
+
+// roomOf is roomIn for a reseller who was read.
+func roomOf(r *reselling.Reseller, before, after *subscription.Subscription, use subscription.Use) error {
+	was, is := *before, *after
+	counted := shareOf(&was, use).promised
+	was.Counted, is.Counted = true, true
+	now, then := *r, *r
+	now.Retail = r.Retail.Promise(counted, shareOf(&was, use).promised) // one that is not counted yet is no growth
+	then.Retail = now.Retail.Promise(shareOf(&was, use).promised, shareOf(&is, use).promised)
+	return then.CheckSold(&now)
 }
 
 // barred reports whether the reseller of a path, or one above him, is suspended.
@@ -92,7 +147,11 @@ func Waiting(snap *store.Snapshot, s *subscription.Subscription, now time.Time) 
 		barred = barred || r.State == reselling.Suspended
 		id = r.Parent
 	}
-	after, _ := following(*s, snapshot{snap}.Offer, aroundIn(snap, s), barred, now)
+	a := aroundIn(snap, s)
+	after, _, _ := followingWith(*s, snapshot{snap}.Offer, a, barred, now, func(after *subscription.Subscription) error {
+		r, _ := BooksIn(snap)(reselling.Own(s.Reseller))
+		return roomOf(&r, s, after, a.Use)
+	})
 	return !same(*s, after)
 }
 

@@ -19,6 +19,7 @@ func BooksIn(snap *store.Snapshot) reselling.Books {
 	return func(id string) (r reselling.Reseller, known bool) {
 		if v, ok := store.Resellers.In(snap, id); ok && id != "" {
 			r, known = *v, true
+			r.Retail, _ = found(store.Retails.In(snap, id))
 		}
 		return r, known
 	}
@@ -35,6 +36,9 @@ func (b *bookkeeper) find(id string) (r reselling.Reseller, known bool) {
 		return r, false
 	}
 	r, known, err := store.Resellers.Find(b.tx, id)
+	if err == nil && known {
+		r, err = withRetail(b.tx, r)
+	}
 	b.err = cmp.Or(b.err, err)
 	return r, known
 }
@@ -125,7 +129,8 @@ func (in *Intake) PreviewPlan(planID string, edit func(PlanDraft) (PlanDraft, er
 	}
 	var list []reselling.Reseller
 	for item := range store.Resellers.Lookup(snap, store.ResellersTo, planID) {
-		list = append(list, *item.Value)
+		r, _ := BooksIn(snap)(item.ID)
+		list = append(list, r)
 	}
 	after := d.edited(before)
 	return reselling.Preview(list, &after, BooksIn(snap)), nil

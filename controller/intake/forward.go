@@ -56,11 +56,13 @@ func (in *Intake) CreateForward(ctx context.Context, actor access.Actor, d Forwa
 		if _, err := placeable(tx, p.Server, p.Reseller); err != nil {
 			return err
 		}
+		had := w.a
 		if w.a, err = w.a.Lead(account.Leads{Forward: f.ID, Domain: f.Domain, Redirect: f.Redirect}); err != nil {
 			return err
 		}
+		more := grown(&had, &w.a)
 		return cmp.Or(store.Forwards.Create(tx, f.ID, f), store.Placements.Create(tx, p.ID, p), carry(tx, &p, 1), hold(tx, &p),
-			store.Accounts.Put(tx, w.a.ID, w.a), in.tellNode(tx, &w.a, &w.sub, nil, now),
+			store.Accounts.Put(tx, w.a.ID, w.a), in.tellNode(tx, &w.a, &w.sub, nil, now), mayUse(tx, actor, w.a.Reseller, more),
 			audit(tx, actor, "forward.create", "forwards/"+f.ID, nil, f, "", now), remember(tx, "forwards", f.ID, f, now))
 	})
 	return f, rev, err

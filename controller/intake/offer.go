@@ -177,7 +177,25 @@ func (in *Intake) PreviewOffer(offerID string, edit func(OfferDraft) (OfferDraft
 		}
 		return found(store.Offers.In(snap, id))
 	}
-	return subscription.Preview(subscribers(snap, offerID), find, func(s *subscription.Subscription) subscription.Around { return aroundIn(snap, s) }), nil
+	around := func(s *subscription.Subscription) subscription.Around { return aroundIn(snap, s) }
+	return subscription.Preview(subscribers(snap, offerID), find, around, roomSeen(snap, reselling.Own(before.Reseller))), nil
+}
+
+// roomSeen tells, for one subscription of a reseller after the other, whether he may promise what it becomes, as a snapshot shows him; nil for the provider.
+func roomSeen(snap *store.Snapshot, resellerID string) func(before, after *subscription.Subscription) bool {
+	r, known := BooksIn(snap)(resellerID)
+	if !known {
+		return nil
+	}
+	return func(before, after *subscription.Subscription) bool {
+		if roomOf(&r, before, after, nil) != nil {
+			return false
+		}
+		was, is := *before, *after
+		is.Counted = true
+		r.Retail = r.Retail.Promise(shareOf(&was, nil).promised, shareOf(&is, nil).promised)
+		return true
+	}
 }
 
 // subscribers are those who have an offer, as a snapshot shows them.

@@ -36,7 +36,7 @@ func TestP18_CustomerAndResellerGetALetterAtTheLimit(t *testing.T) {
 	}.Complete()}
 	g.commit(func(tx *store.Tx) error {
 		return cmp.Or(store.Offers.Put(tx, offer.ID, offer),
-			store.Resellers.Put(tx, "res-1", reselling.Reseller{ID: "res-1", Path: "res-1", Name: "acme", Email: "office@acme.test", State: reselling.Active, Limits: reselling.Limits{}}),
+			store.Resellers.Put(tx, "res-1", reselling.Reseller{ID: "res-1", Path: "res-1", Name: "acme", Email: "office@acme.test", State: reselling.Active, Limits: reselling.Limits{reselling.Disk: reselling.NoLimit, reselling.Traffic: reselling.NoLimit}}),
 			store.Customers.Put(tx, "cus-3", reselling.Customer{ID: "cus-3", Name: "three", Reference: "cus-3", Email: "three@customer.test", Reseller: "res-1", State: reselling.Active}))
 	})
 	s := g.subscribed(SubscriptionDraft{Name: "a.example", Reseller: "res-1", Customer: "cus-3", Plan: offer.ID})

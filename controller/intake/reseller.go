@@ -110,12 +110,17 @@ func (in *Intake) EditReseller(ctx context.Context, actor access.Actor, reseller
 		if r, err = byHand(tx, before, d.onto(before), now); err != nil {
 			return err
 		}
+		if r, err = withRetail(tx, r); err != nil {
+			return err
+		}
+		before.Retail = r.Retail
 		err = checkedReseller(tx, actor, "the reseller cannot be changed", d, resellerID, func(c *fault.Check, parent *reselling.Reseller) {
 			c.Require(d.Parent == before.Parent, "parent", "cannot be changed; what the reseller has is counted there")
 			r.CheckGiven(c, &before)
 			for name, has := range map[string]uint64{reselling.Servers: r.Servers, reselling.Customers: r.Customers} {
 				limit := r.Limits.Of(name)
-				c.Require(limit.Allows(has) || before.Limits.Of(name).Within(limit), "limits."+name, "is %s; the reseller has %d", limit, has)
+				promised := name == reselling.Customers && !r.Oversell // and so checked already
+				c.Require(promised || limit.Allows(has) || before.Limits.Of(name).Within(limit), "limits."+name, "is %s; the reseller has %d", limit, has)
 			}
 			if parent != nil {
 				was := *parent
@@ -150,6 +155,9 @@ func checkedReseller(tx *store.Tx, actor access.Actor, sentence string, d Resell
 			return err
 		}
 		if known && access.ScopeOf(actor, "resellers").Sees(p.Path) {
+			if p, err = withRetail(tx, p); err != nil {
+				return err
+			}
 			parent = &p
 		}
 	}

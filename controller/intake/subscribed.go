@@ -38,7 +38,15 @@ func (in *Intake) do(ctx context.Context, actor access.Actor, action, subscripti
 		if err != nil || same(before, s) {
 			return err
 		}
-		return putSubscription(tx, actor, "subscription."+action, before, s, reason, now)
+		if s.Reseller == "" {
+			return putSubscription(tx, actor, "subscription."+action, before, s, reason, now)
+		}
+		s.Counted, s.Held = true, nil
+		if err := putSubscription(tx, actor, "subscription."+action, before, s, reason, now); err != nil {
+			return err
+		}
+		before.Counted = true // what was there is no growth, counted or not
+		return mayPromise(tx, actor, s.Reseller, shareOf(&before, nil), shareOf(&s, nil))
 	})
 	return s, rev, err
 }

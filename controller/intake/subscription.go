@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/order"
 	"github.com/steelyard/steelyard/controller/core/plan"
+	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -91,12 +92,20 @@ func subscribe(tx *store.Tx, actor access.Actor, d SubscriptionDraft, server str
 		return s, cmp.Or(look.err, err)
 	}
 	s = s.Expire(now)
+	s.Counted = s.Reseller != ""
+	was, is, err := resoldAs(tx, &subscription.Subscription{}, &s)
+	if err := cmp.Or(err, mayPromise(tx, actor, s.Reseller, was, is), mayUse(tx, actor, s.Reseller, []string{reselling.Subscriptions})); err != nil {
+		return s, err
+	}
 	return s, cmp.Or(store.Subscriptions.Create(tx, s.ID, s), countOffers(tx, nil, s.Offers()),
 		audit(tx, actor, "subscription.create", "subscriptions/"+s.ID, nil, s, "", now))
 }
 
 // unsubscribe removes a subscription in a commit.
 func unsubscribe(tx *store.Tx, actor access.Actor, s subscription.Subscription, reason string, now time.Time) error {
+	if _, _, err := resoldAs(tx, &s, &subscription.Subscription{ID: s.ID, Reseller: s.Reseller}); err != nil {
+		return err
+	}
 	return cmp.Or(store.Subscriptions.Delete(tx, s.ID), store.SubscriptionUses.Delete(tx, s.ID), countOffers(tx, s.Offers(), nil),
 		audit(tx, actor, "subscription.delete", "subscriptions/"+s.ID, s, nil, reason, now))
 }
@@ -145,8 +154,9 @@ func countOffer(tx *store.Tx, offerID string, by uint64) error {
 
 // putSubscription stores what became of a subscription, with its counters and its audit line.
 func putSubscription(tx *store.Tx, actor access.Actor, action string, before, after subscription.Subscription, reason string, now time.Time) error {
-	after.ChangedAt = now
-	return cmp.Or(store.Subscriptions.Put(tx, after.ID, after), countOffers(tx, before.Offers(), after.Offers()), followed(tx, &after, now),
+	after.ChangedAt, after.Counted = now, after.Reseller != ""
+	_, _, counted := resoldAs(tx, &before, &after)
+	return cmp.Or(counted, store.Subscriptions.Put(tx, after.ID, after), countOffers(tx, before.Offers(), after.Offers()), followed(tx, &after, now),
 		audit(tx, actor, action, "subscriptions/"+after.ID, before, after, reason, now))
 }
 

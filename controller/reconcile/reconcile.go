@@ -126,6 +126,9 @@ func (r *Reconciler) noticed(table, id string) {
 		r.shortBelow(id)
 		r.signedUpFor(id)
 		r.suspendedBelow(id)
+		r.roomAt(id)
+	case store.Retails.Name():
+		r.roomAt(id)
 	case store.Offers.Name():
 		r.queue.add(table + "/" + id)
 	case store.Subscriptions.Name(), store.SubscriptionUses.Name():
@@ -278,6 +281,9 @@ func (r *Reconciler) look(ctx context.Context, key string) (next time.Time, err 
 		return r.reachResellers(id), nil
 	case store.Resellers.Name():
 		return time.Time{}, r.reseller(ctx, id)
+	case store.Retails.Name():
+		r.room(id)
+		return time.Time{}, nil
 	default:
 		return r.server(ctx, id)
 	}

@@ -38,3 +38,24 @@ func (r *Reconciler) shortBelow(resellerID string) {
 		r.queue.add(store.Resellers.Name() + "/" + item.ID)
 	}
 }
+
+// roomAt looks in a while at what waits until a reseller may promise more, if anything does: what he has, or may have, is another. The while is there because each
+// account that is made or changed makes it another.
+func (r *Reconciler) roomAt(resellerID string) {
+	for range store.Subscriptions.Lookup(r.store.Snapshot(), store.SubscriptionsHeld, resellerID) {
+		r.queue.addAt(store.Retails.Name()+"/"+resellerID, r.now().Add(fanOutPause))
+		return
+	}
+	r.shortBelow(resellerID)
+}
+
+// room looks at subscriptions and resellers that wait for what a reseller may promise.
+func (r *Reconciler) room(resellerID string) {
+	snap, now := r.store.Snapshot(), r.now()
+	for item := range store.Subscriptions.Lookup(snap, store.SubscriptionsHeld, resellerID) {
+		if intake.Waiting(snap, item.Value, now) {
+			r.queue.add(store.Subscriptions.Name() + "/" + item.ID)
+		}
+	}
+	r.shortBelow(resellerID)
+}

@@ -46,7 +46,12 @@ func (r *Reconciler) reach(ctx context.Context, offerID string) (next time.Time,
 	if !ok {
 		return time.Time{}, nil
 	}
-	if next := fan(r, store.Subscriptions, store.SubscriptionsTo, offerID, func(s *subscription.Subscription) bool { return unreached(s, o) }); !next.IsZero() {
+	version := o.Version
+	if by, there := store.Offers.View(r.store, o.Successor); o.Successor != "" && there {
+		version = by.Version
+	}
+	wants := func(s *subscription.Subscription) bool { return unreached(s, o) && s.Held[offerID] < version }
+	if next := fan(r, store.Subscriptions, store.SubscriptionsTo, offerID, wants); !next.IsZero() {
 		return next, nil
 	}
 	if o.Successor == "" {
@@ -80,7 +85,8 @@ func fan[V any](r *Reconciler, table store.Table[V], index, key string, wants fu
 	return r.now().Add(fanOutPause)
 }
 
-// unreached reports whether an offer has something new for a subscription. A locked one was reached once that was told.
+// unreached reports whether an offer has something new for a subscription. A locked one was reached once that was told. One that waits until its reseller has room for it
+// is looked at when he may have, see roomAt.
 func unreached(s *subscription.Subscription, o *plan.Offer) bool {
 	if o.Successor != "" {
 		return true

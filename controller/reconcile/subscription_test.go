@@ -150,7 +150,7 @@ func TestP13_WhatANodeProvidesIsLookedAtWhenItChanges(t *testing.T) {
 func TestP10_DateOveruseAndResellerSuspendByThemselves(t *testing.T) {
 	inTrade(t, func(s *seller) {
 		ctx := context.Background()
-		r, _, err := s.intake.CreateReseller(ctx, ann, intake.ResellerDraft{Name: "acme", Company: "Acme", Email: "ops@example.org"})
+		r, _, err := s.intake.CreateReseller(ctx, ann, intake.ResellerDraft{Name: "acme", Company: "Acme", Email: "ops@example.org", Limits: reselling.Limits{reselling.Disk: reselling.NoLimit}})
 		s.ok(err)
 		normal := plan.Values{plan.DiskMiB: plan.Number(10), plan.Overuse: plan.Chosen(plan.Normal)}.Complete()
 		id := s.subscribe(intake.SubscriptionDraft{
@@ -191,6 +191,50 @@ func TestP10_DateOveruseAndResellerSuspendByThemselves(t *testing.T) {
 		})
 		s.ok(err)
 		want("no date")
+	})
+}
+
+// TestP6_WhatWaitsForRoomIsReachedByItself when its reseller may promise more, or promises less.
+func TestP6_WhatWaitsForRoomIsReachedByItself(t *testing.T) {
+	inTrade(t, func(s *seller) {
+		ctx := context.Background()
+		bound := reselling.Limits{reselling.Disk: reselling.NoLimit, reselling.Traffic: reselling.NoLimit, reselling.Mailboxes: reselling.AtMost(20)}
+		r, _, err := s.intake.CreateReseller(ctx, ann, intake.ResellerDraft{Name: "acme", Company: "Acme", Email: "ops@example.org", Limits: bound})
+		s.ok(err)
+		gold := s.offer(intake.OfferDraft{Name: "Gold", Reseller: r.ID})
+		var ids []string
+		for i := range 3 {
+			ids = append(ids, s.subscribe(intake.SubscriptionDraft{Name: fmt.Sprintf("s%d.example", i), Reseller: r.ID, Plan: gold.ID}))
+		}
+		have := func(when string, n uint64, want int) {
+			t.Helper()
+			time.Sleep(10 * fanOutPause)
+			synctest.Wait()
+			got := 0
+			for _, id := range ids {
+				if v, ok := store.Subscriptions.View(s.store, id); ok && v.Values.Of(plan.Mailboxes) == plan.Number(n) && v.Result.Outcome == subscription.Synced {
+					got++
+				}
+			}
+			if got != want {
+				t.Errorf("%s: %d have %d mailboxes, not %d", when, got, n, want)
+			}
+		}
+		s.mailboxes(gold.ID, 7)
+		have("room for two", 7, 2)
+		bound[reselling.Mailboxes] = reselling.AtMost(21)
+		_, _, err = s.intake.EditReseller(ctx, ann, r.ID, intake.AnyRevision, func(d intake.ResellerDraft) (intake.ResellerDraft, error) {
+			d.Limits = bound
+			return d, nil
+		})
+		s.ok(err)
+		have("a higher limit", 7, 3)
+		s.mailboxes(gold.ID, 8)
+		have("none has room until", 8, 0)
+		_, err = s.intake.Unsubscribe(ctx, ann, ids[0], intake.AnyRevision)
+		s.ok(err)
+		ids = ids[1:]
+		have("one went", 8, 2)
 	})
 }
 

@@ -77,6 +77,8 @@ var (
 			}
 			return []string{r.Parent}
 		})
+	// Retails is what the customers of each reseller have, by reseller.
+	Retails   = NewTable[reselling.Retail]("reseller-retail", "what was sold by reseller")
 	Customers = NewTable[reselling.Customer]("customers", "customer")
 	Sales     = NewTable[reselling.Sale]("sales", "sale").Tell(notify.OfSale)
 	SalesOf   = NewTable[SaleOf]("sale-of", "sale of server")
@@ -119,15 +121,23 @@ var (
 	OfferUses       = NewTable[OfferUse]("offer-uses", "uses of offer")
 	AccountDefaults = NewTable[plan.Defaults]("account-defaults", "account defaults of")
 	Subscriptions   = NewTable[subscription.Subscription]("subscriptions", "subscription").
-			Index(SubscriptionsTo, (*subscription.Subscription).Offers).Index(SubscriptionsOn, func(s *subscription.Subscription) []string { return []string{s.Server} })
+			Index(SubscriptionsTo, (*subscription.Subscription).Offers).Index(SubscriptionsOn, func(s *subscription.Subscription) []string { return []string{s.Server} }).
+			Index(SubscriptionsHeld, func(s *subscription.Subscription) []string {
+			if len(s.Held) == 0 {
+				return nil
+			}
+			return []string{reselling.Own(s.Reseller)}
+		})
 	// SubscriptionUses is how much there is of what each subscription limits; whoever counts mailboxes, disk space and the like writes it.
 	SubscriptionUses = NewTable[subscription.Use]("subscription-uses", "use of subscription")
 )
 
-// SubscriptionsTo is the index of Subscriptions by offer, of the plan and of each add-on; SubscriptionsOn that by server.
+// SubscriptionsTo is the index of Subscriptions by offer, of the plan and of each add-on; SubscriptionsOn that by server;
+// SubscriptionsHeld is by the id of the reseller, of those that an edition of an offer waits for.
 const (
-	SubscriptionsTo = "to"
-	SubscriptionsOn = "on"
+	SubscriptionsHeld = "held"
+	SubscriptionsTo   = "to"
+	SubscriptionsOn   = "on"
 )
 
 // OfferUse is how many subscriptions have an offer (rule C7). Each commit that gives or takes one writes it, so that the last one that goes and

@@ -76,6 +76,7 @@ func sorted(list []string) []string {
 func (a *Account) Use() subscription.Use {
 	return subscription.Use{
 		plan.Mailboxes: uint64(len(a.Mailboxes)), plan.MailingLists: uint64(len(a.Lists)), plan.FTPLogins: uint64(len(a.FTPLogins)),
-		plan.Subdomains: uint64(len(a.Subdomains)), plan.Databases: uint64(len(a.Databases)),
+		reselling.Domains: uint64(1 + len(a.Forwards)),
+		plan.Subdomains:   uint64(len(a.Subdomains)), plan.Databases: uint64(len(a.Databases)),
 	}
 }

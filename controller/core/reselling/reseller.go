@@ -35,6 +35,7 @@ type Reseller struct {
 	Short     []Shortage `json:"short,omitempty"`        // what the plan says and who is above him has not
 	Reached   SyncResult `json:"reached,omitzero"`       // how the last edition of the plan reached him (rule P6)
 	Below     Sum        `json:"below"`                  // what those below him were promised
+	Retail    Retail     `json:"-"`                      // what his customers have, where whoever read him read that too
 	Servers   uint64     `json:"servers"`                // how many he has, by plan or by sale
 	Taken     uint64     `json:"taken"`                  // how many of them by plan
 	Customers uint64     `json:"customers"`
@@ -61,9 +62,9 @@ func (r *Reseller) Check(c *fault.Check) {
 func (r *Reseller) CheckGiven(c *fault.Check, before *Reseller) {
 	for _, name := range Resources {
 		has, was, limit := r.given(name), before.given(name), r.Limits.Of(name)
-		worse := has.Total > was.Total || has.Open > was.Open || r.Oversell != before.Oversell || !before.Limits.Of(name).Within(limit)
+		worse := has.grew(was) || r.Oversell != before.Oversell || !before.Limits.Of(name).Within(limit)
 		if worse && !has.Within(limit) {
-			c.Add("limits."+name, "would be more than reseller %s has: those below him would have %s of %s; lower it, raise limits.%s of %s%s",
+			c.Add("limits."+name, "would be more than reseller %s has: his customers and those below him would have %s of %s; lower it, raise limits.%s of %s%s",
 				r.Name, has.words(), limit, name, r.Name, r.orOversell())
 		}
 	}

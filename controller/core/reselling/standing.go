@@ -1,22 +1,28 @@
 package reselling
 
-// given is what counts against a limit of r: what he promised to resellers below him. Who oversells may promise anything. What customers have of a resource
-// counts nowhere yet, but for their number and servers.
+// given is what counts against a limit of r: what he promised to his customers, whose number counts too, and to resellers below him. Who oversells may
+// promise anything.
 func (r *Reseller) given(resource string) Promise {
 	if r.Oversell {
 		return Promise{}
 	}
-	return r.Below[resource]
+	p := r.Below[resource].plus(r.Retail.Promised[resource])
+	if resource == Customers {
+		p.Total += r.Customers
+	}
+	return p
 }
 
-// Has is how much of a resource counts against his limit.
+// Has is how much of a resource counts against his limit: what is promised; of who oversells what there is, as far as it is counted.
 func (r *Reseller) Has(resource string) Promise {
 	p := r.given(resource)
-	switch resource {
-	case Servers:
+	switch {
+	case resource == Servers: // those that he promised on are among his
 		p.Total = max(p.Total, r.Servers)
-	case Customers:
-		p.Total = max(p.Total, r.Customers)
+	case r.Oversell && resource == Customers:
+		p.Total = r.Customers
+	case r.Oversell:
+		p.Total = r.Retail.Used[resource]
 	}
 	return p
 }
@@ -72,7 +78,9 @@ type LimitStanding struct {
 	Limit    Limit  `json:"limit"`
 	Origin   string `json:"origin" enum:"plan,own,none"`
 	Has      Limit  `json:"has"`      // what counts against it; "no limit" where something without a limit was promised
-	Promised Limit  `json:"promised"` // to those below him
+	Promised Limit  `json:"promised"` // to his customers and to those below him; "no limit" where something without a limit was
+	Below    Limit  `json:"below"`    // how much of that to those below him
+	Used     uint64 `json:"used"`     // how much there is, with what those below him have; of disk space and traffic as it was counted last
 	Over     bool   `json:"over"`
 }
 
@@ -89,7 +97,18 @@ func (r *Reseller) Standing() (list []LimitStanding) {
 		case named:
 			origin = OfHand
 		}
-		list = append(list, LimitStanding{name, limit, origin, has.limit(), promising.given(name).limit(), !has.Within(limit)})
+		list = append(list, LimitStanding{name, limit, origin, has.limit(), promising.given(name).limit(), r.Below[name].limit(), r.used(name), !has.Within(limit)})
 	}
 	return list
+}
+
+// used is how much there is of a resource.
+func (r *Reseller) used(resource string) uint64 {
+	switch resource {
+	case Servers:
+		return r.Servers
+	case Customers:
+		return r.Customers
+	}
+	return r.Retail.Used[resource]
 }

@@ -24,11 +24,12 @@ type Effect struct {
 	Unsynced     []plan.Deviation `json:"unsynced,omitempty"`   // all promises that cannot be kept after it
 	Newly        bool             `json:"newly,omitempty"`      // it was synced before
 	Again        bool             `json:"again,omitempty"`      // it was unsynced before, and is synced after it
+	Waits        bool             `json:"waits,omitempty"`      // it stays as it is until its reseller may promise that much
 }
 
 // None reports whether the edit does nothing to it.
 func (e *Effect) None() bool {
-	return len(e.Changes) == 0 && len(e.OverLimit) == 0 && !e.Newly && !e.Again
+	return len(e.Changes) == 0 && len(e.OverLimit) == 0 && !e.Newly && !e.Again && !e.Waits
 }
 
 // Report tells what an edit of an offer would do (rules P12, C8).
@@ -38,6 +39,7 @@ type Report struct {
 	Locked        int      `json:"locked"`        // left alone
 	OverLimit     int      `json:"over_limit"`    // would be over a limit that they are within now
 	Unsynced      int      `json:"unsynced"`      // would become unsynced
+	Waiting       int      `json:"waiting"`       // would stay as they are until their reseller may promise that much
 	Effects       []Effect `json:"effects"`       // the first ones that are not none
 }
 
@@ -50,12 +52,19 @@ type Around struct {
 	Use       Use
 }
 
-// Preview tells what becomes of subscriptions when their offers are as find says. It runs the very sync that follows.
-func Preview(list iter.Seq[Subscription], find func(id string) (plan.Offer, bool), around func(*Subscription) Around) Report {
+// Preview tells what becomes of subscriptions when their offers are as find says. It runs the very sync that follows. room tells whether the reseller may promise
+// what one becomes, and counts it then; nil is room for all. Where there is not enough for all, who of them gets it is decided when it happens.
+func Preview(list iter.Seq[Subscription], find func(id string) (plan.Offer, bool), around func(*Subscription) Around, room func(before, after *Subscription) bool) Report {
 	r := Report{Effects: []Effect{}}
 	for s := range list {
 		a := around(&s)
-		r.add(Compare(&s, s.Sync(find, a.Provision), a.Use))
+		after, waits := s.Sync(find, a.Provision), false
+		if room != nil && !room(&s, &after) {
+			after, waits = s, true
+		}
+		e := Compare(&s, after, a.Use)
+		e.Waits = waits
+		r.add(e)
 	}
 	return r
 }
@@ -66,6 +75,7 @@ func (r *Report) add(e Effect) {
 	r.Locked += one(e.Locked)
 	r.OverLimit += one(len(e.OverLimit) > 0)
 	r.Unsynced += one(e.Newly)
+	r.Waiting += one(e.Waits)
 	if !e.None() && len(r.Effects) < MaxEffects {
 		r.Effects = append(r.Effects, e)
 	}

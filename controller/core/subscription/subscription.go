@@ -26,6 +26,8 @@ type Subscription struct {
 	ExpiresAt time.Time                 `json:"expires_at,omitzero"`
 	Warned    map[string]Warning        `json:"warned,omitempty"` // by property: limits of whose overuse somebody was told (P18)
 	Result    Result                    `json:"result"`           // of the last sync
+	Counted   bool                      `json:"counted"`          // what it promises and has counts against its reseller's limits
+	Held      map[string]uint64         `json:"held,omitempty"`   // by offer: the edition that waits until the reseller may promise that much
 	CreatedAt time.Time                 `json:"created_at"`
 	ChangedAt time.Time                 `json:"changed_at"`
 }
@@ -42,7 +44,7 @@ const (
 	Synced   = reselling.Synced   // all that is promised is there
 	Unsynced = reselling.Unsynced // something cannot be provided
 	Skipped  = reselling.Skipped  // it is left alone
-	Failed   = reselling.Failed   // its reseller may not promise that much (rule X12); it is tried again
+	Failed   = reselling.Failed   // its reseller may not promise that much (rule X12); it is made as soon as he may
 )
 
 // Result tells how the last sync of a subscription ended (rule P6).
@@ -57,6 +59,15 @@ func (s *Subscription) PlanName() string {
 		return Custom
 	}
 	return s.Plan.Name
+}
+
+// Promises is how much it promises of what a reseller's limits are about.
+func (s *Subscription) Promises() reselling.Limits {
+	l := reselling.Limits{reselling.Subscriptions: reselling.AtMost(1)}
+	for _, name := range plan.Names(plan.Limited) {
+		l[name] = s.Values.Of(name).Limit
+	}
+	return l
 }
 
 // Title is the name with the plan in brackets (rule P3).

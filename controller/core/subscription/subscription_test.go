@@ -577,7 +577,7 @@ func TestP12_APreviewIsWhatHappensAfterwards(t *testing.T) {
 			}
 			return w.find(id)
 		}
-		told := Preview(slices.Values(w.subs), find, func(s *Subscription) Around { return Around{w.node(s), use[s.ID]} })
+		told := Preview(slices.Values(w.subs), find, func(s *Subscription) Around { return Around{w.node(s), use[s.ID]} }, nil)
 		w.offers[next.ID] = next
 		got := Report{Subscriptions: len(w.subs)}
 		for _, s := range w.subs {

@@ -110,6 +110,15 @@ func (s Subscription) Told(before *Subscription, now time.Time) Subscription {
 	return s
 }
 
+// Waits is s with a sync that was not made, because its reseller may not promise that much (rule X12). It is made as soon as he may.
+func (s Subscription) Waits(now time.Time) Subscription {
+	r := Result{Outcome: Failed, Message: "the reseller may not promise that much: new values of its offers wait until he may", At: now}
+	if s.Result.Outcome != r.Outcome || s.Result.Message != r.Message {
+		s.Result = r
+	}
+	return s
+}
+
 // Short tells in words what cannot be provided.
 func Short(list []plan.Deviation) string {
 	var words []string
