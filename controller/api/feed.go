@@ -77,6 +77,7 @@ var revisions = map[string]func(*store.Snapshot, string) int64{
 	"server-groups": modRev(store.ServerGroups), "server-pools": modRev(store.ServerPools), "placements": modRev(store.Placements),
 	"webhooks": modRev(store.Webhooks), "mail-routes": modRev(store.MailRoutes), "deliveries": modRev(store.Deliveries),
 	"customers": modRev(store.Customers), "accounts": modRev(store.Accounts), "forwards": modRev(store.Forwards),
+	"offers": modRev(store.Offers), "subscriptions": modRev(store.Subscriptions),
 }
 
 func modRev[T any](t store.Table[T]) func(*store.Snapshot, string) int64 {
