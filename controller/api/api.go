@@ -15,6 +15,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/image"
 	"github.com/steelyard/steelyard/controller/core/match"
+	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/hardware"
@@ -46,6 +47,7 @@ type Options struct {
 	Progress  func(server string) (protocol.Progress, bool)
 	JoinToken func(id, secret string) string // the text that a person hands to a new machine
 	Consoles  Consoles                       // shells on machines
+	Usage     usage.Reader                   // what accounts and servers used
 	Roots     *x509.CertPool                 // whom the certificate of the provider must come from; nil is the system's list
 
 	PerSecond float64 // requests per second of one token; 0 is 200
@@ -85,8 +87,9 @@ type API struct {
 	names    *limiter // by user name
 	letters  *limiter // by address and by user name: letters for new passwords
 	hashing  chan struct{}
-	forgot   chan string // names of who forgot a password
-	seen     chan string // ids of sessions that are in use
+	looks    chan struct{} // overviews of usage that are being made
+	forgot   chan string   // names of who forgot a password
+	seen     chan string   // ids of sessions that are in use
 	pace     pace
 	flight   *flight
 	streams  atomic.Int64            // open event streams
@@ -106,7 +109,7 @@ func New(o Options) *API {
 		opt: o, in: o.Intake, board: newBoard(o.Now), mux: http.NewServeMux(), flight: newFlight(), pace: pace{eventPulse, eventWrite, consoleLook, consolePing},
 		callers: newLimiter(o.PerSecond, o.Burst), peers: newLimiter(10, 100),
 		logins: newLimiter(0.2, 20), names: newLimiter(1.0/12, 5), letters: newLimiter(letterPace, 5),
-		hashing: make(chan struct{}, 2), forgot: make(chan string, 64), seen: make(chan string, 64), patches: map[string]*huma.Schema{},
+		hashing: make(chan struct{}, 2), looks: make(chan struct{}, maxLooks), forgot: make(chan string, 64), seen: make(chan string, 64), patches: map[string]*huma.Schema{},
 	}
 	a.huma = newDocument(a.mux, o.Version)
 	a.register()

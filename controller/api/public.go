@@ -90,6 +90,7 @@ func (a *API) register() {
 	a.registerOffers()
 	a.registerSubscriptions()
 	a.registerAccounts()
+	a.registerUsage()
 	a.registerHands()
 	a.registerSwitches()
 	a.registerSecrets()

@@ -51,6 +51,7 @@ var permissions = map[string]access.Permission{
 	"POST /v1/servers/{id}/node":             access.ServerWrite,
 	"DELETE /v1/servers/{id}/node":           access.ServerWrite,
 	"POST /v1/servers/{id}/left-overs/clear": access.ServerOverride,
+	"GET /v1/servers/{id}/usage":             access.ServerRead,
 	"GET /v1/servers/{id}/console":           access.ServerConsole,
 	"PATCH /v1/servers/{id}":                 access.ServerWrite,
 	"POST /v1/servers/{id}/approve":          access.ServerApprove,
@@ -199,10 +200,14 @@ var permissions = map[string]access.Permission{
 	"POST /v1/users/{id}/enable":  access.PeopleManage,
 	"PUT /v1/users/{id}/password": access.PeopleManage,
 
+	"GET /v1/usage/storage": access.AccountRead,
+	"GET /v1/usage/traffic": access.AccountRead,
+
 	"GET /v1/accounts":                        access.AccountRead,
 	"POST /v1/accounts":                       access.AccountWrite,
 	"GET /v1/accounts/{id}":                   access.AccountRead,
 	"GET /v1/accounts/{id}/removal":           access.AccountRead,
+	"GET /v1/accounts/{id}/usage":             access.AccountRead,
 	"POST /v1/accounts/{id}/remove":           access.AccountWrite,
 	"POST /v1/accounts/{id}/retry":            access.AccountWrite,
 	"PUT /v1/accounts/{id}/password":          access.AccountUse,

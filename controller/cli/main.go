@@ -112,7 +112,7 @@ func (p *program) addAsking(root *cobra.Command) {
 		c.GroupID = nouns[i].group
 		root.AddCommand(c)
 	}
-	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.loginCommand(), p.logoutCommand(), p.passwordCommand(), p.sessionCommand(), p.providerCommand(), p.whoamiCommand(), p.aboutCommand(), p.settingsCommand(), p.accountDefaultsCommand(), p.secretCommand(), p.mailCommand())
+	root.AddCommand(p.matchCommand(), p.catalogueCommand(), p.eventsCommand(), p.usageCommand(), p.loginCommand(), p.logoutCommand(), p.passwordCommand(), p.sessionCommand(), p.providerCommand(), p.whoamiCommand(), p.aboutCommand(), p.settingsCommand(), p.accountDefaultsCommand(), p.secretCommand(), p.mailCommand())
 	if p.hooks.State != nil {
 		root.AddCommand(p.stateCommand())
 	}

@@ -18,7 +18,7 @@ func (p *program) serverActions() []*cobra.Command {
 		list = append(list, p.deed(n, d))
 	}
 	list = append(list, p.inspectionCommands()...)
-	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n), p.setRolesCommand(n), p.moveContentCommand(n), p.allocatedCommand(n))
+	return append(list, p.identityCommand(n), p.bmcCommand(), p.portsCommand(), p.assignCommand(n), p.erasuresCommand(n), p.consoleCommand(n), p.setRolesCommand(n), p.moveContentCommand(n), p.allocatedCommand(n), p.serverUsage(n))
 }
 
 var serverDeeds = []deed{

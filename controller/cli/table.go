@@ -53,10 +53,14 @@ func (p *program) table(header []string, rows [][]string) {
 }
 
 func aligned(header []string, rows [][]string, width int, coloured bool) string {
+	return tableOf(header, rows, width, coloured).Render()
+}
+
+func tableOf(header []string, rows [][]string, width int, coloured bool) table.Writer {
 	t := table.NewWriter()
 	style := table.StyleDefault
 	style.Options = table.Options{DoNotColorBordersAndSeparators: true}
-	style.Format.Header = text.FormatDefault
+	style.Format.Header, style.Format.Footer = text.FormatDefault, text.FormatDefault
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	if coloured {
 		style.Color.Header = text.Colors{text.Bold}
@@ -68,7 +72,7 @@ func aligned(header []string, rows [][]string, width int, coloured bool) string 
 	for _, row := range rows {
 		t.AppendRow(cells(row))
 	}
-	return t.Render()
+	return t
 }
 
 func cells(row []string) table.Row {
