@@ -40,11 +40,6 @@ func goAbroad(t *testing.T) *abroad {
 		t.Fatal(err)
 	}
 	a.here().mustCLI("image", "import", image, "--name", "demo-linux")
-	t.Cleanup(func() {
-		if t.Failed() {
-			a.tell()
-		}
-	})
 	return a
 }
 
@@ -186,6 +181,11 @@ func (a *abroad) farService(id string) (s farService) {
 // asked is killed.
 func TestB6_X4_OrderAndDeleteAtAnotherOperatorOverACutWireAndAKilledController(t *testing.T) {
 	a := goAbroad(t)
+	defer func() { // while both are there
+		if t.Failed() {
+			a.tell()
+		}
+	}()
 	a.connect()
 
 	cut := a.wire.cutAt("POST /v1/orders")
@@ -216,6 +216,7 @@ func TestB6_X4_OrderAndDeleteAtAnotherOperatorOverACutWireAndAKilledController(t
 	})
 
 	second := a.here().client.place("elsewhere", "demo-linux", "web2.example.net")
+	eventually(t, "the second order arrived there", func() bool { return len(a.farOrders(second)) == 1 }) // one that did not may still arrive: that is waited for longer than here
 	a.killNear()
 	a.mend()
 	a.here().mustCLI("order", "cancel", second, "--reason", "no")

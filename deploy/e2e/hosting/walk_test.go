@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func (w *world) account(domain string, args ...string) *customer {
 	if n, err := fmt.Sscan(said, &c.user, &c.password); n != 2 {
 		w.t.Fatalf("it says %q: %v", said, err)
 	}
+	w.tells(c.password)
 	return c
 }
 
@@ -30,7 +32,10 @@ func (c *customer) change(use string, args ...string) string {
 	defer func() { c.t.Logf("%v until %s was done", time.Since(begun).Round(10*time.Millisecond), use) }()
 	said := c.cli(append([]string{"account", use, c.domain}, args...)...)
 	c.cli("account", "watch", c.domain, "--timeout", "60s")
-	return strings.TrimSpace(said)
+	if said = strings.TrimSpace(said); slices.Contains([]string{"add-mailbox", "add-database", "add-ftp-login"}, use) {
+		c.tells(said)
+	}
+	return said
 }
 
 // choose sets what the plan lets the subscriber change (rule P11), and waits.
@@ -93,9 +98,10 @@ func TestC9_C14_AnAccountServesItsCustomerAndLeavesNothing(t *testing.T) {
 	newWorld(t).walk(nil)
 }
 
-// walk is all that a customer does, from his account's first moment to its last; between is done once he has something of everything.
+// walk is all that a customer does, from his account's first moment to its last (rule X9: and nothing tells his passwords); between is done once he has something of everything.
 func (w *world) walk(between func(*customer)) {
 	t := w.t
+	w.secrets.watch()
 	w.offer()
 	first := w.account("first.example") // what the node has after its first account is the node's own
 	first.change("add-mailbox", "--address", "info")
@@ -111,7 +117,7 @@ func (w *world) walk(between func(*customer)) {
 	for _, does := range []struct {
 		what string
 		do   func()
-	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"between", func() { between(c) }}, {"suspension", c.suspension}, {"removal", c.remove}} {
+	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"between", func() { between(c) }}, {"suspension", c.suspension}, {"secrets", c.hidden}, {"removal", c.remove}} {
 		begun := time.Now()
 		does.do()
 		t.Logf("%s took %v", does.what, time.Since(begun).Round(10*time.Millisecond))

@@ -24,7 +24,8 @@ type world struct {
 	agent   *hostingtest.Process
 	env     []string
 	node    string // id of the server
-	systemd bool   // starts what runs on the node ([hostingtest.Booted]), as Debian's units say
+	secrets secrets
+	systemd bool // starts what runs on the node ([hostingtest.Booted]), as Debian's units say
 }
 
 // newWorld prepares a node as docs/nodes.md says, and makes it a hosting node.
