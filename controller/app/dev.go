@@ -221,7 +221,9 @@ func (d *fleetOnOneMachine) gather(ctx context.Context, wired <-chan struct{}) e
 }
 
 // stocked reports whether most servers are available: what is sold is made from them. Who reads that the fleet is up sees them too.
-func (d *fleetOnOneMachine) stocked() bool { return 2*min(d.Stock.Index.Count(), d.API.Index().Count()) > d.opt.Simulate }
+func (d *fleetOnOneMachine) stocked() bool {
+	return 2*min(d.Stock.Index.Count(), d.API.Index().Count()) > d.opt.Simulate
+}
 
 func over(done <-chan struct{}) bool {
 	select {

@@ -14,8 +14,10 @@ import (
 type shipped struct {
 	Title, UID    string
 	SchemaVersion int
-	Templating    struct{ List []struct{ Name, Type, Query string } }
-	Panels        []struct {
+	Templating    struct {
+		List []struct{ Name, Type, Query string }
+	}
+	Panels []struct {
 		ID                       int
 		Type, Title, Description string
 		Datasource               struct{ Type, UID string }
