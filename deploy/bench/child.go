@@ -40,6 +40,10 @@ var roles = map[string]func(args []string) (ready any, ask func(words []string) 
 	"serve-etcd":      serveEtcd,
 	"restart-remote":  restartRemote,
 	"erase":           eraseChild,
+
+	"series-steelyard": serveSeries,
+	"series-golang":    serveGolang,
+	"series-victoria":  serveVictoria,
 }
 
 // spawn starts a child and waits until it is ready.

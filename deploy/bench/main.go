@@ -35,6 +35,7 @@ var goals = []goal{
 	{"G6", "allocations per second", measureAllocations},
 	{"G8", "restart", measureRestart},
 	{"G9", "API lists", measureLists},
+	{"G10", "scrape of many series", measureSeries},
 	{"G11", "agent", measureAgent},
 	{"RAM", "RAM environment", measureRAM},
 	{"G12", "erase", measureErase},
