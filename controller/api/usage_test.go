@@ -159,14 +159,34 @@ func TestC20_StorageOverview(t *testing.T) {
 	if !over["foreign"] || !over["mine"] || over["house"] || over["lower"] || over["fresh"] {
 		t.Errorf("over the limit: %v", over)
 	}
-	if fresh := v.Items[1]; fresh.Measured != nil || !fresh.MeasuredAt.IsZero() || !fresh.Limit.None {
-		t.Errorf("what was not measured: %+v", fresh)
-	}
 	if v := h.storage(access.RoleAdmin, "over_limit=true&sort=-total"); v.Total != 2 || v.Items[0].User != "foreign" || v.Sum.Total != v.Items[0].Measured.Total+v.Items[1].Measured.Total {
 		t.Errorf("those over the limit: %+v", v)
 	}
 	if v := h.storage(access.RoleAdmin, "server=srv-2"); v.Total != 1 || v.Items[0].User != "fresh" {
 		t.Errorf("of one server: %+v", v)
+	}
+}
+
+// TestU6_WhatIsNotKnownIsNotZero: neither in an answer nor in a sheet; what is known has its age, and a sum that of its oldest.
+func TestU6_WhatIsNotKnownIsNotZero(t *testing.T) {
+	h, r := usageHouse(t)
+	old := r.all[0].Storage.At.Add(-time.Hour)
+	r.all[0].Storage.At = old
+	v := h.storage(access.RoleAdmin, "")
+	if fresh := v.Items[1]; fresh.User != "fresh" || fresh.Measured != nil || !fresh.MeasuredAt.IsZero() || !fresh.Limit.None || fresh.Over {
+		t.Errorf("what was not measured: %+v", fresh)
+	}
+	if !v.Items[2].MeasuredAt.Equal(old) || !v.Sum.OldestAt.Equal(old) {
+		t.Errorf("the age is %v, of the sum %v", v.Items[2].MeasuredAt, v.Sum.OldestAt)
+	}
+	sheet := string(h.must(200, "GET", "/v1/usage/storage?format=csv&q=fresh", "").body)
+	if lines := strings.Split(sheet, "\r\n"); !strings.HasSuffix(lines[1], ",srv-2,,,,,,,,") {
+		t.Errorf("the sheet says %q", lines)
+	}
+	var one AccountUsage
+	h.must(200, "GET", "/v1/accounts/acc-mine/usage", "").json(t, &one)
+	if one.Months[0].Gap || !one.Months[1].Gap || one.Months[0].Counted.IsZero() {
+		t.Errorf("gaps and ages of months: %+v", one.Months)
 	}
 }
 

@@ -64,7 +64,7 @@ func (p *program) printServerUsage(r record) {
 	}
 	if a := record(object(r, "accounts")); a != nil {
 		space, traffic := record(object(a, "storage")), record(object(a, "traffic"))
-		fmt.Fprintf(p.err, "its %s accounts take %s of the disk, and transferred %s in %s%s\n", space.text("accounts"), space.text("total_bytes"), traffic.text("total_bytes"), clean(a.text("month")),
+		fmt.Fprintf(p.err, "accounts on it: %s, with %s of the disk and a traffic of %s in %s%s\n", space.text("accounts"), space.text("total_bytes"), traffic.text("total_bytes"), clean(a.text("month")),
 			overWords(space, traffic))
 	}
 }
