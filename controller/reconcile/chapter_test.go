@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/steelyard/steelyard/controller/core/fleet"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/controller/store/kv"
 )
 
@@ -38,6 +40,13 @@ func (p *page) write(s *saga) {
 		return
 	}
 	time.Sleep(time.Until(p.at)) // a bubble begins at the same moment again
+	for _, e := range p.entries {
+		if id, ok := strings.CutPrefix(e.Key, store.SignUps.Name()+"/"); ok {
+			var v reselling.SignUp
+			must(json.Unmarshal(e.Value, &v))
+			s.ledger.lives.was(&reselling.SignUps, id, v.State)
+		}
+	}
 	for part := range slices.Chunk(p.entries, kv.DefaultLimits.MaxOps) {
 		var t kv.Txn
 		for _, e := range part {

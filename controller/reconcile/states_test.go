@@ -22,11 +22,16 @@ func newLives() lives {
 
 // plant makes known a server that was there, clean and in a state, before anybody looked.
 func (l *lives) plant(id, now string) {
-	t := fleet.Servers.Noun
-	if l.states[t] == nil {
-		l.states[t], l.moves[t] = map[string]string{}, map[[2]string]int{}
+	l.was(&fleet.Servers, id, now)
+	l.clean[id] = true
+}
+
+// was lets something be in a state from the beginning.
+func (l *lives) was(t *state.Table, id, now string) {
+	if l.states[t.Noun] == nil {
+		l.states[t.Noun], l.moves[t.Noun] = map[string]string{}, map[[2]string]int{}
 	}
-	l.states[t][id], l.clean[id] = now, true
+	l.states[t.Noun][id] = now
 }
 
 // tables are all that there are.
