@@ -220,9 +220,14 @@ func (d *fleetOnOneMachine) gather(ctx context.Context, wired <-chan struct{}) e
 	return nil
 }
 
-// stocked reports whether most servers are available: what is sold is made from them. Who reads that the fleet is up sees them too.
+// stocked reports whether most servers are available, those left out that become hosting nodes: what is sold is made from them. Who reads that the fleet is up sees
+// them too.
 func (d *fleetOnOneMachine) stocked() bool {
-	return 2*min(d.Stock.Index.Count(), d.API.Index().Count()) > d.opt.Simulate
+	most := d.opt.Simulate/2 + 1
+	if d.opt.Simulate > 4*nodes {
+		most += nodes
+	}
+	return min(d.Stock.Index.Count(), d.API.Index().Count()) >= most
 }
 
 func over(done <-chan struct{}) bool {
