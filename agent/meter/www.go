@@ -11,7 +11,8 @@ import (
 //	USER MSEC REQUEST_LENGTH BYTES_SENT
 //
 // nginx writes a line when a request has ended, with everything that it sent and received for it: request line, headers and body, in HTTP/2 the frames of the
-// stream, in a connection that became a WebSocket all of it. What counts is the quarter-hour of that end.
+// stream. Two things it does not count as received: a body that nothing takes (of a POST to a file), and what comes over a connection that became a WebSocket, of which everything
+// that was sent is counted. What counts is the quarter-hour of that end.
 func www(line []byte) (user []byte, q book.Quarter, t book.Traffic, ok bool) {
 	n := bytes.IndexByte(line, ' ')
 	if n <= 0 {
