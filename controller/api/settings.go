@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/steelyard/steelyard/controller/core/notify"
+	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -16,12 +17,15 @@ type Settings struct {
 	PublicURL string `json:"public_url,omitempty" doc:"Address at which people reach this controller, for links in letters and for logins through a provider: https://steelyard.example.com. Left out of a change, it is empty."`
 
 	RequireSecondFactor bool `json:"require_second_factor,omitempty" doc:"The provider's people can do nothing but set up a second factor until they have one; logins through a provider and API tokens apart. Left out of a change, it is false."`
+
+	TimeZone string `json:"time_zone,omitempty" doc:"Time zone by which months of usage begin (U7), a name of the IANA's: Europe/Berlin. Empty is UTC. Nodes make the totals of the last three months anew when it is changed; older ones stay as they were. Left out of a change, it is empty."`
 }
 
 func (s *Settings) check(c *fault.Check, _ intake.Lookup, _ *state) {
 	if s.PublicURL != "" {
 		notify.CheckBase(c, "public_url", s.PublicURL)
 	}
+	usage.CheckZone(c, "time_zone", s.TimeZone)
 }
 
 func (a *API) registerSettings() {
@@ -29,7 +33,7 @@ func (a *API) registerSettings() {
 		return a.settings(), nil
 	})
 	withBody(a, "PUT /v1/settings", about{summary: "Change what holds for the whole fleet", tag: "settings", answer: Settings{}}, func(c *call, s *Settings) (reply, error) {
-		if err := a.in.ChangeSettings(c.ctx(), c.actor(), store.FleetSetting(*s)); err != nil {
+		if err := a.in.ChangeSettings(c.ctx(), c.actor(), s.record()); err != nil {
 			return reply{}, err
 		}
 		return a.settings(), nil
@@ -39,7 +43,22 @@ func (a *API) registerSettings() {
 func (a *API) settings() reply {
 	var s Settings
 	if kept, ok := store.Settings.View(a.opt.Store, store.FleetSettings); ok {
-		s = Settings(*kept)
+		s = settingsOf(kept)
 	}
 	return reply{body: render(&s)}
+}
+
+// record is what is stored of it.
+func (s *Settings) record() store.FleetSetting {
+	return store.FleetSetting{
+		RequireConfirmedEmail: s.RequireConfirmedEmail, WebhookPrivateTargets: s.WebhookPrivateTargets, RemotePrivateTargets: s.RemotePrivateTargets,
+		PublicURL: s.PublicURL, RequireSecondFactor: s.RequireSecondFactor, TimeZone: s.TimeZone,
+	}
+}
+
+func settingsOf(r *store.FleetSetting) Settings {
+	return Settings{
+		RequireConfirmedEmail: r.RequireConfirmedEmail, WebhookPrivateTargets: r.WebhookPrivateTargets, RemotePrivateTargets: r.RemotePrivateTargets,
+		PublicURL: r.PublicURL, RequireSecondFactor: r.RequireSecondFactor, TimeZone: r.TimeZone,
+	}
 }

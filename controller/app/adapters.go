@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/netboot"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/controller/usage"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
@@ -73,7 +74,11 @@ func (c *Controller) deliver(table, id string) {
 }
 
 // accounts is the intake as the gateway wants it for hosting nodes.
-type accounts struct{ *intake.Intake }
+type accounts struct {
+	*intake.Intake
+	store *store.Store
+	usage *usage.Ledger
+}
 
 func (a accounts) Accounts(server string) ([]protocol.HostedVersion, bool) {
 	return a.HostedAccounts(server)
@@ -83,7 +88,18 @@ func (a accounts) Document(server, account string) (protocol.HostedAccount, erro
 	return a.HostedDocument(server, account)
 }
 
+// Report stores what an account that goes used before the account is gone: the node read its logs to their end before it says so.
 func (a accounts) Report(ctx context.Context, server string, rep protocol.HostedReport) error {
+	snap := a.store.Snapshot()
+	leaves := func(r protocol.HostedResult) bool {
+		acc, known := store.Accounts.In(snap, r.ID)
+		return known && !acc.Live()
+	}
+	if slices.ContainsFunc(rep.Results, leaves) {
+		if err := a.usage.Settle(ctx, server); err != nil {
+			return err
+		}
+	}
 	return a.HostedReport(ctx, server, rep)
 }
 

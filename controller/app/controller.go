@@ -31,6 +31,7 @@ import (
 	"github.com/steelyard/steelyard/controller/seal"
 	"github.com/steelyard/steelyard/controller/stock"
 	"github.com/steelyard/steelyard/controller/store"
+	"github.com/steelyard/steelyard/controller/usage"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
 	"github.com/steelyard/steelyard/pkg/pause"
@@ -63,6 +64,7 @@ type Controller struct {
 	notify    *notify.Notifier
 	hands     *outofband.Hands
 	remotes   *remote.Remotes
+	usage     *usage.Ledger
 	netboot   *netboot.Netboot // nil: no machine boots from here
 	http      net.Listener
 	agents    net.Listener
@@ -130,10 +132,11 @@ func (c *Controller) build(context.Context) (err error) {
 	c.remotes = remote.New(remote.Options{Store: c.Store, Ring: c.Seal, Fleet: c.fleet(), Logger: c.log, Now: now, Observe: c.metrics})
 	c.Intake.SetBackends(c.remotes)
 	c.reconcile.SetRemotes(c.remotes)
+	c.usage = usage.New(usage.Options{Store: c.Store, Logger: c.log, Now: now}, func() { c.Gateway.WakeAll() })
 	handout := netboot.NewHandout(netboot.Options{Store: c.Store, Intake: c.Intake, JoinToken: c.Authority.JoinToken, RAM: c.opt.ramEnv()})
 	c.Gateway, err = gateway.New(gateway.Options{
 		Authority: c.Authority, Certificate: c.certify, Directory: directory{c.Store}, Intake: c.Intake,
-		Presence: c.presence, Images: files{c.Images, handout}, Entries: handout, Hosting: accounts{c.Intake}, Replica: c.replica, Logger: c.log,
+		Presence: c.presence, Images: files{c.Images, handout}, Entries: handout, Hosting: accounts{c.Intake, c.Store, c.usage}, Usage: c.usage, Replica: c.replica, Logger: c.log,
 		FleetSize: func() int { return store.Servers.Len(c.Store.Snapshot()) },
 	})
 	if err != nil {
@@ -248,6 +251,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	run("stock", c.Stock.Run)
 	c.presence.Announce(fleet.Replica{Address: c.reached(), Scheme: c.scheme(), Since: now()})
 	run("presence", c.presence.Run)
+	run("usage", c.usage.Run)
 	run("api", c.API.Run)
 	run("gateway", func(ctx context.Context) error { return c.Gateway.Run(ctx, c.agents) })
 	run("reconcile", c.elect)

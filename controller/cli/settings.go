@@ -18,6 +18,7 @@ var fleetSettings = []field{
 	{name: "remote_private_targets", kind: yes, usage: "let modules of kind remote go to private and loopback addresses"},
 	{name: "public_url", usage: "address at which people reach this controller, for links in letters"},
 	{name: "require_second_factor", kind: yes, usage: "the provider's people log in with a second factor, or can do nothing but set one up"},
+	{name: "time_zone", usage: "time zone by which months of usage begin, for example Europe/Berlin; empty: UTC"},
 }
 
 // settingsCommand shows what holds for the whole fleet, and changes what is given.

@@ -28,6 +28,7 @@ type agent struct {
 	former                                                       string  // id in the certificate, when it is not the server's
 	only                                                         bool    // the fleet's record names this instance, and no other
 	consoles                                                     bool    // it gives consoles
+	meters                                                       bool    // it tells what was used
 	hosted                                                       *hosted // nil: it carries no accounts
 	since                                                        time.Time
 
@@ -44,6 +45,8 @@ type agent struct {
 
 	mu   sync.Mutex      // one delivery at a time
 	sent map[string]bool // commands that the agent knows; true: also that it shall stop
+
+	months uint64 // number of the months that the agent was told; see Usage.Months. mu guards it
 }
 
 type sampled struct {
@@ -77,6 +80,7 @@ func (a *agent) introduce(h protocol.Hello) error {
 	if slices.Contains(h.Capabilities, protocol.CanHost) && a.gate.opt.Hosting != nil {
 		a.hosted = &hosted{have: map[string]protocol.HostedVersion{}}
 	}
+	a.meters = slices.Contains(h.Capabilities, protocol.CanMeter) && a.gate.opt.Usage != nil
 	a.sent = make(map[string]bool, len(h.Unacked)+1)
 	for _, id := range append(h.Unacked, h.Running) {
 		a.sent[id] = false
@@ -115,6 +119,9 @@ func (a *agent) end(err error) {
 		c.close(errSessionOver)
 	}
 	g.opt.Presence.Remove(a.server, a.since)
+	if a.meters {
+		g.opt.Usage.Left(a.server, a)
+	}
 	var left *session.Left
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &left) {
 		g.note(err)
@@ -150,6 +157,9 @@ var handlers = [...]func(*agent, session.Message) error{
 
 	protocol.KindHostedHave:   (*agent).onHostedHave,
 	protocol.KindHostedReport: (*agent).onHostedReport,
+
+	protocol.KindUsageReport: (*agent).onUsageReport,
+	protocol.KindServerUsage: (*agent).onServerUsage,
 }
 
 func (a *agent) handle(m session.Message) error {
@@ -159,6 +169,8 @@ func (a *agent) handle(m session.Message) error {
 		cost = reportCost
 	case protocol.KindHostedHave, protocol.KindHostedReport:
 		cost = hostedCost
+	case protocol.KindUsageReport, protocol.KindServerUsage, protocol.KindUsageAnswer:
+		cost = usageCost
 	}
 	if !a.allowed.take(time.Now(), cost) {
 		return session.Bad(session.ReasonFlood, "more messages than an agent should send; the session is closed to protect the others")

@@ -47,6 +47,7 @@ func (a *agent) deliver() {
 		return
 	}
 	if srv.Approval == fleet.Approved {
+		a.deliverMonths()
 		if err := a.deliverHosted(srv.Unsettled() != ""); err != nil {
 			a.gate.log.Warn("documents of accounts not sent", logging.KeyServer, a.server, logging.KeyError, err)
 		}

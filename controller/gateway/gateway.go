@@ -216,6 +216,13 @@ func (g *Gateway) Wake(server string) {
 	}
 }
 
+// WakeAll is Wake for every server whose session is here.
+func (g *Gateway) WakeAll() {
+	for _, a := range g.table.all() {
+		a.wake()
+	}
+}
+
 // Sample is the newest sample of a server whose session is here, and when it came.
 func (g *Gateway) Sample(server string) (hardware.Sample, time.Time, bool) {
 	a := g.table.get(server)

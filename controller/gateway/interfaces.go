@@ -77,3 +77,15 @@ type Hosting interface {
 	// Report returns nil when all that the report tells is durable. The same report again changes nothing.
 	Report(ctx context.Context, server string, rep protocol.HostedReport) error
 }
+
+// Usage takes what agents say of what was used. It answers from memory.
+type Usage interface {
+	// Calendar are the months that agents make totals of.
+	Calendar() protocol.UsageMonths
+	// Report takes a report of the session that holder stands for in; done is called, at any time and from anywhere, when all that it says is durable. Fault: invalid, for what is none.
+	Report(server string, holder any, rep *protocol.UsageReport, done func(seq uint64)) error
+	// ServerReport is Report for what went through the ports of the server.
+	ServerReport(server string, holder any, rep *protocol.ServerUsage, done func(seq uint64)) error
+	// Left says that the session is over.
+	Left(server string, holder any)
+}

@@ -18,6 +18,7 @@ type Options struct {
 	Images      Images
 	Entries     Entries // nil: no server starts the RAM environment by itself
 	Hosting     Hosting // nil: no server carries accounts
+	Usage       Usage   // nil: nobody counts
 	Replica     string  // name of this replica in presence records
 	Logger      *slog.Logger
 	FleetSize   func() int // all servers, of all replicas; nil: the sessions of this one

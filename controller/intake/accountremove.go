@@ -9,7 +9,11 @@ import (
 	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/hosting"
+	"github.com/steelyard/steelyard/controller/core/plan"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
 	"github.com/steelyard/steelyard/controller/core/task"
+	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
@@ -233,6 +237,7 @@ func (in *Intake) gone(tx *store.Tx, before account.Account, lost bool, now time
 	after.Mailboxes, after.Lists, after.FTPLogins, after.Databases = []account.Mailbox{}, []account.List{}, []account.Login{}, []string{}
 	after.Subdomains, after.Forwards, after.Removing, after.Dropped = []string{}, []account.Leads{}, account.Removing{}, nil
 	return false, firstly(
+		func() error { return store.FormerAccounts.Put(tx, after.ID, former(&before, &sub, sold, now)) },
 		func() error { return unplace(tx, after.ID) },
 		func() error { return in.forgetUser(tx, &before, now) },
 		func() error {
@@ -251,6 +256,15 @@ func (in *Intake) gone(tx *store.Tx, before account.Account, lost bool, now time
 			return audit(tx, access.System, "account.gone", "accounts/"+after.ID, before, after, after.Message, now)
 		},
 	)
+}
+
+// former is what stays of an account: whose its figures are (rule C21).
+func former(a *account.Account, s *subscription.Subscription, sold bool, now time.Time) usage.Former {
+	f := usage.Former{Domain: a.Domain, User: a.User, Reseller: a.Reseller, Customer: a.Customer, Owner: a.Owner, Server: a.Server, Limit: reselling.NoLimit, GoneAt: now}
+	if sold {
+		f.Limit, f.Past = s.Values.Of(plan.TrafficMiB).Limit, s.PastTraffic
+	}
+	return f
 }
 
 // forgetUser removes the console user of an account, and its name.

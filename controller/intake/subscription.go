@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
+	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/pkg/id"
@@ -155,9 +156,20 @@ func countOffer(tx *store.Tx, offerID string, by uint64) error {
 // putSubscription stores what became of a subscription, with its counters and its audit line.
 func putSubscription(tx *store.Tx, actor access.Actor, action string, before, after subscription.Subscription, reason string, now time.Time) error {
 	after.ChangedAt, after.Counted = now, after.Reseller != ""
+	month, err := monthOf(tx, now)
+	if err != nil {
+		return err
+	}
+	after.PastTraffic = usage.Changed(before.PastTraffic, before.Values.Of(plan.TrafficMiB).Limit, after.Values.Of(plan.TrafficMiB).Limit, month)
 	_, _, counted := resoldAs(tx, &before, &after)
 	return cmp.Or(counted, store.Subscriptions.Put(tx, after.ID, after), countOffers(tx, before.Offers(), after.Offers()), followed(tx, &after, now),
 		audit(tx, actor, action, "subscriptions/"+after.ID, before, after, reason, now))
+}
+
+// monthOf is the month of the fleet's time zone (rule U7).
+func monthOf(tx *store.Tx, now time.Time) (string, error) {
+	s, _, err := store.Settings.Find(tx, store.FleetSettings)
+	return usage.MonthOf(s.TimeZone, now), err
 }
 
 // Subscribe makes a subscription without an account.

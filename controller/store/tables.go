@@ -239,6 +239,9 @@ type FleetSetting struct {
 	PublicURL string `json:"public_url,omitempty"`
 	// RequireSecondFactor keeps the provider's people from everything but setting one up.
 	RequireSecondFactor bool `json:"require_second_factor,omitempty"`
+	// TimeZone is by which months begin (rule U7), a name of the IANA's; "" is UTC. TimeZoneChanges is how often it was changed.
+	TimeZone        string `json:"time_zone,omitempty"`
+	TimeZoneChanges uint64 `json:"time_zone_changes,omitempty"`
 }
 
 // UsageKey is the id of a record of usage: that of one month, server and book of counts, and of one of the pages that it has where a node has very many accounts.

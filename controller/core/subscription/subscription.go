@@ -6,30 +6,32 @@ import (
 
 	"github.com/steelyard/steelyard/controller/core/plan"
 	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/usage"
 )
 
 // Subscription is what a customer bought.
 type Subscription struct {
-	ID        string                    `json:"id"`
-	Name      string                    `json:"name"`               // usually the domain of the account
-	Reseller  string                    `json:"reseller,omitempty"` // path of whose it is; "" is the provider's own; fixed for ever
-	Customer  string                    `json:"customer,omitempty"` // reference of the customer, as services have it
-	Server    string                    `json:"server,omitempty"`   // id of the node that carries its account; "" none yet
-	Plan      *plan.Edition             `json:"plan,omitempty"`     // none: custom (P4)
-	AddOns    []plan.Edition            `json:"add_ons,omitempty"`  // each offer at most once (P2)
-	Own       map[string]Own            `json:"own,omitempty"`      // by property: what stands above the offers
-	Accepted  map[string]plan.Deviation `json:"accepted,omitempty"` // by property: less than promised, and taken (P15)
-	Values    plan.Values               `json:"values"`             // that hold now, all properties
-	Locked    bool                      `json:"locked"`             // sync leaves it alone (P8)
-	Unsynced  []plan.Deviation          `json:"unsynced,omitempty"` // promises that cannot be kept (P9); none: synced
-	Suspended []string                  `json:"suspended,omitempty" enum:"manual,expired,overuse,reseller"`
-	ExpiresAt time.Time                 `json:"expires_at,omitzero"`
-	Warned    map[string]Warning        `json:"warned,omitempty"` // by property: limits of whose overuse somebody was told (P18)
-	Result    Result                    `json:"result"`           // of the last sync
-	Counted   bool                      `json:"counted"`          // what it promises and has counts against its reseller's limits
-	Held      map[string]uint64         `json:"held,omitempty"`   // by offer: the edition that waits until the reseller may promise that much
-	CreatedAt time.Time                 `json:"created_at"`
-	ChangedAt time.Time                 `json:"changed_at"`
+	ID          string                    `json:"id"`
+	Name        string                    `json:"name"`               // usually the domain of the account
+	Reseller    string                    `json:"reseller,omitempty"` // path of whose it is; "" is the provider's own; fixed for ever
+	Customer    string                    `json:"customer,omitempty"` // reference of the customer, as services have it
+	Server      string                    `json:"server,omitempty"`   // id of the node that carries its account; "" none yet
+	Plan        *plan.Edition             `json:"plan,omitempty"`     // none: custom (P4)
+	AddOns      []plan.Edition            `json:"add_ons,omitempty"`  // each offer at most once (P2)
+	Own         map[string]Own            `json:"own,omitempty"`      // by property: what stands above the offers
+	Accepted    map[string]plan.Deviation `json:"accepted,omitempty"` // by property: less than promised, and taken (P15)
+	Values      plan.Values               `json:"values"`             // that hold now, all properties
+	Locked      bool                      `json:"locked"`             // sync leaves it alone (P8)
+	Unsynced    []plan.Deviation          `json:"unsynced,omitempty"` // promises that cannot be kept (P9); none: synced
+	Suspended   []string                  `json:"suspended,omitempty" enum:"manual,expired,overuse,reseller"`
+	ExpiresAt   time.Time                 `json:"expires_at,omitzero"`
+	Warned      map[string]Warning        `json:"warned,omitempty"`       // by property: limits of whose overuse somebody was told (P18)
+	PastTraffic []usage.Past              `json:"past_traffic,omitempty"` // limits of traffic that were valid in earlier months (C21)
+	Result      Result                    `json:"result"`                 // of the last sync
+	Counted     bool                      `json:"counted"`                // what it promises and has counts against its reseller's limits
+	Held        map[string]uint64         `json:"held,omitempty"`         // by offer: the edition that waits until the reseller may promise that much
+	CreatedAt   time.Time                 `json:"created_at"`
+	ChangedAt   time.Time                 `json:"changed_at"`
 }
 
 // Own is a value that was set on one subscription.

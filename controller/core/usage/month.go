@@ -2,7 +2,9 @@ package usage
 
 import (
 	"time"
+	_ "time/tzdata" // the names of zones, where the machine has none
 
+	"github.com/steelyard/steelyard/pkg/fault"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -18,7 +20,7 @@ func Months(zone *time.Location, now time.Time) []protocol.UsageMonth {
 	now = now.In(zone)
 	list := make([]protocol.UsageMonth, 0, before+2)
 	for i := -before; i <= 1; i++ {
-		list = append(list, protocol.UsageMonth{Name: first(now, i).Format(layout), From: quarter(first(now, i)), To: quarter(first(now, i+1))})
+		list = append(list, protocol.UsageMonth{Name: first(now, i).Format(layout), From: quarter(first(now, i)), To: quarter(first(now, i+1)), Days: days(first(now, i))})
 	}
 	return list
 }
@@ -31,6 +33,38 @@ func first(t time.Time, months int) time.Time {
 		at = time.Date(year, month+time.Month(months), 1, 1, 0, 0, 0, t.Location())
 	}
 	return at
+}
+
+// days are the quarter-hours with which the days of a month begin.
+func days(month time.Time) (list []int64) {
+	for day := month; day.Month() == month.Month(); {
+		if q := quarter(day); len(list) == 0 || q > list[len(list)-1] {
+			list = append(list, q)
+		}
+		next := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, day.Location())
+		if !next.After(day) || next.Day() == day.Day() { // no such midnight
+			next = time.Date(day.Year(), day.Month(), day.Day()+1, 1, 0, 0, 0, day.Location())
+		}
+		day = next
+	}
+	return list
+}
+
+// MonthOf is the name of the month in a time zone, a name of the IANA's; "" is UTC, and so is one that is not known.
+func MonthOf(zone string, now time.Time) string { return now.In(Zone(zone)).Format(layout) }
+
+// Zone is a time zone by its name; "" is UTC, and so is one that is not known.
+func Zone(name string) *time.Location {
+	if zone, err := time.LoadLocation(name); err == nil && name != "Local" {
+		return zone
+	}
+	return time.UTC
+}
+
+// CheckZone names the field of a time zone that is none. That of the machine is none either: replicas may differ in it.
+func CheckZone(c *fault.Check, field, name string) {
+	_, err := time.LoadLocation(name)
+	c.Require(err == nil && name != "Local" && len(name) <= 64, field, "is no time zone; give a name of the IANA's, for example Europe/Berlin, or nothing for UTC")
 }
 
 func quarter(t time.Time) int64 { return t.Unix() / 900 }

@@ -3,7 +3,8 @@ package usage
 import (
 	"testing"
 	"time"
-	_ "time/tzdata" // the names of zones, where the machine has none
+
+	"github.com/steelyard/steelyard/protocol"
 )
 
 func TestU7_MonthsFollowEachOtherInEveryZone(t *testing.T) {
@@ -17,7 +18,13 @@ func TestU7_MonthsFollowEachOtherInEveryZone(t *testing.T) {
 			if len(list) != before+2 || list[before].Name != now.In(zone).Format(layout) {
 				t.Fatalf("%s at %s: %+v", name, now, list)
 			}
+			if err := (&protocol.UsageMonths{Months: list}).Check(); err != nil {
+				t.Fatalf("%s at %s: %v", name, now, err)
+			}
 			for i, m := range list {
+				if n := len(m.Days); n < 27 || n > 31 { // Samoa left a whole day out
+					t.Fatalf("%s: month %s has %d days", name, m.Name, n)
+				}
 				begin := time.Unix(m.From*900, 0).In(zone)
 				if i > 0 && list[i-1].To != m.From || begin.Format(layout) != m.Name || begin.Day() != 1 || time.Unix(m.From*900-1, 0).In(zone).Format(layout) >= m.Name {
 					t.Fatalf("%s: month %s begins at %s, the one before ends at %d", name, m.Name, begin, list[max(i-1, 0)].To)

@@ -12,6 +12,7 @@ type Record struct {
 	Server string `json:"server"`
 	Rows   []byte `json:"rows"`            // written by Write
 	Until  int64  `json:"until,omitempty"` // all before was counted, as far as the node knew; seconds since 1970
+	Gap    bool   `json:"gap,omitempty"`   // something of the month was not counted (rule U3)
 }
 
 // SpaceRecord is what is stored of the disk space of a server's accounts, as measured last.

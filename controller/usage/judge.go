@@ -1,0 +1,194 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"math"
+
+	"github.com/steelyard/steelyard/controller/core/plan"
+	"github.com/steelyard/steelyard/controller/core/reselling"
+	"github.com/steelyard/steelyard/controller/core/subscription"
+	core "github.com/steelyard/steelyard/controller/core/usage"
+	"github.com/steelyard/steelyard/controller/store"
+)
+
+// guard is between which figures, in MiB, nothing needs to be written of an account's use: from the first to before the second.
+type guard struct{ traffic, space between }
+
+type between struct{ from, to uint32 }
+
+func (b between) has(mib uint64) bool { return mib >= uint64(b.from) && mib < uint64(b.to) }
+
+// steps is how many writes a limit's worth of growth takes.
+const steps = 16
+
+// around is the range of figures that are told well enough by one that is stored: on the same side of the limit, and less than a step away. At the limit itself is a side of its own: a node that stops
+// growth stops there.
+func around(stored uint64, limit reselling.Limit) between {
+	step := max(64, stored/4)
+	low, high := uint64(0), uint64(math.MaxUint32)
+	if !limit.None {
+		step = max(1, limit.Most/steps)
+		switch {
+		case stored < limit.Most:
+			high = limit.Most
+		case stored == limit.Most:
+			low, high = limit.Most, limit.Most+1
+		default:
+			low = limit.Most + 1
+		}
+	}
+	if stored > step {
+		low = max(low, stored-step)
+	}
+	high = min(high, stored+step)
+	return between{uint32(min(low, math.MaxUint32)), uint32(min(high, math.MaxUint32))}
+}
+
+// judge looks at an account of a server that this replica has the session of.
+func (l *Ledger) judge(server, account string) {
+	n := l.find(server)
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.holder == nil {
+		return
+	}
+	if g := n.guards.Find(account); g != nil {
+		*g = guard{}
+	}
+	n.judge(account)
+	if n.urgent {
+		n.schedule(0)
+	}
+}
+
+// judgeBytes is judge for an account of which there is news, by its id in a report. The mutex is held.
+func (n *node) judgeBytes(id []byte) {
+	g, _ := n.guards.FindBytes(id, 0)
+	if g == nil || !g.traffic.has(core.MiB(n.total(id))) || !g.space.has(n.takes(id)) {
+		n.judge(string(id))
+	}
+}
+
+// total is the running month's traffic. The mutex is held.
+func (n *node) total(id []byte) (bytes uint64) {
+	now := n.l.calendar.Load().now
+	for p, s := range n.sheets {
+		if p.month == now {
+			if r, _ := s.FindBytes(id, 0); r != nil {
+				bytes += r.Traffic.Total()
+			}
+		}
+	}
+	return bytes
+}
+
+// takes is the disk space, in MiB. The mutex is held.
+func (n *node) takes(id []byte) uint64 {
+	if c, _ := n.space.FindBytes(id, 0); c != nil {
+		return core.MiB((*core.Space).Total(c))
+	}
+	return 0
+}
+
+// judge notes whether what is stored of an account's use is to be written anew. The mutex is held.
+func (n *node) judge(account string) {
+	account, sub, stored, ok := n.l.bought(n.l.store.Snapshot(), account)
+	if !ok {
+		return
+	}
+	now := n.use(account)
+	var g guard
+	enough := true
+	for name, r := range map[string]*between{plan.TrafficMiB: &g.traffic, plan.DiskMiB: &g.space} {
+		was := stored[name] // what was never told is as if there was nothing
+		is, known := now[name]
+		*r = around(was, sub.Values.Of(name).Limit)
+		enough = enough && (!known || r.has(is))
+	}
+	if enough {
+		*n.guards.Cell(account) = g
+		return
+	}
+	if n.uses == nil {
+		n.uses = map[string]struct{}{}
+	}
+	n.uses[account] = struct{}{}
+	n.urgent = true
+}
+
+// use is what is known of an account's use now. The mutex is held.
+func (n *node) use(account string) subscription.Use {
+	t := n.traffic(account, n.l.calendar.Load().now)
+	u := subscription.Use{plan.TrafficMiB: core.MiB(t.Total())}
+	if c := n.space.Find(account); c != nil {
+		u[plan.DiskMiB] = core.MiB(c.Total())
+	}
+	return u
+}
+
+// bought is the subscription of an account that is there, and what is stored of its use.
+func (l *Ledger) bought(snap *store.Snapshot, account string) (id string, sub *subscription.Subscription, use subscription.Use, ok bool) {
+	a, ok := store.Accounts.In(snap, account)
+	if !ok || !a.Live() {
+		return "", nil, nil, false
+	}
+	if sub, ok = store.Subscriptions.In(snap, a.Subscription); !ok {
+		return "", nil, nil, false
+	}
+	if stored, told := store.SubscriptionUses.In(snap, sub.ID); told {
+		use = *stored
+	}
+	return a.ID, sub, use, true
+}
+
+// usesAtOnce is how many go into one commit.
+const usesAtOnce = 30
+
+// writeUses stores the use of some accounts. What is as it was is not written.
+func (l *Ledger) writeUses(ctx context.Context, uses map[string]subscription.Use) error {
+	list := make([]string, 0, len(uses))
+	for account := range uses {
+		list = append(list, account)
+	}
+	for len(list) > 0 {
+		part := list[:min(len(list), usesAtOnce)]
+		list = list[len(part):]
+		if _, err := l.store.Change(ctx, func(tx *store.Tx) error {
+			for _, account := range part {
+				if err := putUse(tx, account, uses[account]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putUse(tx *store.Tx, account string, use subscription.Use) error {
+	a, known, err := store.Accounts.Find(tx, account)
+	if err != nil || !known || !a.Live() {
+		return err
+	}
+	before, _, err := store.SubscriptionUses.Find(tx, a.Subscription)
+	if err != nil {
+		return err
+	}
+	_, sold, err := store.Subscriptions.Find(tx, a.Subscription)
+	if err != nil || !sold {
+		return err
+	}
+	next := before.With(use)
+	for name, n := range use {
+		if was, told := before[name]; !told || was != n {
+			return cmp.Or(err, store.SubscriptionUses.Put(tx, a.Subscription, next))
+		}
+	}
+	return nil
+}
