@@ -1,7 +1,6 @@
 package usage
 
 import (
-	"cmp"
 	"context"
 	"math"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/subscription"
 	core "github.com/steelyard/steelyard/controller/core/usage"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 )
 
@@ -106,8 +106,10 @@ func (n *node) judge(account string) {
 	for name, r := range map[string]*between{plan.TrafficMiB: &g.traffic, plan.DiskMiB: &g.space} {
 		was := stored[name] // what was never told is as if there was nothing
 		is, known := now[name]
-		*r = around(was, sub.Values.Of(name).Limit)
+		limit := sub.Values.Of(name).Limit
+		*r = around(was, limit)
 		enough = enough && (!known || r.has(is))
+		n.crossed = n.crossed || known && over(is, limit) != over(was, limit)
 	}
 	if enough {
 		*n.guards.Cell(account) = g
@@ -119,6 +121,8 @@ func (n *node) judge(account string) {
 	n.uses[account] = struct{}{}
 	n.urgent = true
 }
+
+func over(mib uint64, limit reselling.Limit) bool { return !limit.None && mib > limit.Most }
 
 // use is what is known of an account's use now. The mutex is held.
 func (n *node) use(account string) subscription.Use {
@@ -145,8 +149,8 @@ func (l *Ledger) bought(snap *store.Snapshot, account string) (id string, sub *s
 	return a.ID, sub, use, true
 }
 
-// usesAtOnce is how many go into one commit.
-const usesAtOnce = 30
+// usesAtOnce is how many go into one commit, with what is counted for their resellers: at most 3 + reselling.MaxDepth records of each, of the 128 that etcd takes.
+const usesAtOnce = 128 / (3 + reselling.MaxDepth)
 
 // writeUses stores the use of some accounts. What is as it was is not written.
 func (l *Ledger) writeUses(ctx context.Context, uses map[string]subscription.Use) error {
@@ -180,15 +184,19 @@ func putUse(tx *store.Tx, account string, use subscription.Use) error {
 	if err != nil {
 		return err
 	}
-	_, sold, err := store.Subscriptions.Find(tx, a.Subscription)
-	if err != nil || !sold {
+	sub, sold, err := store.Subscriptions.Find(tx, a.Subscription)
+	if err != nil || !sold || same(before, use) {
 		return err
 	}
-	next := before.With(use)
+	return intake.PutUse(tx, &sub, use)
+}
+
+// same reports whether a use was said before.
+func same(before, use subscription.Use) bool {
 	for name, n := range use {
 		if was, told := before[name]; !told || was != n {
-			return cmp.Or(err, store.SubscriptionUses.Put(tx, a.Subscription, next))
+			return false
 		}
 	}
-	return nil
+	return true
 }

@@ -37,6 +37,7 @@ type node struct {
 
 	spaceDirty bool
 	urgent     bool                // a use is to be written
+	crossed    bool                // one of a limit that was crossed: the records are written with it
 	uses       map[string]struct{} // accounts whose use is to be written
 	acks       []ack               // of reports that are not stored yet
 	wrote      time.Time           // when records were written last

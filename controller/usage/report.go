@@ -38,7 +38,9 @@ func (l *Ledger) Report(server string, holder any, rep *protocol.UsageReport, do
 		l.count.strangers.Add(uint64(in.strange))
 		l.log.Warn("a node tells the usage of accounts that it does not have", logging.KeyServer, server, "accounts", in.strange, "one", in.stranger)
 	}
-	n.acks = append(n.acks, ack{rep.Seq, done})
+	if in.strange == 0 { // else it is told again: this replica perhaps does not know of a new account yet
+		n.acks = append(n.acks, ack{rep.Seq, done})
+	}
 	switch {
 	case n.flying && !n.dirty(): // what it says may be what is being stored
 	case !n.dirty():
@@ -225,7 +227,9 @@ func (n *node) heard(rep *protocol.UsageReport) {
 func (n *node) cover(c *calendar, s *sheet, month string, rep *protocol.UsageReport) {
 	from, to := c.span(month)
 	now := n.l.opt.Now().Unix()
-	s.until = max(s.until, min(rep.Counted, to, now))
+	until := max(s.until, min(rep.Counted, to, now))
+	s.dirty = s.dirty || until == to && s.until < to && s.Len() > 0 // the month is whole
+	s.until = until
 	for _, source := range n.sources {
 		for _, g := range source.Gaps {
 			end := g.Before

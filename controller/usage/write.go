@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"math/bits"
 	"math/rand/v2"
@@ -146,12 +147,9 @@ func (n *node) write(ctx context.Context, force bool) error {
 		return nil
 	}
 	b := n.batch(force)
-	err := n.l.writeUses(ctx, b.uses)
-	if err == nil {
-		err = b.store(ctx, n.l)
-	}
-	n.written(b, err)
-	return err
+	judged, stored := n.l.writeUses(ctx, b.uses), b.store(ctx, n.l)
+	n.written(b, judged, stored)
+	return errors.Join(judged, stored)
 }
 
 func (n *node) clean() bool {
@@ -176,7 +174,7 @@ func (n *node) batch(force bool) *batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.halt()
-	b := &batch{n: n, uses: map[string]subscription.Use{}, due: force || !n.urgent || time.Since(n.wrote) >= n.l.opt.Soon}
+	b := &batch{n: n, uses: map[string]subscription.Use{}, due: force || !n.urgent || n.crossed && time.Since(n.wrote) >= n.l.opt.Soon}
 	for account := range n.uses {
 		b.uses[account] = n.use(account)
 	}
@@ -184,6 +182,7 @@ func (n *node) batch(force bool) *batch {
 	if !b.due {
 		return b
 	}
+	n.crossed = false
 	b.records = map[string]core.Record{}
 	for p, s := range n.sheets {
 		if s.dirty {
@@ -280,33 +279,38 @@ func putSpace(tx *store.Tx, server string, r *core.SpaceRecord, snap *store.Snap
 }
 
 // written is after a write: what is stored is acknowledged, what is not is tried again.
-func (n *node) written(b *batch, err error) {
+func (n *node) written(b *batch, judged, stored error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.flying = false
-	if err != nil {
+	if judged != nil && n.holder != nil {
 		for account := range b.uses {
 			if n.uses == nil {
 				n.uses = map[string]struct{}{}
 			}
 			n.uses[account], n.urgent = struct{}{}, true
 		}
+	}
+	if stored != nil {
 		for _, s := range b.sheets {
 			s.dirty = true
 		}
 		n.spaceDirty = n.spaceDirty || b.space != nil
 		n.acks = append(b.acks, n.acks...)
+	} else {
+		if b.due {
+			n.wrote = time.Now()
+		}
+		for _, a := range b.acks {
+			a.send(a.seq)
+		}
+	}
+	if judged != nil || stored != nil {
 		n.fails = min(n.fails+1, 6)
 		n.schedule(time.Second<<n.fails + spread(time.Second))
 		return
 	}
 	n.fails = 0
-	if b.due {
-		n.wrote = time.Now()
-	}
-	for _, a := range b.acks {
-		a.send(a.seq)
-	}
 	switch {
 	case n.urgent:
 		n.schedule(0)
