@@ -152,6 +152,7 @@ func (c *Controller) build(context.Context) (err error) {
 		JoinToken:  c.Authority.JoinToken,
 		SigningKey: c.Authority.SigningPublicKey(),
 		Consoles:   shells{c.Gateway, c.replica},
+		Usage:      c.usage,
 	})
 	return nil
 }
