@@ -35,17 +35,16 @@ func first(t time.Time, months int) time.Time {
 	return at
 }
 
-// days are the quarter-hours with which the days of a month begin.
+// days are the quarter-hours with which the days of a month begin. A day that a zone left out has none.
 func days(month time.Time) (list []int64) {
-	for day := month; day.Month() == month.Month(); {
-		if q := quarter(day); len(list) == 0 || q > list[len(list)-1] {
+	for d := 1; d <= 31; d++ {
+		day := time.Date(month.Year(), month.Month(), d, 0, 0, 0, 0, month.Location())
+		if day.Day() != d { // no such midnight, or no such day in the month
+			day = time.Date(month.Year(), month.Month(), d, 1, 0, 0, 0, month.Location())
+		}
+		if q := quarter(day); day.Month() == month.Month() && (len(list) == 0 || q > list[len(list)-1]) {
 			list = append(list, q)
 		}
-		next := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, day.Location())
-		if !next.After(day) || next.Day() == day.Day() { // no such midnight
-			next = time.Date(day.Year(), day.Month(), day.Day()+1, 1, 0, 0, 0, day.Location())
-		}
-		day = next
 	}
 	return list
 }
