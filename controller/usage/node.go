@@ -127,4 +127,7 @@ func (n *node) rejudge() {
 	for account := range seen {
 		n.judge(account)
 	}
+	if n.urgent {
+		n.schedule(0)
+	}
 }
