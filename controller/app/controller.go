@@ -145,7 +145,7 @@ func (c *Controller) build(context.Context) (err error) {
 	c.Stock.Listen(c.deliver)
 	c.API = api.New(api.Options{
 		Store: c.Store, Intake: c.Intake, Logger: c.log, Now: now, Fleet: c.fleet(), Version: c.opt.Version,
-		Ready: c.ready, Metrics: c.metrics.Handler(), ServerMetrics: metrics.Servers(c.machines), Discovery: metrics.Discovery(false, c.replicas), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
+		Ready: c.ready, Metrics: c.metrics.Handler(), ServerMetrics: metrics.Servers(c.machines), AccountMetrics: metrics.Accounts(c.hosted), Discovery: metrics.Discovery(true, c.replicas), Observe: c.metrics, Images: uploads{c.Images}, Catalogue: c.Stock.Catalogue,
 		Refresh:    func(context.Context) error { c.Stock.Rebuild(); return nil },
 		Sample:     c.Gateway.Sample,
 		Progress:   c.Gateway.Progress,

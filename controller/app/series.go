@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"iter"
 	"net"
 	"os"
 
@@ -62,6 +63,26 @@ func (c *Controller) machines(yield func(*metrics.Machine)) {
 		if t, ok := store.Traffic.In(snap, s.ID); ok {
 			m.Traffic, m.Gaps = &usage.ServerFigures{Source: usage.SourceSwitch, In: t.InBytes, Out: t.OutBytes, Since: t.Since, At: t.At}, t.GapCount
 		}
+		if f, ok := c.usage.Server(s.ID); ok {
+			m.Traffic = &f
+		}
 		yield(&m)
+	}
+}
+
+// hosted are the accounts whose figures this replica shows, of the running month.
+func (c *Controller) hosted() iter.Seq[*usage.Figures] {
+	return func(yield func(*usage.Figures) bool) {
+		snap, ours := c.Store.Snapshot(), map[string]bool{}
+		for f := range c.usage.Each(c.usage.Now()) {
+			mine, known := ours[f.Server]
+			if !known {
+				mine = c.ours(snap, f.Server)
+				ours[f.Server] = mine
+			}
+			if mine && !yield(f) {
+				return
+			}
+		}
 	}
 }

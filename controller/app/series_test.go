@@ -5,11 +5,14 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/steelyard/steelyard/controller/core/account"
 	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/store"
 )
@@ -38,7 +41,26 @@ func scraped(t *testing.T, url, token string) (int, string) {
 	return a.StatusCode, string(body)
 }
 
-// Servers are shown where their agent's session is, and by the leader where there is none; to nobody without a token.
+// accepted asks Prometheus' own tool about what is shown.
+func accepted(t *testing.T, texts ...string) {
+	t.Helper()
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("promtool is missing: apt-get install prometheus")
+		}
+		return
+	}
+	for _, text := range texts {
+		check := exec.Command(tool, "check", "metrics")
+		check.Stdin = strings.NewReader(text)
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("promtool check metrics: %v\n%s", err, out)
+		}
+	}
+}
+
+// Servers and accounts are shown where their agent's session is, and by the leader where there is none; to nobody without a token.
 func TestU10_AReplicaShowsTheServersWhoseSessionsItHolds(t *testing.T) {
 	o := options(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -81,6 +103,12 @@ func TestU10_AReplicaShowsTheServersWhoseSessionsItHolds(t *testing.T) {
 				return err
 			}
 		}
+		for _, of := range []string{"mine", "elsewhere", "nobodys"} {
+			a := account.Account{ID: "acc-" + of, Domain: of + ".example", User: of, Server: "srv-" + of, State: account.There}
+			if err := store.Accounts.Create(tx, a.ID, a); err != nil {
+				return err
+			}
+		}
 		for server, replica := range map[string]string{"srv-mine": c.replica, "srv-elsewhere": "rep-other"} {
 			if err := store.Presences.Create(tx, server, fleet.Presence{Server: server, Replica: replica}); err != nil {
 				return err
@@ -91,7 +119,7 @@ func TestU10_AReplicaShowsTheServersWhoseSessionsItHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/metrics/servers", "/sd/prometheus"} {
+	for _, path := range []string{"/metrics/servers", "/metrics/accounts", "/sd/prometheus"} {
 		if code, _ := scraped(t, c.URL()+path, ""); code != http.StatusUnauthorized {
 			t.Errorf("%s answers %d without a token", path, code)
 		}
@@ -104,12 +132,19 @@ func TestU10_AReplicaShowsTheServersWhoseSessionsItHolds(t *testing.T) {
 	if !strings.Contains(text, `steelyard_server_connected{server="srv-nobodys",name="srv-nobodys"} 0`) || strings.Contains(text, "srv-elsewhere") || strings.Contains(text, "srv-old") {
 		t.Errorf("not exactly its own and nobody's are shown:\n%s", text)
 	}
+	_, accounts := scraped(t, c.URL()+"/metrics/accounts", token)
+	for domain, shown := range map[string]bool{"mine": true, "nobodys": true, "elsewhere": false} {
+		if got := strings.Contains(accounts, `steelyard_account_info{account="acc-`+domain+`",domain="`+domain+`.example"`); got != shown {
+			t.Errorf("the account on srv-%s is shown: %v\n%s", domain, got, accounts)
+		}
+	}
+	accepted(t, text, accounts)
 	c.leads.Store(false)
 	if _, text = scraped(t, c.URL()+"/metrics/servers", token); strings.Contains(text, "srv-nobodys") {
 		t.Error("a replica that does not lead shows what nobody holds")
 	}
 	c.leads.Store(true)
-	if code, text := scraped(t, c.URL()+"/sd/prometheus", token); code != http.StatusOK || !strings.Contains(text, strings.TrimPrefix(c.URL(), "https://")) {
+	if code, text := scraped(t, c.URL()+"/sd/prometheus", token); code != http.StatusOK || !strings.Contains(text, strings.TrimPrefix(c.URL(), "https://")) || strings.Count(text, "/metrics") != 3 {
 		t.Errorf("it is not found: %d %s", code, text)
 	}
 }

@@ -43,7 +43,7 @@ func TestB1_TheTourOfTheREADMEWorksAsWritten(t *testing.T) {
 		"in maintenance: fan is loud", "fulfilled", "Rebuild server", "steelyard_servers{", "order.hold", "standard",
 		"built-in Redfish simulator", "built-in SNMP switch", "remove-owner: done", "power-off: done, it is off", "ports-off: done, 1 of 1 ports were changed; all are shut", "was cleaned",
 		"nordlicht", "sold to acme", "account www.example.org", "refused, as it should be", "is being taken back", "node-2: assigned", "acting for reseller/nordlicht",
-		"mysql: done", "virus_scan", "bcherkva_shop", "gone, nothing of it is left",
+		"mysql: done", "virus_scan", "bcherkva_shop", "sum of 1 account", "accounts on it: 1", "gone, nothing of it is left",
 	} {
 		if !strings.Contains(out.String()+errs.String(), want) {
 			t.Errorf("the tour does not show %q:\n%s\n%s", want, out.String(), errs.String())
