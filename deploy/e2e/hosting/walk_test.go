@@ -117,7 +117,7 @@ func (w *world) walk(between func(*customer)) {
 	for _, does := range []struct {
 		what string
 		do   func()
-	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"between", func() { between(c) }}, {"suspension", c.suspension}, {"secrets", c.hidden}, {"removal", c.remove}} {
+	}{{"site", c.site}, {"files", c.files}, {"shell", c.shell}, {"mail", c.mail}, {"database", c.database}, {"between", func() { between(c) }}, {"suspension", c.suspension}, {"secrets", c.hidden}, {"removal", c.remove}, {"accounts", c.accounted}} {
 		begun := time.Now()
 		does.do()
 		t.Logf("%s took %v", does.what, time.Since(begun).Round(10*time.Millisecond))
