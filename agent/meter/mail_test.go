@@ -194,7 +194,7 @@ func (n *node) session(user int) {
 		line = strings.Replace(line, "2001:db8::1", "127.0.0.1", 1)
 		in, out = 0, 0
 	case 1:
-		line = fmt.Sprintf("%s imap-login: Info: Disconnected: Aborted login (auth failed): user=<info@d%d.test>, rip=192.0.2.1 in=5 out=6 rip=192.0.2.1\n", at, user)
+		line = fmt.Sprintf("%s imap-login: Info: Disconnected: Aborted login (auth failed): user=<info@d%d.test>, rip=192.0.2.1, session=<%X> in=5 out=6 rip=192.0.2.1\n", at, user, n.rnd.Uint64())
 		in, out = 0, 0
 	}
 	n.append(n.imap(), line)
