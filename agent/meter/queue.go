@@ -12,7 +12,7 @@ const (
 	mailMax    = 20_000  // mails; the oldest are given up beyond
 	mailOld    = 10 * 96 // Postfix returns mail after five days
 	mailBegun  = 24      // what a client began to send, and Postfix did not take for so long, was broken off
-	mailOrphan = 1       // how long a mail that is gone waits for a line that says whose it was
+	mailOrphan = 8       // how long a mail that is gone waits for a line that says whose it was
 	transfers  = 32      // of one mail, the last ones
 )
 
