@@ -117,10 +117,7 @@ func (a *API) serverUsage(c *call) (reply, error) {
 		return reply{}, err
 	}
 	m := r.value.(*machine)
-	f, ok := reader.Server(r.id)
-	if !ok && m.traffic != nil {
-		f = usage.ServerFigures{Source: m.traffic.Source, In: m.traffic.InBytes, Out: m.traffic.OutBytes, Since: m.traffic.Since, At: m.traffic.At}
-	}
+	f, _ := reader.Server(r.id)
 	v := serverUsageOf(r.id, m.server.Name, &f)
 	if c.narrowed("servers") {
 		v = v.since(m.server.Claim.Since)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
-	"github.com/steelyard/steelyard/controller/core/outofband"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/store"
@@ -377,12 +376,10 @@ func TestU5_UsageOfAServer(t *testing.T) {
 	if his.In != 0 || len(his.Months) != 1 || his.Months[0].Month != one.Month || his.Accounts != nil {
 		t.Errorf("the reseller who got it now: %+v", his)
 	}
-	other := h.sellable("switched")
-	h.change(func(tx *store.Tx) error {
-		return store.Traffic.Put(tx, other, outofband.Traffic{InBytes: 3, OutBytes: 4, Source: usage.SourceSwitch, Since: begin, At: at})
-	})
-	h.must(200, "GET", "/v1/servers/switched/usage", "").json(t, &v)
-	if v.In != 3 || v.Source != usage.SourceSwitch {
-		t.Errorf("counted by a switch: %+v", v)
+	h.sellable("silent")
+	var none ServerUsage
+	h.must(200, "GET", "/v1/servers/silent/usage", "").json(t, &none)
+	if none.Source != "" || none.Months == nil || len(none.Months) != 0 {
+		t.Errorf("one that was never counted: %+v", none)
 	}
 }

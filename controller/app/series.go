@@ -46,13 +46,13 @@ func (c *Controller) ours(snap *store.Snapshot, server string) bool {
 
 // machines are the servers whose figures this replica shows.
 func (c *Controller) machines(yield func(*metrics.Machine)) {
-	snap := c.Store.Snapshot()
+	snap, month := c.Store.Snapshot(), c.usage.Now()
 	for i := range store.Servers.Items(snap) {
 		s := i.Value
 		if s.Approval == fleet.Retired || !c.ours(snap, s.ID) {
 			continue
 		}
-		m := metrics.Machine{ID: s.ID, Name: s.Name, Location: s.Location, Approval: s.Approval, Claim: s.Claim.Kind, Environment: s.Environment, Available: c.Stock.Index.Available(s.ID), Gaps: -1}
+		m := metrics.Machine{ID: s.ID, Name: s.Name, Location: s.Location, Approval: s.Approval, Claim: s.Claim.Kind, Environment: s.Environment, Available: c.Stock.Index.Available(s.ID), Month: month, Gaps: -1}
 		_, m.Connected = store.Presences.In(snap, s.ID)
 		if f, ok := store.Facts.In(snap, s.ID); ok {
 			m.Disks = f.Inventory.Disks
@@ -61,7 +61,7 @@ func (c *Controller) machines(yield func(*metrics.Machine)) {
 			m.Sample, m.SampleAt = &sample, at
 		}
 		if t, ok := store.Traffic.In(snap, s.ID); ok {
-			m.Traffic, m.Gaps = &usage.ServerFigures{Source: usage.SourceSwitch, In: t.InBytes, Out: t.OutBytes, Since: t.Since, At: t.At}, t.GapCount
+			m.Gaps = t.GapCount
 		}
 		if f, ok := c.usage.Server(s.ID); ok {
 			m.Traffic = &f

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/outofband"
+	"github.com/steelyard/steelyard/controller/intake"
 	"github.com/steelyard/steelyard/controller/store"
 )
 
@@ -25,6 +26,9 @@ func (h *Hands) count(ctx context.Context, w outofband.Wiring, looks []outofband
 		next := t.Count(w, looks)
 		if len(next.Ports) == 0 { // never counted
 			return nil
+		}
+		if err := intake.CountWired(tx, &t, &next, h.now()); err != nil {
+			return err
 		}
 		return store.Traffic.Put(tx, w.Server, next)
 	})

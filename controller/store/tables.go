@@ -170,6 +170,8 @@ var (
 var (
 	Usage      = NewTable[usage.Record]("usage", "usage").Index(UsageOn, func(r *usage.Record) []string { return []string{r.Server} })
 	UsageSpace = NewTable[usage.SpaceRecord]("usage-space", "disk space of accounts of server")
+	// ServerUsage is what went through the interfaces of servers, by server and month; see ServerUsageKey.
+	ServerUsage = NewTable[usage.ServerRecord]("usage-servers", "traffic of server in a month")
 	// FormerAccounts tell whose the figures of accounts are that are gone (rule C21). They are written in the commit in which an account goes, and stay.
 	FormerAccounts = NewTable[usage.Former]("former-accounts", "former account").Index(FormerOn, func(f *usage.Former) []string { return []string{f.Server} })
 )
@@ -257,6 +259,9 @@ func UsageOfKey(id string) (month, server, book string, page int) {
 	page, _ = strconv.Atoi(last)
 	return month, server, book, page
 }
+
+// ServerUsageKey is the id of a record of ServerUsage.
+func ServerUsageKey(server, month string) string { return server + "/" + month }
 
 // CommandKey is the key of a command, and of its result.
 func CommandKey(server, command string) string { return server + "/" + command }

@@ -1,4 +1,4 @@
-// Package usage is the controller's ledger of what accounts used (rules U1, U4, C20, C21). It owns the records of store.Usage and store.UsageSpace and, of store.SubscriptionUses, disk space
+// Package usage is the controller's ledger of what accounts used (rules U1, U4, C20, C21). It owns the records of store.Usage, store.UsageSpace and, with intake, store.ServerUsage, and, of store.SubscriptionUses, disk space
 // and traffic. It suspends nobody and writes no letter: intake.FollowOffer does, which reconcile calls when a subscription's use became another (rule P18).
 //
 // # How figures come in
@@ -13,6 +13,12 @@
 //
 // Every replica follows the store and has the months that nodes still report ([core.Months]) of all servers; older months are read from the snapshot's records when somebody asks. Nothing is
 // asked of a server for an overview (rule X11).
+//
+// # Servers
+//
+// What went through a server's interfaces (rule U5) comes from its agent, as totals like those of accounts, and from the switch that it is wired to, which package outofband reads and counts into the same
+// records, as a book of its own. The two are never added: [core.ServerRecord.Month] says which one makes a month. Agents tell these figures every few minutes, and nothing is judged by them, so they are
+// written every quarter of an hour, and when the session ends, before something goes, and when a month does.
 //
 // # When a use is written
 //

@@ -35,6 +35,8 @@ type node struct {
 	sources []protocol.UsageSource
 	deleted uint64
 
+	ports carried
+
 	spaceDirty bool
 	urgent     bool                // a use is to be written
 	crossed    bool                // one of a limit that was crossed: the records are written with it
@@ -88,6 +90,9 @@ func (n *node) dirty() bool {
 	return false
 }
 
+// waits reports whether something is to be stored, sooner or later. The mutex is held.
+func (n *node) waits() bool { return n.dirty() || len(n.ports.months) > 0 }
+
 // turn forgets months that nobody reports any more and judges all accounts in the new one; what is not stored of the old ones is written soon.
 func (n *node) turn(c *calendar) {
 	n.mu.Lock()
@@ -97,9 +102,10 @@ func (n *node) turn(c *calendar) {
 			delete(n.sheets, p)
 		}
 	}
-	if n.dirty() {
+	if n.waits() {
 		n.schedule(spread(n.l.opt.Every / 5))
 	}
+	n.ports.wrote = time.Time{}
 	n.rejudge()
 }
 

@@ -266,6 +266,3 @@ func stamp(seconds int64) time.Time {
 	}
 	return time.Unix(seconds, 0).UTC()
 }
-
-// Server implements core.Reader.
-func (l *Ledger) Server(string) (core.ServerFigures, bool) { return core.ServerFigures{}, false }

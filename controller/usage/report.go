@@ -1,6 +1,8 @@
 package usage
 
 import (
+	"time"
+
 	"github.com/steelyard/steelyard/controller/core/account"
 	core "github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/store"
@@ -21,10 +23,7 @@ func (l *Ledger) Report(server string, holder any, rep *protocol.UsageReport, do
 	n := l.node(server)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.holder != holder {
-		n.holder = holder
-		n.rejudge()
-	}
+	n.hold(holder)
 	in, err := n.begin(rep)
 	if err != nil {
 		return err
@@ -68,8 +67,9 @@ func (l *Ledger) Left(server string, holder any) {
 		return
 	}
 	n.holder, n.guards, n.uses, n.urgent = nil, core.Sheet[guard]{}, nil, false
-	n.acks = nil // nobody hears them
-	if n.dirty() {
+	n.acks, n.ports.acks = nil, nil // nobody hears them
+	n.ports.wrote = time.Time{}
+	if n.waits() {
 		n.schedule(0)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"maps"
 	"math/bits"
 	"math/rand/v2"
 	"sync"
@@ -122,9 +123,9 @@ func (l *Ledger) last(ctx context.Context) {
 	l.each(func(n *node) {
 		n.mu.Lock()
 		n.halt()
-		dirty := n.dirty()
+		waits := n.waits()
 		n.mu.Unlock()
-		if dirty && ctx.Err() == nil {
+		if waits && ctx.Err() == nil {
 			_ = n.write(ctx, true)
 		}
 	})
@@ -155,7 +156,7 @@ func (n *node) write(ctx context.Context, force bool) error {
 func (n *node) clean() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.dirty() && len(n.acks) == 0 && !n.urgent
+	return !n.waits() && len(n.acks) == 0 && !n.urgent
 }
 
 // batch is what one write stores.
@@ -167,6 +168,9 @@ type batch struct {
 	acks    []ack
 	sheets  []*sheet
 	due     bool // records are among it
+
+	ports    map[page]core.Carried // nil: they wait
+	portAcks []ack
 }
 
 // batch takes what is to be stored out of the node: what comes while it is stored is for the next one.
@@ -181,6 +185,9 @@ func (n *node) batch(force bool) *batch {
 	n.uses, n.urgent, n.flying = nil, false, true
 	if !b.due {
 		return b
+	}
+	if force || n.portsDue() {
+		b.ports, b.portAcks, n.ports.acks = maps.Clone(n.ports.months), n.ports.acks, nil
 	}
 	n.crossed = false
 	b.records = map[string]core.Record{}
@@ -227,6 +234,9 @@ func (b *batch) store(ctx context.Context, l *Ledger) error {
 			return err
 		}
 		l.count.written.Add(1)
+	}
+	if err := b.storePorts(ctx, l); err != nil {
+		return err
 	}
 	if b.space == nil {
 		return nil
@@ -297,12 +307,16 @@ func (n *node) written(b *batch, judged, stored error) {
 		}
 		n.spaceDirty = n.spaceDirty || b.space != nil
 		n.acks = append(b.acks, n.acks...)
+		n.ports.acks = append(b.portAcks, n.ports.acks...)
 	} else {
 		if b.due {
 			n.wrote = time.Now()
 		}
 		for _, a := range b.acks {
 			a.send(a.seq)
+		}
+		if b.ports != nil {
+			n.portsWritten(b)
 		}
 	}
 	if judged != nil || stored != nil {
@@ -318,6 +332,9 @@ func (n *node) written(b *batch, judged, stored error) {
 		n.schedule(n.next())
 	default:
 		n.answer() // came while it was stored, and told nothing else
+	}
+	if len(n.ports.months) > 0 {
+		n.schedule(n.nextPorts())
 	}
 }
 
