@@ -37,7 +37,7 @@ func (l *Ledger) Report(server string, holder any, rep *protocol.UsageReport, do
 		l.count.strangers.Add(uint64(in.strange))
 		l.log.Warn("a node tells the usage of accounts that it does not have", logging.KeyServer, server, "accounts", in.strange, "one", in.stranger)
 	}
-	if in.strange == 0 { // else it is told again: this replica perhaps does not know of a new account yet
+	if in.strange == 0 && rep.Zone <= in.knows { // else it is told again: this replica perhaps does not know of a new account, or another time zone, yet
 		n.acks = append(n.acks, ack{rep.Seq, done})
 	}
 	switch {
@@ -79,7 +79,7 @@ type incoming struct {
 	n        *node
 	snap     *store.Snapshot
 	zone     uint32
-	now      string
+	knows    uint64 // the latest time zone that this replica knows
 	sheets   []*sheet // by place in the report; nil: not taken
 	next     []int    // where each is looked at next
 	space    int
@@ -90,7 +90,7 @@ type incoming struct {
 
 func (n *node) begin(rep *protocol.UsageReport) (*incoming, error) {
 	c := n.l.calendar.Load()
-	in := &incoming{n: n, snap: n.l.store.Snapshot(), zone: uint32(rep.Zone), now: c.now}
+	in := &incoming{n: n, snap: n.l.store.Snapshot(), zone: uint32(rep.Zone), knows: c.told.Zone}
 	in.next = make([]int, len(rep.Months))
 	if len(rep.Months) > protocol.MaxUsageMonths {
 		return nil, fault.Invalid("the report of usage is of %d months; %d are the most", len(rep.Months), protocol.MaxUsageMonths)

@@ -34,11 +34,14 @@ func (l *Ledger) ServerReport(server string, holder any, rep *protocol.ServerUsa
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hold(holder)
-	snap := l.store.Snapshot()
+	c, snap := l.calendar.Load(), l.store.Snapshot()
 	for i := range rep.Months {
-		n.carries(snap, rep, &rep.Months[i])
+		n.carries(c, snap, rep, &rep.Months[i])
 	}
 	l.count.servers.Add(1)
+	if rep.Zone > c.told.Zone {
+		return nil // told again, when this replica knows of the time zone too
+	}
 	if len(n.ports.months) == 0 {
 		done(rep.Seq)
 		return nil
@@ -58,8 +61,7 @@ func (n *node) hold(holder any) {
 }
 
 // carries takes one month in. Months of another time zone are of other hours: the agent tells them anew when it hears of it.
-func (n *node) carries(snap *store.Snapshot, rep *protocol.ServerUsage, m *protocol.ServerMonth) {
-	c := n.l.calendar.Load()
+func (n *node) carries(c *calendar, snap *store.Snapshot, rep *protocol.ServerUsage, m *protocol.ServerMonth) {
 	if rep.Zone != c.told.Zone || !c.live(m.Name) || !core.PlausibleMonth(m) {
 		return
 	}
