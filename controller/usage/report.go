@@ -79,7 +79,7 @@ type incoming struct {
 	n        *node
 	snap     *store.Snapshot
 	zone     uint32
-	knows    uint64 // the latest time zone that this replica knows
+	knows    uint64   // the latest time zone that this replica knows
 	sheets   []*sheet // by place in the report; nil: not taken
 	next     []int    // where each is looked at next
 	space    int
