@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) (ready any, ask func(words []string) 
 	"restart-remote":  restartRemote,
 	"erase":           eraseChild,
 
+	"meter":            serveMeter,
 	"series-steelyard": serveSeries,
 	"series-golang":    serveGolang,
 	"series-victoria":  serveVictoria,

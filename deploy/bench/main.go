@@ -42,6 +42,7 @@ var goals = []goal{
 	{"G13", "image write", measureImage},
 	{"G14", "order to active", measureInstall},
 	{"HOSTING", "hosting node", measureHosting},
+	{"METER", "counting traffic and storage", measureMeter},
 }
 
 func main() {
