@@ -327,7 +327,10 @@ func AccountTrouble(tx *store.Tx, accountID, words string, now time.Time) error 
 // AccountTroubleKey is the dedupe key of that task.
 func AccountTroubleKey(accountID string) string { return troubleKey(accountID) }
 
-// AccountWell closes that task.
+// AccountWell closes that task. That of an account that goes is closed when it is gone.
 func AccountWell(tx *store.Tx, accountID string, now time.Time) error {
+	if a, known, err := store.Accounts.Find(tx, accountID); err != nil || known && !a.Live() {
+		return err
+	}
 	return CloseTask(tx, troubleKey(accountID), access.System.Name, "the node made it", now)
 }
