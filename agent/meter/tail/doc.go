@@ -10,7 +10,8 @@
 // [Settled]: a daemon writes to the old one until it is told to reopen, and slow ones until they are done.
 //
 // Loss. Where the file of a place is nowhere any more, Next says so in [Piece].Lost, and goes on with the oldest file that was written later: a gap is
-// known, its bytes are not. What a rotation by copytruncate loses between copy and truncation nobody can see; docs/nodes.md advises against it.
+// known, its bytes are not. Names that move while they are read are no loss: then the next call looks again. A file that came and went without ever having been read leaves no trace that it was there: its
+// loss cannot be known. What a rotation by copytruncate loses between copy and truncation nobody can see; docs/nodes.md advises against it.
 //
 // Limits. A piece is as long as the caller's buffer; a line that does not fit is skipped and its length told. Only gzip is unpacked, as logrotate does by
 // default; the unpacker is kept from call to call, so that a large file is unpacked once.

@@ -58,10 +58,16 @@ func (l *Log) search(from Place, buf []byte) (Piece, error) {
 	if err != nil {
 		return none, absent(err)
 	}
+	if !l.still(list) {
+		return none, nil
+	}
 	if from.Head == 0 { // no line of that file was read: whatever became of it, it is among those that were written since
 		return l.onward(since(list, from), from, from.Seen, nil, buf)
 	}
 	at := find(list, from)
+	if at < 0 && !l.still(list) {
+		return none, nil
+	}
 	if at < 0 {
 		return l.onward(since(list, from), from, from.Seen, &Gap{After: from.Seen}, buf)
 	}
@@ -74,7 +80,7 @@ func (l *Log) search(from Place, buf []byte) (Piece, error) {
 	case err != nil || ok && piece.hasMore():
 		piece.From = from
 		return piece, err
-	case !l.finished(f):
+	case !ok || !l.finished(f): // it has just moved, or is written to
 		return none, nil
 	}
 	return l.onward(list[at+1:], from, f.written, nil, buf)
@@ -92,9 +98,9 @@ func (l *Log) onward(list []*file, from Place, seen time.Time, gap *Gap, buf []b
 		switch {
 		case damaged(err):
 			gap = &Gap{After: seen}
-		case err != nil:
+		case err != nil || !ok: // it has just moved
 			return Piece{From: from, To: from}, err
-		case ok && (more || gap != nil && f.living):
+		case more || gap != nil && f.living:
 			return piece, nil
 		}
 	}
@@ -124,6 +130,16 @@ func find(list []*file, p Place) int {
 	}
 	return copied
 }
+
+// still reports whether files have the names that they had. Where a rotation is on its way they move while they are listed, one may be missed, and what is behind it would be read in its place: then the next
+// call looks again.
+func (l *Log) still(list []*file) bool {
+	again, err := files(l.Path)
+	return err == nil && slices.EqualFunc(list, again, alike)
+}
+
+// alike reports whether a name is still the same file's.
+func alike(a, b *file) bool { return a.path == b.path && a.device == b.device && a.inode == b.inode }
 
 // since are the living file and those that were written after what was read last.
 func since(list []*file, p Place) []*file {

@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -356,5 +358,76 @@ func TestNothingButAFileIsRead(t *testing.T) {
 	l.must(os.Symlink(filepath.Join(dir, "secret"), l.path))
 	if piece, err := l.log.Next(Place{}, make([]byte, 100)); err == nil || len(piece.Lines) > 0 {
 		t.Fatalf("a link was followed: %q", piece.Lines)
+	}
+}
+
+// TestU3_NamesThatMoveWhileTheyAreReadAreNoLoss: somebody rotates again and again, as logrotate does, while the log is read.
+func TestU3_NamesThatMoveWhileTheyAreReadAreNoLoss(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	const lines = 800
+	done := make(chan struct{})
+	var heard atomic.Int64 // lines; what is kept of the log is a hundred and fifty
+	go func() {
+		defer close(done)
+		for i := range lines {
+			for !t.Failed() && int64(i)-heard.Load() > 60 {
+				runtime.Gosched()
+			}
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fmt.Fprintf(f, "line %d\n", i)
+			_ = f.Close()
+			at := time.Unix(int64(i), 0)
+			_ = os.Chtimes(path, at, at)
+			if i%5 == 4 {
+				for k := 30; k > 0; k-- {
+					_ = os.Rename(fmt.Sprint(path, ".", k), fmt.Sprint(path, ".", k+1))
+				}
+				_ = os.Rename(path, path+".1")
+			}
+		}
+	}()
+	defer func() { <-done }()
+	l := New(path, time.Now)
+	var place Place
+	read, over := 0, false
+	buf := make([]byte, 4096)
+	for last := false; !last; {
+		select {
+		case <-done:
+			last = over
+			over = true
+		default:
+		}
+		for {
+			p, err := l.Next(place, buf)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if p.Lost != nil {
+				t.Errorf("after line %d a gap is told: %+v", read, p.Lost)
+				return
+			}
+			for line := range strings.Lines(string(p.Lines)) {
+				if want := fmt.Sprintf("line %d\n", read); line != want {
+					t.Errorf("read %q, not %q", line, want)
+					return
+				}
+				read++
+			}
+			heard.Store(int64(read))
+			if p.To.Equal(place) {
+				break
+			}
+			place = p.To
+		}
+	}
+	if read != lines {
+		t.Errorf("%d lines of %d were read", read, lines)
 	}
 }
