@@ -14,6 +14,10 @@ var bin string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if dir := os.Getenv(meteredDir); dir != "" {
+		fmt.Fprintln(os.Stderr, meteredNode(dir))
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "steelyard-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
