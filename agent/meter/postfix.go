@@ -77,8 +77,8 @@ func delivered(e entry) (d delivery, ok bool) {
 	if first, rest, ok := address(text, "orig_to=<"); ok {
 		d.first, text = first, rest
 	}
-	relay, text, ok := bytes.Cut(text, []byte(", "))
-	if relay, ok = bytes.CutPrefix(relay, []byte("relay=")); !ok {
+	relay, text, more := bytes.Cut(text, []byte(", "))
+	if relay, ok = bytes.CutPrefix(relay, []byte("relay=")); !ok || !more {
 		return d, false
 	}
 	d.relay = bracketed(relay)
