@@ -25,7 +25,7 @@ var clock = time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)
 // replica is a ledger over a state, as one controller has it. stop ends it as a kill would: nothing more is written.
 type replica struct {
 	*Ledger
-	t      *testing.T
+	t      testing.TB
 	store  *store.Store
 	cancel context.CancelFunc
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ type replica struct {
 	turned int
 }
 
-func start(t *testing.T, backend kv.KV, every time.Duration) *replica {
+func start(t testing.TB, backend kv.KV, every time.Duration) *replica {
 	t.Helper()
 	r := &replica{t: t, store: store.New(backend, slog.New(slog.DiscardHandler)), now: clock, acked: map[uint64]bool{}}
 	r.Ledger = New(Options{Store: r.store, Now: r.time, Every: every, Soon: time.Millisecond}, func() {
