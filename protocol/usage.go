@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/steelyard/steelyard/pkg/fault"
@@ -33,6 +34,18 @@ type UsageMonth struct {
 	To   int64  `json:"to"`
 	// Days are the quarter-hours with which its days begin, the first is From; nil: every 96. Days of a zone with summer time are not all equally long.
 	Days []int64 `json:"days,omitempty"`
+}
+
+// DayOf is which of its days a quarter-hour is in, from 0.
+func (m *UsageMonth) DayOf(q int64) int {
+	if len(m.Days) == 0 {
+		return int((q - m.From) / 96)
+	}
+	n, exact := slices.BinarySearch(m.Days, q)
+	if !exact {
+		n--
+	}
+	return n
 }
 
 // Check is the fault of months that no controller would send: they are named, follow each other, and are not too many.

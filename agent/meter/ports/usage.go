@@ -33,7 +33,7 @@ func (b *Book) month(m protocol.UsageMonth, now int64) protocol.ServerMonth {
 	x := protocol.ServerMonth{Name: m.Name}
 	ports := map[string]*protocol.PortTraffic{}
 	for q := m.From; q < end; q++ {
-		if index := dayOf(m, q); index >= len(x.Days) {
+		if index := m.DayOf(q); index >= len(x.Days) {
 			x.Days = append(x.Days, protocol.Traffic{})
 		}
 		if q < b.state.Began {
@@ -52,18 +52,6 @@ func (b *Book) month(m protocol.UsageMonth, now int64) protocol.ServerMonth {
 	}
 	x.In, x.Out = busiest(x.In), busiest(x.Out)
 	return x
-}
-
-// dayOf is which day of a month a quarter-hour is in, from 0.
-func dayOf(m protocol.UsageMonth, q int64) int {
-	if len(m.Days) == 0 {
-		return int((q - m.From) / 96)
-	}
-	n, exact := slices.BinarySearch(m.Days, q)
-	if !exact {
-		n--
-	}
-	return n
 }
 
 // quarter is the sum of all ports in one quarter-hour; each is added to its total.

@@ -56,10 +56,10 @@ func (c *Carried) Count(p *Piece, zone uint64, at int64, gap bool) {
 	days, topIn, topOut := c.days(), unpackTop(c.TopIn), unpackTop(c.TopOut)
 	for _, q := range p.Quarters {
 		c.In, c.Out = c.In+q.In, c.Out+q.Out
-		for len(days) <= p.day(q.Quarter) {
+		for len(days) <= p.Month.DayOf(q.Quarter) {
 			days = append(days, protocol.Traffic{})
 		}
-		d := &days[p.day(q.Quarter)]
+		d := &days[p.Month.DayOf(q.Quarter)]
 		d.In, d.Out = d.In+q.In, d.Out+q.Out
 		switch {
 		case c.Now == nil:
@@ -76,18 +76,6 @@ func (c *Carried) Count(p *Piece, zone uint64, at int64, gap bool) {
 	c.Zone, c.At, c.Gap = zone, max(c.At, min(at, p.Month.To*900)), c.Gap || gap
 	c.setDays(days)
 	c.TopIn, c.TopOut = packTop(topIn), packTop(topOut)
-}
-
-// day is the place of a quarter-hour among the days of the month.
-func (p *Piece) day(q int64) int {
-	if len(p.Month.Days) == 0 {
-		return int((q - p.Month.From) / 96)
-	}
-	n, exact := slices.BinarySearch(p.Month.Days, q)
-	if !exact {
-		n--
-	}
-	return max(0, n)
 }
 
 // among puts a figure among the largest.
