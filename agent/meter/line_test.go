@@ -124,5 +124,6 @@ func BenchmarkLines(b *testing.B) {
 		if x := s.batch(tailPiece(log.Bytes()), c, func(string, []byte) {}); x.Unknown > 0 {
 			b.Fatal(x.Unknown)
 		}
+		c.take()
 	}
 }

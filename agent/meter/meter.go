@@ -123,6 +123,7 @@ func (r *round) commit() error {
 	}
 	waiting := r.waiting
 	r.waiting = nil
+	waiting[len(waiting)-1].Counted = r.c.take() // all of them are written, or none
 	err := r.m.o.Book.Commit(waiting...)
 	for _, s := range r.m.sources {
 		if err != nil && s.queue != nil {

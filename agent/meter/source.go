@@ -20,12 +20,13 @@ type source struct {
 
 // counts are those of one piece of a log.
 type counts struct {
-	list  []book.Counted
+	list  []book.Counted    // of the pieces that go into one commit
 	at    map[string]int    // account: index in list
 	slots map[string]int    // user: the same; lines of few users follow each other
 	users map[string]string // account by name, as Look gets them
 	host  *host
 	name  []byte // room for one
+	rooms []book.Count
 }
 
 // add counts for an account.
@@ -41,9 +42,28 @@ func (c *counts) slot(account string) int {
 	if !ok {
 		i = len(c.list)
 		c.at[account] = i
-		c.list = append(c.list, book.Counted{Account: account})
+		c.list = append(c.list, book.Counted{Account: account, Counts: c.room()})
 	}
 	return i
+}
+
+// room is for the one count that most accounts have, a few hundred to an allocation.
+func (c *counts) room() []book.Count {
+	if len(c.rooms) == 0 {
+		c.rooms = make([]book.Count, 256)
+	}
+	r := c.rooms[:0:1]
+	c.rooms = c.rooms[1:]
+	return r
+}
+
+// take is what was counted; it begins anew.
+func (c *counts) take() []book.Counted {
+	list := c.list
+	clear(c.at)
+	clear(c.slots)
+	c.list = nil
+	return list
 }
 
 // count adds to what an account has; lines of one quarter-hour mostly follow each other.
@@ -109,11 +129,8 @@ func (s *source) line(line []byte, c *counts) bool {
 	return ok
 }
 
-// batch counts a piece.
+// batch counts a piece. What it counted is in c.
 func (s *source) batch(p tail.Piece, c *counts, unknown func(source string, line []byte)) book.Batch {
-	clear(c.at)
-	clear(c.slots)
-	c.list = nil
 	b := book.Batch{Source: s.name, From: p.From, To: p.To, Skipped: uint64(p.Skipped), Lost: p.Lost}
 	for lines := p.Lines; len(lines) > 0; {
 		n := bytes.IndexByte(lines, '\n')
@@ -135,6 +152,5 @@ func (s *source) batch(p tail.Piece, c *counts, unknown func(source string, line
 			unknown(s.name, []byte("mails on their way that were given up: too old, or too many"))
 		}
 	}
-	b.Counted = c.list
 	return b
 }

@@ -173,7 +173,11 @@ func (b *Book) Commit(batches ...Batch) error {
 			return fault.Conflict("the log %s was read to byte %d of its file, not to byte %d: read it from there", x.Source, s.Place.Offset, x.From.Offset)
 		}
 		c.Sources[x.Source] = s.behind(x)
-		c.Counted = append(c.Counted, x.Counted...)
+		if c.Counted == nil {
+			c.Counted = slices.Clip(x.Counted) // most commits are of one log
+		} else {
+			c.Counted = append(c.Counted, x.Counted...)
+		}
 		if len(x.Notes) > 0 {
 			c.Notes[x.Source] = c.Notes[x.Source].with(x.Notes)
 		}
