@@ -22,28 +22,34 @@ func (b between) has(mib uint64) bool { return mib >= uint64(b.from) && mib < ui
 // steps is how many writes a limit's worth of growth takes.
 const steps = 16
 
-// around is the range of figures that are told well enough by one that is stored: on the same side of the limit, and less than a step away. At the limit itself is a side of its own: a node that stops
-// growth stops there.
+// around is the range of figures that are told well enough by one that is stored: on the same side of the limit, and less than a step away.
 func around(stored uint64, limit reselling.Limit) between {
 	step := max(64, stored/4)
-	low, high := uint64(0), uint64(math.MaxUint32)
 	if !limit.None {
 		step = max(1, limit.Most/steps)
-		switch {
-		case stored < limit.Most:
-			high = limit.Most
-		case stored == limit.Most:
-			low, high = limit.Most, limit.Most+1
-		default:
-			low = limit.Most + 1
-		}
 	}
+	b := beside(stored, limit)
 	if stored > step {
-		low = max(low, stored-step)
+		b.from = max(b.from, clamp(stored-step))
 	}
-	high = min(high, stored+step)
-	return between{uint32(min(low, math.MaxUint32)), uint32(min(high, math.MaxUint32))}
+	b.to = min(b.to, clamp(stored+step))
+	return b
 }
+
+// beside is the side of the limit on which a figure is. At the limit itself is a side of its own: a node that stops growth stops there.
+func beside(mib uint64, limit reselling.Limit) between {
+	switch {
+	case limit.None:
+		return between{0, math.MaxUint32}
+	case mib < limit.Most:
+		return between{0, clamp(limit.Most)}
+	case mib == limit.Most:
+		return between{clamp(limit.Most), clamp(limit.Most + 1)}
+	}
+	return between{clamp(limit.Most + 1), math.MaxUint32}
+}
+
+func clamp(mib uint64) uint32 { return uint32(min(mib, math.MaxUint32)) }
 
 // judge looks at an account of a server that this replica has the session of.
 func (l *Ledger) judge(server, account string) {
@@ -65,11 +71,25 @@ func (l *Ledger) judge(server, account string) {
 	}
 }
 
-// judgeBytes is judge for an account of which there is news, by its id in a report. The mutex is held.
-func (n *node) judgeBytes(id []byte) {
-	g, _ := n.guards.FindBytes(id, 0)
-	if g == nil || !g.traffic.has(core.MiB(n.total(id))) || !g.space.has(n.takes(id)) {
-		n.judge(string(id))
+// judge is node.judge for an account of which there is news, unless nothing needs to be written. running is what it has in the running month by the book of the report, takes its disk space: both as just
+// merged, nil where there is nothing.
+func (in *incoming) judge(id []byte, running *core.Row, takes *core.Space) {
+	var g *guard
+	if g, in.guard = in.n.guards.FindBytes(id, in.guard); g == nil {
+		in.n.judge(string(id))
+		return
+	}
+	var traffic, space uint64
+	if in.alone && running != nil {
+		traffic = running.Traffic.Total()
+	} else {
+		traffic = in.n.total(id)
+	}
+	if takes != nil {
+		space = takes.Total()
+	}
+	if !g.traffic.has(core.MiB(traffic)) || !g.space.has(core.MiB(space)) {
+		in.n.judge(string(id))
 	}
 }
 
@@ -86,14 +106,6 @@ func (n *node) total(id []byte) (bytes uint64) {
 	return bytes
 }
 
-// takes is the disk space, in MiB. The mutex is held.
-func (n *node) takes(id []byte) uint64 {
-	if c, _ := n.space.FindBytes(id, 0); c != nil {
-		return core.MiB((*core.Space).Total(c))
-	}
-	return 0
-}
-
 // judge notes whether what is stored of an account's use is to be written anew. The mutex is held.
 func (n *node) judge(account string) {
 	account, sub, stored, ok := n.l.bought(n.l.store.Snapshot(), account)
@@ -101,20 +113,20 @@ func (n *node) judge(account string) {
 		return
 	}
 	now := n.use(account)
-	var g guard
-	enough := true
-	for name, r := range map[string]*between{plan.TrafficMiB: &g.traffic, plan.DiskMiB: &g.space} {
+	near, side, enough := guard{}, guard{}, true
+	for name, r := range map[string][2]*between{plan.TrafficMiB: {&near.traffic, &side.traffic}, plan.DiskMiB: {&near.space, &side.space}} {
 		was := stored[name] // what was never told is as if there was nothing
 		is, known := now[name]
 		limit := sub.Values.Of(name).Limit
-		*r = around(was, limit)
-		enough = enough && (!known || r.has(is))
+		*r[0], *r[1] = around(was, limit), beside(is, limit)
+		enough = enough && (!known || r[0].has(is))
 		n.crossed = n.crossed || known && over(is, limit) != over(was, limit)
 	}
 	if enough {
-		*n.guards.Cell(account) = g
+		*n.guards.Cell(account) = near
 		return
 	}
+	*n.guards.Cell(account) = side // what is written is what there is then: until that only another side is news
 	if n.uses == nil {
 		n.uses = map[string]struct{}{}
 	}

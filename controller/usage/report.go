@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"slices"
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/account"
@@ -82,7 +83,10 @@ type incoming struct {
 	knows    uint64   // the latest time zone that this replica knows
 	sheets   []*sheet // by place in the report; nil: not taken
 	next     []int    // where each is looked at next
-	space    int
+	space    int      // the same of disk space
+	guard    int      // and of guards
+	running  int      // place of the running month in the report; -1: it is not in it
+	alone    bool     // no other book has a sheet of the running month
 	accounts int
 	strange  int
 	stranger string
@@ -90,7 +94,7 @@ type incoming struct {
 
 func (n *node) begin(rep *protocol.UsageReport) (*incoming, error) {
 	c := n.l.calendar.Load()
-	in := &incoming{n: n, snap: n.l.store.Snapshot(), zone: uint32(rep.Zone), knows: c.told.Zone}
+	in := &incoming{n: n, snap: n.l.store.Snapshot(), zone: uint32(rep.Zone), knows: c.told.Zone, running: slices.Index(rep.Months, c.now)}
 	in.next = make([]int, len(rep.Months))
 	if len(rep.Months) > protocol.MaxUsageMonths {
 		return nil, fault.Invalid("the report of usage is of %d months; %d are the most", len(rep.Months), protocol.MaxUsageMonths)
@@ -108,6 +112,7 @@ func (n *node) begin(rep *protocol.UsageReport) (*incoming, error) {
 		}
 		in.sheets = append(in.sheets, s)
 	}
+	in.alone = n.books(c.now) <= 1
 	return in, nil
 }
 
@@ -123,16 +128,17 @@ func plain(book string) bool {
 
 // room reports whether a book has, or may get, a sheet of a month.
 func (n *node) room(month, book string) bool {
-	books := 0
+	return n.sheets[page{month, book}] != nil || n.books(month) < maxBooks
+}
+
+// books is how many have a sheet of a month.
+func (n *node) books(month string) (books int) {
 	for p := range n.sheets {
-		if p == (page{month, book}) {
-			return true
-		}
 		if p.month == month {
 			books++
 		}
 	}
-	return books < maxBooks
+	return books
 }
 
 // account takes one account in.
@@ -142,6 +148,7 @@ func (in *incoming) account(id []byte, u *protocol.AccountUsage) {
 	known := false
 	own := "" // the id, of an account that this node has
 	news := false
+	var running *core.Row
 	for i, s := range in.sheets {
 		t := (*core.Traffic)(&u.Months[i])
 		if s == nil || !t.Plausible() {
@@ -160,14 +167,16 @@ func (in *incoming) account(id []byte, u *protocol.AccountUsage) {
 			row = s.Cell(own)
 			in.next[i]++
 		}
+		if i == in.running {
+			running = row
+		}
 		if row.Raise(&core.Row{Traffic: *t, Zone: in.zone}) {
 			s.dirty, news = true, true
 		}
 	}
-	space := core.Space(u.Stored)
-	if space.At != 0 && space.Plausible() {
-		var cell *core.Space
-		cell, in.space = n.space.FindBytes(id, in.space)
+	var cell *core.Space
+	cell, in.space = n.space.FindBytes(id, in.space)
+	if space := core.Space(u.Stored); space.At != 0 && space.Plausible() {
 		if cell == nil {
 			if own, known = in.known(id, own, known); !known {
 				in.refuse(id)
@@ -186,7 +195,7 @@ func (in *incoming) account(id []byte, u *protocol.AccountUsage) {
 		}
 	}
 	if news {
-		n.judgeBytes(id)
+		in.judge(id, running, cell)
 	}
 }
 

@@ -301,6 +301,11 @@ func (n *node) written(b *batch, judged, stored error) {
 			n.uses[account], n.urgent = struct{}{}, true
 		}
 	}
+	if judged == nil && n.holder != nil {
+		for account := range b.uses { // what came meanwhile was not held against what is stored now
+			n.judge(account)
+		}
+	}
 	if stored != nil {
 		for _, s := range b.sheets {
 			s.dirty = true
