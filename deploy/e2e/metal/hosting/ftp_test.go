@@ -79,6 +79,7 @@ func upload(t *testing.T, s system, device string) {
 	c.put(t, "htdocs/second", 2, true)
 	set(anna, 16)
 	c.put(t, "htdocs/large.zip", 9, true) // in the same session
+	c.stored(t, layout, limits, anna, device)
 	set(anna, 0)
 	c = login(t, "anna", "secret")
 	c.put(t, "htdocs/zero", 1, false)
