@@ -162,11 +162,12 @@ func (r *UsageReport) Each(f func(account []byte, u *AccountUsage)) error {
 	}
 	d := usage{b: r.Accounts}
 	var u AccountUsage
-	for len(d.b) > 0 {
+	for d.more() {
+		start := d.at
 		account := d.id()
 		d.account(&u, len(r.Months))
 		if d.bad {
-			return fault.Invalid("the report of usage cannot be read at byte %d", len(r.Accounts)-len(d.b))
+			return fault.Invalid("the report of usage cannot be read at the account of byte %d", start)
 		}
 		f(account, &u)
 	}
@@ -193,32 +194,43 @@ func tag(name string) string {
 	return name[:min(len(name), maxUsageID)]
 }
 
-// usage reads what AppendUsage wrote.
+// usage reads what AppendUsage wrote. It counts its place and does not cut the bytes: a pointer that is written a thousand times for a report is work for the collector.
 type usage struct {
 	b   []byte
+	at  int
 	bad bool
 }
 
+// more reports whether something is left.
+func (d *usage) more() bool { return d.at < len(d.b) }
+
 func (d *usage) id() []byte {
-	n := int(d.b[0])
-	if n == 0 || n > maxUsageID || n >= len(d.b) {
-		d.bad = true
+	n := int(d.b[d.at])
+	from := d.at + 1
+	if n == 0 || n > maxUsageID || from+n >= len(d.b) {
+		d.fail()
 		return nil
 	}
-	id := d.b[1 : 1+n]
-	d.b = d.b[1+n:]
-	return id
+	d.at = from + n
+	return d.b[from:d.at]
 }
 
 func (d *usage) number() uint64 {
-	v, n := binary.Uvarint(d.b)
+	if d.at < len(d.b) && d.b[d.at] < 0x80 {
+		d.at++
+		return uint64(d.b[d.at-1])
+	}
+	v, n := binary.Uvarint(d.b[d.at:])
 	if n <= 0 {
-		d.bad, d.b = true, nil
+		d.fail()
 		return 0
 	}
-	d.b = d.b[n:]
+	d.at += n
 	return v
 }
+
+// fail ends the reading.
+func (d *usage) fail() { d.bad, d.at = true, len(d.b) }
 
 func (d *usage) account(u *AccountUsage, months int) {
 	*u = AccountUsage{}

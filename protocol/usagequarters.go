@@ -67,7 +67,8 @@ func (a *UsageAnswer) Each(f func(QuarterUsage)) error {
 		return fault.Invalid("the answer has %d bytes; %d are the most", len(a.Quarters), maxQuarterBytes)
 	}
 	d := usage{b: a.Quarters}
-	for q := (QuarterUsage{}); len(d.b) > 0; {
+	for q := (QuarterUsage{}); d.more(); {
+		start := d.at
 		step := d.number()
 		had := d.number()
 		q.Quarter += int64(step)
@@ -78,7 +79,7 @@ func (a *UsageAnswer) Each(f func(QuarterUsage)) error {
 			}
 		}
 		if d.bad || had>>UsageClasses != 0 || step == 0 || step > 1<<40 || q.Quarter > 1<<40 {
-			return fault.Invalid("the answer cannot be read at byte %d", len(a.Quarters)-len(d.b))
+			return fault.Invalid("the answer cannot be read at the quarter-hour of byte %d", start)
 		}
 		f(q)
 	}

@@ -41,6 +41,12 @@ var roles = map[string]func(args []string) (ready any, ask func(words []string) 
 	"restart-remote":  restartRemote,
 	"erase":           eraseChild,
 
+	"usage-steelyard": serveUsage,
+	"usage-tls":       serveBare,
+	"usage-json":      serveJSON,
+	"usage-clients":   reportUsage,
+	"usage-heap":      fillHeap,
+
 	"meter":            serveMeter,
 	"series-steelyard": serveSeries,
 	"series-golang":    serveGolang,

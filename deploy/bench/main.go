@@ -31,6 +31,7 @@ type goal struct {
 var goals = []goal{
 	{"G1", "bytes per idle agent", measureIdle},
 	{"G2", "liveness", measureLiveness},
+	{"G4", "reports of usage", measureReports},
 	{"G5", "match latency", measureMatch},
 	{"G6", "allocations per second", measureAllocations},
 	{"G8", "restart", measureRestart},

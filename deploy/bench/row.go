@@ -52,6 +52,13 @@ func (r Row) oursAtMost(bound float64) Row {
 	return r
 }
 
+// oursAtLeast is oursAtMost for what should be large.
+func (r Row) oursAtLeast(bound float64) Row {
+	r.Target, r.Met = "ours ≥ "+text(bound), r.Ours >= bound
+	r.Ours = round(r.Ours)
+	return r
+}
+
 func text(f float64) string { return strconv.FormatFloat(round(f), 'g', -1, 64) }
 
 func orDash(f *float64) string {

@@ -224,7 +224,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// smallFrame is what most frames fit into, and what is kept for reading them.
+// smallFrame is what most frames fit into. What is kept for reading them grows with those that do not, up to keep.
 const smallFrame = 4 << 10
 
 var frames = sync.Pool{New: func() any {
@@ -246,6 +246,9 @@ func (c *Conn) body(n int) ([]byte, error) {
 		}
 		got = upto
 		buf = append(buf, make([]byte, min(n, 2*len(buf))-len(buf))...)
+		if cap(buf) <= keep {
+			*c.frame = buf
+		}
 	}
 }
 
