@@ -50,9 +50,9 @@ func (a *API) overview(c *call, s *usageSheet) (reply, error) {
 	defer func() { <-a.looks }()
 	o := usage.Look(q.all(reader), q.ask)
 	if q.csv {
-		return s.sheetOf(c, q, &o)
+		return s.sheetOf(c, q, reader.Zone(), &o)
 	}
-	page := overviewPage{month: q.ask.Month, months: reader.Months(), narrow: q.narrow}
+	page := overviewPage{month: q.ask.Month, zone: reader.Zone(), months: reader.Months(), narrow: q.narrow}
 	if o.More {
 		page.next = q.cursorAfter(o.Rows[len(o.Rows)-1])
 		c.w.Header().Set("Link", "<"+nextURL(c.r.URL, page.next)+`>; rel="next"`)
@@ -103,7 +103,7 @@ func (a *API) accountUsage(c *call) (reply, error) {
 	if !ok || !seenAccount(scope, &f) {
 		return reply{}, fault.NotFound("account %q does not exist", clip(c.id()))
 	}
-	v := accountUsageOf(&f, scope.Field != "")
+	v := accountUsageOf(&f, reader.Zone(), scope.Field != "")
 	return reply{body: render(&v)}, nil
 }
 
@@ -118,7 +118,7 @@ func (a *API) serverUsage(c *call) (reply, error) {
 	}
 	m := r.value.(*machine)
 	f, _ := reader.Server(r.id)
-	v := serverUsageOf(r.id, m.server.Name, &f)
+	v := serverUsageOf(r.id, m.server.Name, reader.Zone(), &f)
 	if c.narrowed("servers") {
 		v = v.since(m.server.Claim.Since)
 	} else if c.may(access.AccountRead) {

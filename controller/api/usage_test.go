@@ -29,6 +29,7 @@ type figures struct {
 const thisMonth, lastMonth = "2026-11", "2026-10"
 
 func (r *figures) Now() string      { return thisMonth }
+func (r *figures) Zone() string     { return "Europe/Berlin" }
 func (r *figures) Months() []string { return []string{thisMonth, lastMonth} }
 
 func (r *figures) Account(id string) (usage.Figures, bool) {

@@ -38,7 +38,7 @@ var trafficAsk = usageSheet{
 	render: renderTraffic,
 	head: []string{
 		"month", "account", "domain", "user", "reseller", "customer", "server", "gone_at",
-		"www_bytes", "ftp_bytes", "mail_bytes", "total_bytes", "in_bytes", "out_bytes", "traffic_mib", "over_limit", "counted_until", "gap",
+		"www_bytes", "ftp_bytes", "mail_bytes", "total_bytes", "in_bytes", "out_bytes", "traffic_mib", "over_limit", "counted_until", "gap", "time_zone",
 	},
 	line: trafficLine,
 	sums: func(s *usage.Sum, month string) []string {
@@ -48,7 +48,7 @@ var trafficAsk = usageSheet{
 }
 
 // sheetOf answers an overview as comma-separated values (RFC 4180), the last line being the sums. What is not known is an empty cell.
-func (s *usageSheet) sheetOf(c *call, q *usageQuery, o *usage.Overview) (reply, error) {
+func (s *usageSheet) sheetOf(c *call, q *usageQuery, zone string, o *usage.Overview) (reply, error) {
 	name := "usage-" + s.name + ".csv"
 	if s.months {
 		name = "usage-" + s.name + "-" + q.ask.Month + ".csv"
@@ -65,13 +65,21 @@ func (s *usageSheet) sheetOf(c *call, q *usageQuery, o *usage.Overview) (reply, 
 			if i%512 == 0 {
 				_ = control.SetWriteDeadline(time.Now().Add(answerTime)) // refused by writers that have no connection
 			}
-			if w.Write(s.line(f, q.ask.Month, q.narrow)) != nil {
+			if w.Write(s.zoned(s.line(f, q.ask.Month, q.narrow), zone)) != nil {
 				return // the client is gone
 			}
 		}
-		_ = w.Write(s.sums(&o.Sum, q.ask.Month))
+		_ = w.Write(s.zoned(s.sums(&o.Sum, q.ask.Month), zone))
 		w.Flush()
 	}}, nil
+}
+
+// zoned ends a line of a sheet of months with the zone by which they begin.
+func (s *usageSheet) zoned(line []string, zone string) []string {
+	if s.months {
+		return append(line, zone)
+	}
+	return line
 }
 
 func storageLine(f *usage.Figures, _ string, narrow bool) []string {

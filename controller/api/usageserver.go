@@ -16,6 +16,7 @@ type (
 		Out      uint64        `json:"out_bytes" doc:"Sent by the server since it is counted."`
 		Since    time.Time     `json:"since,omitzero" doc:"Since when it is counted."`
 		At       time.Time     `json:"at,omitzero" doc:"Until when it was counted (U6)."`
+		Zone     string        `json:"time_zone" doc:"By which months begin now (U7)."`
 		Months   []ServerMonth `json:"months" doc:"Newest first."`
 		Accounts *HostedUse    `json:"accounts,omitempty" doc:"What the accounts on it use; for the provider's people."`
 	}
@@ -46,8 +47,8 @@ type (
 	}
 )
 
-func serverUsageOf(id, name string, f *usage.ServerFigures) ServerUsage {
-	v := ServerUsage{ID: id, Name: name, Source: f.Source, In: f.In, Out: f.Out, Since: f.Since, At: f.At}
+func serverUsageOf(id, name, zone string, f *usage.ServerFigures) ServerUsage {
+	v := ServerUsage{ID: id, Name: name, Zone: zone, Source: f.Source, In: f.In, Out: f.Out, Since: f.Since, At: f.At}
 	for i := range f.Months {
 		m := &f.Months[i]
 		one := ServerMonth{Month: m.Month, Source: m.Source, In: m.In, Out: m.Out, Total: m.In + m.Out, P95In: m.P95In, P95Out: m.P95Out, At: m.At, Gap: m.Gap, Days: []ServerDay{}}
@@ -61,7 +62,7 @@ func serverUsageOf(id, name string, f *usage.ServerFigures) ServerUsage {
 
 // since is what the reseller sees who has the server from then on: nothing that somebody else transferred. The month in which he got it is told only where it is wholly his, in whatever zone.
 func (v ServerUsage) since(t time.Time) ServerUsage {
-	out := ServerUsage{ID: v.ID, Name: v.Name, Months: []ServerMonth{}}
+	out := ServerUsage{ID: v.ID, Name: v.Name, Zone: v.Zone, Months: []ServerMonth{}}
 	if !v.Since.Before(t) {
 		out = v
 		out.Months = []ServerMonth{}

@@ -56,6 +56,7 @@ type (
 	// TrafficOverview is what accounts transferred in a month.
 	TrafficOverview struct {
 		Month  string       `json:"month"`
+		Zone   string       `json:"time_zone" doc:"By which months begin now (U7)."`
 		Months []string     `json:"months" doc:"Those of which there are figures, newest first."`
 		Items  []TrafficUse `json:"items"`
 		Sum    TrafficSum   `json:"sum" doc:"Of all accounts that fit."`
@@ -96,6 +97,7 @@ type (
 		UsedBy
 		GoneAt  time.Time      `json:"gone_at,omitzero" doc:"When it was deleted."`
 		Storage *Storage       `json:"storage,omitempty" doc:"None of one that was deleted."`
+		Zone    string         `json:"time_zone" doc:"By which months begin now (U7)."`
 		Months  []AccountMonth `json:"months" doc:"Newest first."`
 	}
 	// AccountMonth is one month of it.
@@ -115,6 +117,7 @@ type (
 // overviewPage is what an answer has beside the figures.
 type overviewPage struct {
 	month  string
+	zone   string
 	months []string
 	next   string
 	narrow bool
@@ -162,7 +165,7 @@ func storageSum(s *usage.Sum) StorageSum {
 }
 
 func renderTraffic(o *usage.Overview, p overviewPage) []byte {
-	v := TrafficOverview{Month: p.month, Months: p.months, Sum: trafficSum(&o.Sum), Next: p.next, Total: o.Sum.Accounts}
+	v := TrafficOverview{Month: p.month, Zone: p.zone, Months: p.months, Sum: trafficSum(&o.Sum), Next: p.next, Total: o.Sum.Accounts}
 	for _, f := range o.Rows {
 		m := f.In(p.month)
 		v.Items = append(v.Items, TrafficUse{usedBy(f, p.narrow), f.GoneAt, trafficView(&m)})
@@ -175,8 +178,8 @@ func trafficSum(s *usage.Sum) TrafficSum {
 }
 
 // accountUsageOf is all of one account.
-func accountUsageOf(f *usage.Figures, narrow bool) AccountUsage {
-	v := AccountUsage{UsedBy: usedBy(f, narrow), GoneAt: f.GoneAt}
+func accountUsageOf(f *usage.Figures, zone string, narrow bool) AccountUsage {
+	v := AccountUsage{Zone: zone, UsedBy: usedBy(f, narrow), GoneAt: f.GoneAt}
 	if f.GoneAt.IsZero() {
 		s := storageView(&f.Storage)
 		v.Storage = &s

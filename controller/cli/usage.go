@@ -144,8 +144,16 @@ func storageState(a record) (state string, over bool) {
 	return stateOf(a, "measured.total_bytes", "disk_mib")
 }
 
+// zoneOf says by which time zone months begin.
+func zoneOf(r record) string {
+	if zone := r.text("time_zone"); zone != "" {
+		return " (" + clean(zone) + ")"
+	}
+	return ""
+}
+
 func (p *program) printTraffic(r record) {
-	fmt.Fprintf(p.err, "traffic in %s\n", clean(r.text("month")))
+	fmt.Fprintf(p.err, "traffic in %s%s\n", clean(r.text("month")), zoneOf(r))
 	f := figures{header: []string{"ACCOUNT", "WWW", "FTP", "MAIL", "TOTAL", "LIMIT", "COUNTED UNTIL", "STATE"}, left: 1}
 	for _, a := range r.list("items") {
 		state, over := stateOf(a, "total_bytes", "traffic_mib")
@@ -289,6 +297,7 @@ func (p *program) printAccountUsage(r record) {
 		p.figures(&f)
 		fmt.Fprintln(p.out)
 	}
+	fmt.Fprintf(p.err, "traffic by month%s\n", zoneOf(r))
 	f := figures{header: []string{"MONTH", "WWW", "FTP", "MAIL", "TOTAL", "RECEIVED", "SENT", "LIMIT", "COUNTED UNTIL", "STATE"}, left: 1}
 	for _, m := range r.list("months") {
 		state, over := stateOf(m, "total_bytes", "traffic_mib")

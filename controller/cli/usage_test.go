@@ -32,6 +32,7 @@ func (u used) Each(string) iter.Seq[*core.Figures] {
 func (u used) On(_, month string) iter.Seq[*core.Figures] { return u.Each(month) }
 func (u used) Account(id string) (core.Figures, bool)     { return u.one(id, "big.example", 3<<20), true }
 func (used) Months() []string                             { return []string{"2026-11", "2026-10"} }
+func (used) Zone() string                                 { return "Europe/Berlin" }
 func (used) Now() string                                  { return "2026-11" }
 func (used) Server(string) (core.ServerFigures, bool) {
 	return core.ServerFigures{Source: core.SourceAgent, In: 2 << 30, Out: 1 << 30, Since: clock, At: clock, Months: []core.ServerMonth{
@@ -73,7 +74,7 @@ func TestC20_MoreThanTheLimitIsMarkedAndSaid(t *testing.T) {
 	}
 }
 
-const trafficAnswer = `{"month":"2026-10","months":["2026-11","2026-10"],"items":[
+const trafficAnswer = `{"month":"2026-10","time_zone":"Europe/Berlin","months":["2026-11","2026-10"],"items":[
  {"account":"acc-1","domain":"a.example","user":"a","gone_at":"2026-10-05T00:00:00Z","www_bytes":5,"ftp_bytes":1048576,"mail_bytes":0,"total_bytes":1048581,"in_bytes":1,"out_bytes":2,"traffic_mib":1,"over_limit":true,"counted_until":"2026-11-22T11:59:00Z","gap":true},
  {"account":"acc-2","domain":"b.example","user":"b","www_bytes":0,"ftp_bytes":0,"mail_bytes":0,"total_bytes":0,"in_bytes":0,"out_bytes":0,"traffic_mib":10,"over_limit":false}],
  "sum":{"accounts":2,"over_limit":1,"www_bytes":5,"ftp_bytes":1048576,"mail_bytes":0,"total_bytes":1048581,"in_bytes":1,"out_bytes":2},"next":"abc","total":7}`
@@ -84,7 +85,7 @@ func TestC21_TrafficTellsGapsAndWhatIsGone(t *testing.T) {
 		"a.example\t5 B\t1 MiB\t0 B\t1 MiB\t1 MiB\t1 min ago\t! over limit, 100 %, deleted 2026-10-05: acc-1, ~ gap: logs were lost, perhaps more",
 		"b.example\t0 B\t0 B\t0 B\t0 B\t10 MiB\t-\t0 %, ? not counted yet",
 		"sum of 2 accounts\t5 B\t1 MiB\t0 B\t1 MiB\t\t\t! 1 over limit", "",
-	}, "\n"), "traffic in 2026-10\n2 of 7 shown; --all shows the rest, --cursor abc the next page\n")
+	}, "\n"), "traffic in 2026-10 (Europe/Berlin)\n2 of 7 shown; --all shows the rest, --cursor abc the next page\n")
 }
 
 // TestC20_ColourAddsNothing: with colours the same words are printed, and only what is over its limit is red.

@@ -55,6 +55,7 @@ func (p *program) printServerUsage(r record) {
 		fmt.Fprintf(p.err, "since %s: %s received, %s sent, counted by the %s until %s\n", clean(r.text("since")), clean(r.text("in_bytes")), clean(r.text("out_bytes")), clean(r.text("source")), clean(p.age(r, "at")))
 	}
 	if len(r.list("months")) > 0 {
+		fmt.Fprintf(p.err, "by month%s\n", zoneOf(r))
 		f := figures{header: []string{"MONTH", "SOURCE", "RECEIVED", "SENT", "TOTAL", "95 % IN", "95 % OUT", "COUNTED UNTIL", "STATE"}, left: 2}
 		for _, m := range r.list("months") {
 			line := append([]string{m.text("month"), m.text("source")}, bytesOf(m, "in_bytes", "out_bytes", "total_bytes")...)

@@ -17,6 +17,9 @@ var _ core.Reader = (*Ledger)(nil)
 // Now implements core.Reader.
 func (l *Ledger) Now() string { return l.calendar.Load().now }
 
+// Zone implements core.Reader.
+func (l *Ledger) Zone() string { return l.calendar.Load().zone.String() }
+
 // Months implements core.Reader.
 func (l *Ledger) Months() []string {
 	now := l.Now()

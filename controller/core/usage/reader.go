@@ -18,6 +18,8 @@ type Reader interface {
 	Months() []string
 	// Now is the name of the running month.
 	Now() string
+	// Zone is the time zone by which months begin now (rule U7), by its name in the IANA database.
+	Zone() string
 	// Server is what a server's interfaces transferred. false: nothing was ever heard.
 	Server(id string) (ServerFigures, bool)
 }
