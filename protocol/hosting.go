@@ -38,6 +38,8 @@ type HostedAccount struct {
 	Password string  `json:"password,omitempty"` // of system and FTP: sha512-crypt, as crypt(5) has it; "" nobody logs in
 	Shell    string  `json:"shell,omitempty"`    // one of Shells
 	DiskMiB  *uint64 `json:"disk_mib,omitempty"` // that the user's own files may take
+	// WatchMiB is where DiskMiB is none: a limit at which the node stops nothing and the controller may act, so that the node tells soon when it is passed (rule P18).
+	WatchMiB *uint64 `json:"watch_mib,omitempty"`
 
 	Domain     string          `json:"domain,omitempty"` // www.Domain belongs to it too
 	PHP        bool            `json:"php,omitempty"`

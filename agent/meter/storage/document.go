@@ -9,8 +9,10 @@ import (
 // Of is what there is to measure of an account. Mail of a mailbox that is named no more is kept, so all names of the account are looked for.
 func Of(d *protocol.HostedAccount) Account {
 	a := Account{ID: d.ID, User: d.User, Limit: NoLimit}
-	if d.DiskMiB != nil && *d.DiskMiB < NoLimit>>20 {
-		a.Limit = *d.DiskMiB << 20
+	for _, mib := range []*uint64{d.WatchMiB, d.DiskMiB} {
+		if mib != nil && *mib < NoLimit>>20 {
+			a.Limit = *mib << 20
+		}
 	}
 	seen := map[string]bool{"": true}
 	add := func(domain string) {

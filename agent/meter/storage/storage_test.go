@@ -287,6 +287,9 @@ func TestC20_AllNamesOfAnAccountAreLookedForInTheMail(t *testing.T) {
 	if a.Limit != 3<<20 || strings.Join(a.Domains, " ") != "a.example s.a.example b.example c.example" {
 		t.Errorf("%+v", a)
 	}
+	if got := Of(&protocol.HostedAccount{WatchMiB: &mib}).Limit; got != 3<<20 {
+		t.Errorf("a limit that is only watched is %d", got)
+	}
 	if Of(&protocol.HostedAccount{}).Limit != NoLimit {
 		t.Error("no limit is one")
 	}

@@ -212,6 +212,12 @@ func TestX12_ALimitOfZeroIsNotNoLimitInTheDocument(t *testing.T) {
 	if got := Document(&a, sub(plan.Values{plan.DiskMiB: plan.Number(5), plan.Overuse: plan.Chosen(plan.NotSuspend)})).DiskMiB; got != nil {
 		t.Errorf("growth goes on by the policy, and the node keeps %d MiB", *got)
 	}
+	for policy, watched := range map[string]bool{plan.Block: false, plan.Notify: false, plan.Normal: true, plan.NotSuspend: true, plan.NotSuspendNotify: true} {
+		d := Document(&a, sub(plan.Values{plan.DiskMiB: plan.Number(5), plan.Overuse: plan.Chosen(policy)}))
+		if (d.WatchMiB != nil) != watched || (d.DiskMiB != nil) == watched {
+			t.Errorf("%s: the node keeps %v and watches %v", policy, d.DiskMiB, d.WatchMiB)
+		}
+	}
 	a.Databases = []string{"example_a", "example_b"}
 	if d := Document(&a, roomy(1)); !d.DatabasesShrink || Document(&a, roomy(2)).DatabasesShrink {
 		t.Error("databases shrink when there are strictly more than the limit")

@@ -20,8 +20,10 @@ func Document(a *Account, s *subscription.Subscription) protocol.HostedAccount {
 		MailboxesGone: sorted(a.Removing.Mailboxes), DatabasesGone: sorted(a.Removing.Databases),
 		DatabasesShrink: !s.Values.Of(plan.Databases).Limit.Allows(uint64(len(a.Databases))),
 	}
-	if plan.Stops(s.Values.Of(plan.Overuse).Choice) {
-		doc.DiskMiB = most(s.Values.Of(plan.DiskMiB).Limit)
+	if limit := most(s.Values.Of(plan.DiskMiB).Limit); plan.Stops(s.Values.Of(plan.Overuse).Choice) {
+		doc.DiskMiB = limit
+	} else {
+		doc.WatchMiB = limit
 	}
 	for _, f := range a.Forwards {
 		if !f.Leaving {
