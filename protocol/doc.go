@@ -85,7 +85,7 @@
 //	controller  Pong Want Command Cancel Ack Renewed Console HostedSet HostedAck UsageMonths UsageAck UsageAsk Goodbye
 //
 // An agent may send 20 messages a second and 400 at once, of which a Report or a Result counts as 40, a HostedHave or a
-// HostedReport as 10, a UsageReport, a ServerUsage or a UsageAnswer as 4; more ends the session.
+// HostedReport as 10, a UsageReport, a ServerUsage or a UsageAnswer that nobody waits for as 4, one that was asked for as nothing; more ends the session.
 //
 // After a session, or a failed attempt, the agent waits a random time between zero and a bound: first
 // [Welcome].BackoffMaxSecs (one second before any Welcome), doubled with every failure, at most

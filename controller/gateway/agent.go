@@ -121,6 +121,7 @@ func (a *agent) end(err error) {
 	g.opt.Presence.Remove(a.server, a.since)
 	if a.meters {
 		g.opt.Usage.Left(a.server, a)
+		g.questions.left(a)
 	}
 	var left *session.Left
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &left) {
@@ -160,7 +161,10 @@ var handlers = [...]func(*agent, session.Message) error{
 
 	protocol.KindUsageReport: (*agent).onUsageReport,
 	protocol.KindServerUsage: (*agent).onServerUsage,
+	protocol.KindUsageAnswer: (*agent).onUsageAnswer,
 }
+
+var errFlood = session.Bad(session.ReasonFlood, "more messages than an agent should send; the session is closed to protect the others")
 
 func (a *agent) handle(m session.Message) error {
 	cost := float32(1)
@@ -169,11 +173,13 @@ func (a *agent) handle(m session.Message) error {
 		cost = reportCost
 	case protocol.KindHostedHave, protocol.KindHostedReport:
 		cost = hostedCost
-	case protocol.KindUsageReport, protocol.KindServerUsage, protocol.KindUsageAnswer:
+	case protocol.KindUsageReport, protocol.KindServerUsage:
 		cost = usageCost
+	case protocol.KindUsageAnswer:
+		cost = 0 // paid where nobody waits for it
 	}
 	if !a.allowed.take(time.Now(), cost) {
-		return session.Bad(session.ReasonFlood, "more messages than an agent should send; the session is closed to protect the others")
+		return errFlood
 	}
 	if int(m.Kind) >= len(handlers) || handlers[m.Kind] == nil {
 		return session.Bad(session.ReasonOutOfOrder, "a message of kind %d may not come from an agent in a session", m.Kind)

@@ -19,6 +19,8 @@
 //     instance, or a boot id that comes back after another one took its place (boot ids never come back), is a
 //     second machine with the same identity: both sessions end and the intake hears of it (rule X1).
 //   - Bad input ends that session with a Goodbye and one count of its reason, and nothing else.
+//   - A question ([Gateway.Quarters]) ends with its answer, the end of the session, its caller's or its own time, whichever is first. At most 8 wait for one agent and 64 in all. An answer reaches
+//     the one who asked that session for it and nobody else; others are counted and paid for like any message.
 //   - Run returns only after every goroutine that it started has ended.
 //
 // # Admission

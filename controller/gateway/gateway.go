@@ -36,7 +36,8 @@ type Gateway struct {
 	enrols *hosts
 	told   *paced // conflicts that the intake heard of lately
 
-	consoles consoles
+	consoles  consoles
+	questions questions
 
 	mu      sync.Mutex
 	work    sync.WaitGroup

@@ -43,6 +43,7 @@ type Stats struct {
 	Commands   uint64 // sent
 	Results    uint64 // accepted
 	Unaccepted uint64 // reports and results that the intake could not take
+	Stray      uint64 // answers that nobody waited for
 	BulkBytes  uint64
 	BytesIn    uint64 // on control sessions, without TLS
 	BytesOut   uint64
@@ -52,7 +53,7 @@ type Stats struct {
 
 type counters struct {
 	handshakes, resumed, enrolled, lost, replaced, reports atomic.Uint64
-	samples, commands, results, unaccepted, bulk           atomic.Uint64
+	samples, commands, results, unaccepted, stray, bulk    atomic.Uint64
 	traffic                                                session.Traffic
 	refused, bad                                           tally
 }
@@ -89,7 +90,7 @@ func (g *Gateway) Stats() Stats {
 	return Stats{
 		Sessions: g.table.len(), Handshakes: c.handshakes.Load(), Resumed: c.resumed.Load(), Enrolled: c.enrolled.Load(),
 		Lost: c.lost.Load(), Replaced: c.replaced.Load(), Reports: c.reports.Load(), Samples: c.samples.Load(),
-		Commands: c.commands.Load(), Results: c.results.Load(), Unaccepted: c.unaccepted.Load(), BulkBytes: c.bulk.Load(),
+		Commands: c.commands.Load(), Results: c.results.Load(), Unaccepted: c.unaccepted.Load(), Stray: c.stray.Load(), BulkBytes: c.bulk.Load(),
 		BytesIn: c.traffic.In.Load(), BytesOut: c.traffic.Out.Load(), Refused: c.refused.snapshot(), BadFrames: c.bad.snapshot(),
 	}
 }
