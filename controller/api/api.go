@@ -48,7 +48,9 @@ type Options struct {
 	JoinToken func(id, secret string) string // the text that a person hands to a new machine
 	Consoles  Consoles                       // shells on machines
 	Usage     usage.Reader                   // what accounts and servers used
-	Roots     *x509.CertPool                 // whom the certificate of the provider must come from; nil is the system's list
+	// Quarters asks the node of an account for its quarter-hours in [from, to), counted since 1970; nil: nobody is asked.
+	Quarters func(ctx context.Context, server, account string, from, to int64) ([]protocol.QuarterUsage, error)
+	Roots    *x509.CertPool // whom the certificate of the provider must come from; nil is the system's list
 
 	PerSecond float64 // requests per second of one token; 0 is 200
 	Burst     int     // at once; 0 is 1,000

@@ -22,6 +22,7 @@ var examples = map[string]string{
 	"GET /v1/accounts/{id}":                     ``,
 	"GET /v1/accounts/{id}/removal":             ``,
 	"GET /v1/accounts/{id}/usage":               ``,
+	"GET /v1/accounts/{id}/usage/quarter-hours": ``,
 	"GET /v1/servers/{id}/usage":                ``,
 	"GET /v1/usage/storage":                     ``,
 	"GET /v1/usage/traffic":                     ``,

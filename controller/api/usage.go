@@ -25,6 +25,7 @@ func (a *API) registerUsage() {
 	}, func(c *call) (reply, error) { return a.overview(c, &trafficAsk) })
 	without(a, "GET /v1/accounts/{id}/usage", about{summary: "What one account uses and used: storage, and traffic by month, the newest first (C20, C21)", tag: "accounts", answer: AccountUsage{}, detail: "Also of one that was deleted."}, a.accountUsage)
 	without(a, "GET /v1/servers/{id}/usage", about{summary: "What one server transferred, by month, the newest first (U5)", tag: "servers", answer: ServerUsage{}}, a.serverUsage)
+	a.registerQuarterHours()
 }
 
 // reader is who knows the figures.

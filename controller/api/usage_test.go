@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"iter"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/steelyard/steelyard/controller/core/access"
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	"github.com/steelyard/steelyard/controller/core/usage"
 	"github.com/steelyard/steelyard/controller/store"
@@ -383,4 +385,67 @@ func TestU5_UsageOfAServer(t *testing.T) {
 	if none.Source != "" || none.Months == nil || len(none.Months) != 0 {
 		t.Errorf("one that was never counted: %+v", none)
 	}
+}
+
+// TestU2_QuarterHoursOfAnAccountComeFromItsNode: to who sees the account, with the borders that the month has in the zone, and summed up.
+func TestU2_QuarterHoursOfAnAccountComeFromItsNode(t *testing.T) {
+	h, r := usageHouse(t)
+	r.all[1].Server = "srv-1" // mine
+	id := r.all[1].Account
+	var asked []int64
+	shells := new(consoles)
+	h.api.opt.Consoles = shells
+	h.api.opt.Quarters = func(_ context.Context, server, account string, from, to int64) (list []protocol.QuarterUsage, err error) {
+		if server != "srv-1" || account != id {
+			t.Errorf("asked %s for %s", server, account)
+		}
+		asked = []int64{from, to}
+		for i := range int64(3) {
+			q := protocol.QuarterUsage{Quarter: from + 5*i}
+			q.Traffic[protocol.UsageWWW] = protocol.Traffic{In: 1, Out: uint64(10 * (i + 1))}
+			q.Traffic[protocol.UsageMail] = protocol.Traffic{In: uint64(i)}
+			list = append(list, q)
+		}
+		return list, nil
+	}
+	path := "/v1/accounts/" + id + "/usage/quarter-hours"
+	refused := func(what string, role access.Role, query string, status int, words string) {
+		t.Helper()
+		if a := h.ask(role, "GET", path+query, ""); a.status != status || !strings.Contains(string(a.body), words) {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	refused("the agent is not there", access.RoleAdmin, "", http.StatusServiceUnavailable, "server show srv-1")
+	refused("the same, to a reseller", access.RoleReseller, "", http.StatusServiceUnavailable, "the server of this account")
+	h.change(func(tx *store.Tx) error {
+		return store.Presences.Put(tx, "srv-1", fleet.Presence{Server: "srv-1", Replica: "rep-2"})
+	})
+	refused("another replica", access.RoleAdmin, "", http.StatusMisdirectedRequest, "rep-2")
+	h.change(func(tx *store.Tx) error {
+		return store.Presences.Put(tx, "srv-1", fleet.Presence{Server: "srv-1", Replica: shells.Replica()})
+	})
+	refused("a month that nodes have no more", access.RoleAdmin, "?month=2026-08", http.StatusUnprocessableEntity, "query.month")
+	refused("a month to come", access.RoleAdmin, "?month=2026-12", http.StatusUnprocessableEntity, "2026-09, 2026-10, 2026-11")
+	refused("what is not known", access.RoleAdmin, "?day=1", http.StatusUnprocessableEntity, "query.day")
+	refused("a format", access.RoleAdmin, "?format=xml", http.StatusUnprocessableEntity, "query.format")
+
+	for _, role := range []access.Role{access.RoleAdmin, access.RoleReseller} {
+		a := h.ask(role, "GET", path+"?month=2026-10", "")
+		var v QuarterHours
+		if a.json(t, &v); a.status != http.StatusOK || len(v.Items) != 3 || v.Sum.Total != 3+60+3 || v.Sum.In != 6 || v.Sum.WWW != 63 || v.Sum.Mail != 3 || !v.Gap || v.Zone != "Europe/Berlin" {
+			t.Errorf("%s: %d %s", role, a.status, a.body)
+		}
+		if begins := time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC); !v.Items[0].Begins.Equal(begins) || asked[1]-asked[0] != (31*24+1)*4 { // the hour that October has twice
+			t.Errorf("%v, asked %v", v.Items[0].Begins, asked)
+		}
+		if (v.Server == "") != (role == access.RoleReseller) {
+			t.Errorf("%s sees the server %q", role, v.Server)
+		}
+	}
+	a := h.ask(access.RoleAdmin, "GET", path+"?month=2026-10&format=csv", "")
+	if lines := strings.Split(string(a.body), "\r\n"); len(lines) != 6 || !strings.HasPrefix(lines[1], "2026-09-30T22:00:00Z,"+id) || !strings.HasSuffix(lines[4], ",63,0,3,66,6,60") {
+		t.Errorf("%s", a.body)
+	}
+	path = "/v1/accounts/" + r.all[3].Account + "/usage/quarter-hours"
+	refused("somebody else's", access.RoleReseller, "", http.StatusNotFound, "does not exist")
 }

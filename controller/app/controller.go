@@ -153,6 +153,7 @@ func (c *Controller) build(context.Context) (err error) {
 		SigningKey: c.Authority.SigningPublicKey(),
 		Consoles:   shells{c.Gateway, c.replica},
 		Usage:      c.usage,
+		Quarters:   c.Gateway.Quarters,
 	})
 	return nil
 }

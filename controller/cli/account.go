@@ -40,7 +40,7 @@ func (p *program) accountActions() []*cobra.Command {
 	}
 	sub := field{name: "name", usage: "one label, such as shop, or the whole name", required: true}
 	return []*cobra.Command{
-		p.accountCreate(n), p.accountUsage(n), p.accountWatch(n), p.accountRemoval(n), p.accountRemove(n),
+		p.accountCreate(n), p.accountUsage(n), p.accountQuarterHours(n), p.accountWatch(n), p.accountRemoval(n), p.accountRemove(n),
 		p.deed(n, deed{use: "retry", short: "Let its node try at once what it could not do", below: "/retry", verb: "is tried again", fields: []field{reason(false)}}),
 		p.accountPassword(n, "password", "/password", "Set its password: console, system and FTP together"),
 		p.accountPassword(n, "database-password", "/database-password", "Set the password of its database user"),

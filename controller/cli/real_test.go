@@ -97,7 +97,7 @@ func newReal(t *testing.T) *real {
 	catalogue.Put(match.Server{ID: "srv-free", Configuration: hardware.Configuration{Arch: "x86_64", Sockets: 1, Cores: 8}})
 	door := api.New(api.Options{
 		Store: r.store, Intake: r.in, Logger: log, Now: time.Now, Version: "test", Images: imageStore{kept}, Catalogue: stock{catalogue},
-		Refresh: func(context.Context) error { return nil }, Usage: used{},
+		Refresh: func(context.Context) error { return nil }, Usage: used{}, Quarters: used{}.quarters,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{}, 2)

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"iter"
 	"strings"
 	"testing"
 
+	"github.com/steelyard/steelyard/controller/core/fleet"
 	"github.com/steelyard/steelyard/controller/core/reselling"
 	core "github.com/steelyard/steelyard/controller/core/usage"
+	"github.com/steelyard/steelyard/controller/store"
 	"github.com/steelyard/steelyard/protocol"
 )
 
@@ -41,11 +44,20 @@ func (used) Server(string) (core.ServerFigures, bool) {
 }
 
 // usage asks for all that was used, of the API itself.
+// quarters is what the node of the account tells.
+func (used) quarters(_ context.Context, _, _ string, from, _ int64) ([]protocol.QuarterUsage, error) {
+	q := protocol.QuarterUsage{Quarter: from + 1}
+	q.Traffic[protocol.UsageWWW] = protocol.Traffic{In: 1 << 10, Out: 5 << 20}
+	return []protocol.QuarterUsage{q}, nil
+}
+
 func (r *real) usage() {
 	r.t.Helper()
+	r.change(func(tx *store.Tx) error { return store.Presences.Put(tx, "srv-1", fleet.Presence{Server: "srv-1"}) })
+	defer r.change(func(tx *store.Tx) error { return store.Presences.Delete(tx, "srv-1") })
 	for command, words := range map[string]string{
 		"usage storage --sort -total": "big.example\t3 MiB\t0 B\t0 B\t0 B\t3 MiB\t1 MiB\t", "usage traffic --month 2026-10 --server node1": "sum of 2 accounts",
-		"usage traffic --csv": "2026-11,total,2 accounts", "account usage example.de": "2026-10", "server usage node1": "12.3 Mbit/s", "server usage node1 --month 2026-11": "2026-11-04\t2 GiB",
+		"usage traffic --csv": "2026-11,total,2 accounts", "account usage example.de": "2026-10", "account quarter-hours example.de": "2026-10-31 23:15\t1 KiB\t5 MiB\t5 MiB\twww 5 MiB", "server usage node1": "12.3 Mbit/s", "server usage node1 --month 2026-11": "2026-11-04\t2 GiB",
 	} {
 		if res := r.do("", command); !strings.Contains(res.out, words) {
 			r.t.Errorf("%s prints %q, without %q", command, res.out, words)
@@ -107,4 +119,16 @@ func TestC20_ColourAddsNothing(t *testing.T) {
 	if strings.Join(strings.Fields(bare), " ") != strings.Join(strings.Fields(plain), " ") {
 		t.Errorf("colour adds or loses words: %q", coloured)
 	}
+}
+
+func TestU2_QuarterHoursSayWhatTheyAreOf(t *testing.T) {
+	const answer = `{"account":"acc-1","domain":"a.example","month":"2026-10","time_zone":"Europe/Berlin","gap":true,"items":[
+ {"begins":"2026-10-03T22:15:00Z","www_bytes":1048576,"ftp_bytes":0,"mail_bytes":3,"total_bytes":1048579,"in_bytes":3,"out_bytes":1048576}],
+ "sum":{"www_bytes":1048576,"ftp_bytes":0,"mail_bytes":3,"total_bytes":1048579,"in_bytes":3,"out_bytes":1048576}}`
+	newFake(t).on("GET /v1/accounts/acc-06h0v8fyjjm94m4f/usage/quarter-hours", ok(answer)).
+		steelyard(t, "account", "quarter-hours", "acc-06h0v8fyjjm94m4f", "--month", "2026-10").want(t, 0, strings.Join([]string{
+		"BEGINS\tRECEIVED\tSENT\tTOTAL\tOF IT",
+		"2026-10-03 22:15\t3 B\t1 MiB\t1 MiB\twww 1 MiB, mail 3 B",
+		"sum of 2026-10\t3 B\t1 MiB\t1 MiB\twww 1 MiB, mail 3 B",
+	}, "\n")+"\n", "traffic of a.example in 2026-10 (Europe/Berlin), by quarter-hours of UTC, counted until -\n~ logs of its server were lost in this month: it was perhaps more\n")
 }
