@@ -264,6 +264,46 @@ func (c *counted) shows(a *tenant) (www, ftp, mail uint64, gap bool) {
 	return www, ftp, mail, gap
 }
 
+// quarters asks the node, through the API, for all quarter-hours of an account: they are the months, class by class.
+func (c *counted) quarters(when string) {
+	c.t.Helper()
+	type bytes struct {
+		WWW  uint64 `json:"www_bytes"`
+		FTP  uint64 `json:"ftp_bytes"`
+		Mail uint64 `json:"mail_bytes"`
+	}
+	for _, a := range c.tenants {
+		var months struct{ Months []struct{ Month string } }
+		path := "/v1/accounts/" + a.ID + "/usage"
+		if got, err := c.try("GET", path, ""); err != nil || json.Unmarshal(got.body, &months) != nil {
+			c.t.Fatal(err)
+		}
+		var sum, sums bytes
+		for _, m := range months.Months {
+			var v struct {
+				Items []bytes
+				Sum   bytes
+			}
+			for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // until the agent is back
+				got, err := c.try("GET", path+"/quarter-hours?month="+m.Month, "")
+				if err == nil && got.status == 200 && json.Unmarshal(got.body, &v) == nil {
+					break
+				}
+				if time.Now().After(end) {
+					c.t.Fatalf("%s: quarter-hours of %s: %v: %d %s", when, a.Domain, err, got.status, got.body)
+				}
+			}
+			for _, q := range v.Items {
+				sum.WWW, sum.FTP, sum.Mail = sum.WWW+q.WWW, sum.FTP+q.FTP, sum.Mail+q.Mail
+			}
+			sums.WWW, sums.FTP, sums.Mail = sums.WWW+v.Sum.WWW, sums.FTP+v.Sum.FTP, sums.Mail+v.Sum.Mail
+		}
+		if want := (bytes{a.www, a.ftp, a.mail}); sum != want || sums != want {
+			c.t.Errorf("%s: the quarter-hours of %s are %+v, summed up as %+v; written were %+v", when, a.Domain, sum, sums, want)
+		}
+	}
+}
+
 // exact waits until the API has what was written, to the byte.
 func (c *counted) exact(when string, gap bool) {
 	c.t.Helper()
@@ -304,6 +344,7 @@ func TestU1_U2_U3_U4_EveryLoggedByteIsInTheAPIOnceWhoeverIsKilled(t *testing.T) 
 		c.writes()
 	}
 	c.exact("after all of it", false)
+	c.quarters("after all of it")
 
 	c.node.kill() // a whole log goes before it was read
 	var read [3]uint64
@@ -328,6 +369,7 @@ func TestU1_U2_U3_U4_EveryLoggedByteIsInTheAPIOnceWhoeverIsKilled(t *testing.T) 
 	c.controller.kill()
 	c.serves()
 	c.exact("after the controller was killed, from the node", true)
+	c.quarters("after the controller was killed")
 	c.node.kill()
 	c.controller.stop()
 	c.serves()
